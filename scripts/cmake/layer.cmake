@@ -1,0 +1,36 @@
+# A directory is a layer, a layer is a target, and a target links only the layers below it.
+#
+#   tonearm_layer(tree SOURCES manifest.cpp TESTS manifest_test.cpp DEPS table)
+#
+# makes the library `tree` and the Catch2 binary `tree_test`. Test sources go straight into the
+# executable, never through an archive, so that the linker cannot drop them.
+if(TONEARM_TESTS)
+  add_library(catch_main STATIC ${CMAKE_SOURCE_DIR}/scripts/cmake/catch_main.cpp)
+  target_link_libraries(catch_main PUBLIC Catch2::Catch2)
+  # Catch2 v2's main takes a minute to optimise and gains nothing from it.
+  target_compile_options(catch_main PRIVATE -O0 -g0)
+endif()
+
+function(tonearm_test name)
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS" ${ARGN})
+  if(NOT TONEARM_TESTS)
+    return()
+  endif()
+  add_executable(${name} ${TEST_SOURCES})
+  target_link_libraries(${name} PRIVATE ${TEST_DEPS} catch_main tonearm_flags)
+  if(TONEARM_SANITIZE)
+    target_link_options(catch_main INTERFACE -fsanitize=${TONEARM_SANITIZE})
+  endif()
+  add_test(NAME ${name} COMMAND ${name} --order lex --warn NoAssertions)
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 600)
+endfunction()
+
+function(tonearm_layer name)
+  cmake_parse_arguments(LAYER "" "" "SOURCES;TESTS;DEPS;TEST_DEPS" ${ARGN})
+  add_library(${name} STATIC ${LAYER_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(${name} PUBLIC ${LAYER_DEPS} PRIVATE engine_flags)
+  if(LAYER_TESTS)
+    tonearm_test(${name}_test SOURCES ${LAYER_TESTS} DEPS ${name} ${LAYER_TEST_DEPS})
+  endif()
+endfunction()

@@ -1,0 +1,145 @@
+#include "sim/cli/crash_guard.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+
+#include "sim/cli/problems.h"
+#include "sim/cli/report.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define TONEARM_ADDRESS_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TONEARM_ADDRESS_SANITIZER 1
+#endif
+#endif
+
+#ifdef TONEARM_ADDRESS_SANITIZER
+extern "C" void __sanitizer_set_death_callback(void (*callback)(void));
+#endif
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+constexpr std::size_t stack_size = 64 * 1024;
+
+struct Words {
+  int signal;  // 0: a sanitizer's report.
+  std::string text;
+};
+std::array<Words, std::size(signals) + 1> all_words;
+bool active = false;
+
+void write_all(const std::string& text) {
+  const char* at = text.data();
+  std::size_t left = text.size();
+  while (left > 0) {
+    const ssize_t written = write(STDOUT_FILENO, at, left);
+    if (written <= 0) return;
+    at += written;
+    left -= static_cast<std::size_t>(written);
+  }
+}
+
+void write_words(int signal) {
+  if (!active) return;
+  active = false;
+  for (const Words& words : all_words) {
+    if (words.signal == signal) write_all(words.text);
+  }
+}
+
+#ifdef TONEARM_ADDRESS_SANITIZER
+void on_death() { write_words(0); }
+#else
+void on_signal(int signal) {
+  write_words(signal);
+  _exit(exit_failed);
+}
+
+void install_handlers() {
+  alignas(16) static std::array<char, stack_size> stack;
+  stack_t alternate{};
+  alternate.ss_sp = stack.data();
+  alternate.ss_size = stack.size();
+  sigaltstack(&alternate, nullptr);
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = SA_ONSTACK | static_cast<int>(SA_RESETHAND);
+  for (const int signal : signals) sigaction(signal, &action, nullptr);
+}
+#endif
+
+// No counter and no digest survives a signal: the verdict says `-`.
+std::string words_of(const PreparedRun& prepared, const OutputArgs& output, int signal) {
+  RunResult result;
+  result.failure = signal_failure(signal, exit_failed);
+  if (output.json) return verdict_json(prepared, result, "") + "\n";
+  std::string line = verdict_line(prepared, result);
+  for (const char* unknown : {"answers=", "digest="}) {
+    const std::size_t at = line.find(unknown) + std::strlen(unknown);
+    line.replace(at, line.find(' ', at) - at, "-");
+  }
+  return failure_text(prepared, result, "") + line + "\n";
+}
+
+}  // namespace
+
+CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output) {
+  std::size_t at = 0;
+  all_words[at++] = {.signal = 0, .text = words_of(prepared, output, 0)};
+  for (const int signal : signals) all_words[at++] = {.signal = signal, .text = words_of(prepared, output, signal)};
+  active = true;
+#ifdef TONEARM_ADDRESS_SANITIZER
+  __sanitizer_set_death_callback(on_death);
+#else
+  install_handlers();
+#endif
+  std::fflush(stdout);
+  const bool json = output.json;
+  // The runner's report of an assertion; it ends the process with status 1 afterwards.
+  set_fatal_failure([&prepared, json](const RunConfig&, const RunResult& result) {
+    active = false;
+    std::string file;
+    try {
+      file = save_failure(prepared, result.failure);
+    } catch (const EnvironmentError& error) {
+      fmt::print(stderr, "tonearm: {}\n", error.what());
+    }
+    if (json) {
+      fmt::print("{}\n", verdict_json(prepared, result, file));
+    } else {
+      fmt::print("{}{}\n", failure_text(prepared, result, file), verdict_line(prepared, result));
+    }
+  });
+}
+
+CrashGuard::~CrashGuard() {
+  active = false;
+  set_fatal_failure(nullptr);
+}
+
+Failure signal_failure(int signal, int exit_status) {
+  Failure failure;
+  failure.failure_class = signal == SIGPROF ? FailureClass::hang : FailureClass::signal;
+  if (signal == SIGPROF) {
+    failure.site = "hang";
+    failure.message = "the run took more CPU time than a run may take";
+  } else if (signal != 0) {
+    failure.site = fmt::format("signal {}", signal);
+    failure.message = fmt::format("the run was killed by signal {} ({})", signal, strsignal(signal));
+  } else {
+    failure.site = "sanitizer";
+    failure.message = fmt::format("the process ended in the middle of the run, with status {}", exit_status);
+  }
+  return failure;
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,24 @@
+// A run whose process is killed (an assertion, a signal, a sanitizer's report) still ends with its
+// verdict and the line that reproduces it.
+#pragma once
+
+#include <string>
+
+#include "sim/cli/prepared_run.h"
+
+namespace tonearm::sim {
+
+// While it lives, its run is the active one of this process. What a signal prints is made up front: a
+// handler may do nothing but write.
+class CrashGuard {
+ public:
+  CrashGuard(const PreparedRun& prepared, const OutputArgs& output);
+  ~CrashGuard();
+  CrashGuard(const CrashGuard&) = delete;
+  CrashGuard& operator=(const CrashGuard&) = delete;
+};
+
+// The failure of a run that a signal ended. Signal 0: the process exited by itself (a sanitizer).
+Failure signal_failure(int signal, int exit_status);
+
+}  // namespace tonearm::sim

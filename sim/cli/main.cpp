@@ -1,0 +1,235 @@
+// The command line of tonearm: what it takes, and which status it ends with.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+
+#include "sim/cli/args.h"
+#include "sim/cli/bench.h"
+#include "sim/cli/problems.h"
+#include "sim/cli/version.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr const char* about =
+    "Plays an LSM tree on a simulated disk, compares it with a model at every step, and plays any of\n"
+    "those runs again from its seed.\n";
+
+constexpr const char* examples = R"(Examples:
+  tonearm run                                    a fresh seed
+  tonearm run --seed 0x5eed -v                   that seed again, with all counters
+  tonearm run --seed 7 --set cache_blocks=16 --disable crash
+  tonearm print --seed 7 -o seven.scenario       the same run as a text to edit
+  tonearm replay seven.scenario                  a file, or a directory of them, or `last`
+  tonearm replay last --break-at 17              SIGTRAP before line 17, under a debugger
+  tonearm campaign --for 5m                      many seeds on all processors
+  tonearm campaign --seeds 1..1000 --check-determinism
+  tonearm diff --seed 7 --against ./other-tonearm
+  tonearm inspect --seed 7 --at 1200             what is on the disk then
+
+Exit status: 0 passed; 1 a failure was found; 2 bad usage or bad input, nothing ran; 3 the
+environment failed; 130 or 143 interrupted.)";
+
+using Strings = std::vector<std::string>;
+
+class CommandLine {
+ public:
+  CommandLine() : app_(about, "tonearm") {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", version_text());
+    app_.footer(examples);
+    add_run();
+    add_replay();
+    add_print();
+    add_diff();
+    add_campaign();
+    add_inspect();
+    add_lists();
+    add_bench();
+  }
+
+  int parse_and_run(int count, const char* const* words) {
+    try {
+      app_.parse(count, words);
+    } catch (const CLI::Success& success) {
+      return app_.exit(success);  // --help, --version.
+    } catch (const CLI::ParseError& error) {
+      throw UsageError(one_line(error.what()) + " (see tonearm --help)");
+    }
+    return chosen_();
+  }
+
+ private:
+  // CLI11 breaks some of its messages.
+  static std::string one_line(std::string text) {
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+  }
+
+  CLI::App* command(const char* name, const char* help, std::function<int()> action) {
+    CLI::App* added = app_.add_subcommand(name, help);
+    added->callback([this, action = std::move(action)] { chosen_ = action; });
+    return added;
+  }
+
+  static void add_many(CLI::App* to, const char* name, Strings* target, const char* help) {
+    to->add_option(name, *target, help)->allow_extra_args(false);
+  }
+
+  static void add_output(CLI::App* to, OutputArgs* output) {
+    to->add_flag("--json", output->json, "One JSON object instead of text");
+    to->add_flag("--quiet", output->quiet, "No progress, no story: verdicts only");
+    to->add_flag("-v,--verbose", output->verbose, "All counters too");
+    to->add_option("--color", output->color, "auto, always or never; NO_COLOR is honoured")
+        ->check(CLI::IsMember({"auto", "always", "never"}));
+  }
+
+  static void add_settings(CLI::App* to, PlayArgs* play) {
+    to->add_option("--workload", play->workload, "See `tonearm workloads`");
+    to->add_option("--ops", play->ops, "Lines of the run; the same as --set ops=N");
+    add_many(to, "--set", &play->set, "KEY=VALUE, repeatable; see `tonearm options`");
+    add_many(to, "--disable", &play->disable,
+             "An operation kind, a tree, a fault kind, or latency; repeatable");
+  }
+
+  static void add_play(CLI::App* to, PlayArgs* play) {
+    add_output(to, &play->output);
+    add_settings(to, play);
+    to->add_option("--oracles", play->oracles, "Comma list of names, or all,-NAME, or none");
+    to->add_flag("--check-determinism", play->check_determinism, "Play twice and compare");
+    to->add_option("--twins", play->twins,
+                   "Play N twins under other latencies, caches and queues; a campaign: of one seed in eight");
+  }
+
+  static void add_stops(CLI::App* to, RunArgs* run) {
+    to->add_option("--answers", run->answers, "Write each query's answer to this file, one line each");
+    to->add_option("--until", run->until, "Stop after the line with this id");
+    to->add_option("--break-at", run->break_at, "OP or tick:N: raise SIGTRAP there, for a debugger");
+  }
+
+  void add_run() {
+    CLI::App* run = command("run", "Play one seed or one file", [this] { return run_command(run_); });
+    run->add_option("--seed", run_.seed, "Decimal, 0x hexadecimal or a 40-digit git hash; without it a fresh one");
+    run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
+    add_play(run, &run_.play);
+    add_stops(run, &run_);
+    run->footer("Example:\n  tonearm run --workload tree --seed 0x5eed --ops 5000");
+  }
+
+  void add_replay() {
+    CLI::App* replay = command("replay", "Play scenario files; one verdict a line against each file's `expect`",
+                               [this] { return replay_command(replay_); });
+    replay->add_option("FILE", replay_.files, "Files, directories, or `last`: the newest failure")->required();
+    add_play(replay, &replay_.run.play);
+    add_stops(replay, &replay_.run);
+    replay->footer("Example:\n  tonearm replay corpus/scenarios\n\nExit status 1: some file did not end as expected.");
+  }
+
+  void add_print() {
+    CLI::App* print = command("print", "The scenario that a seed generates, as text",
+                              [this] { return print_command(print_); });
+    print->add_option("--seed", print_.seed, "The seed");
+    print->add_option("-o,--output", print_.output_file, "Write to this file");
+    add_settings(print, &print_.play);
+    print->footer("Example:\n  tonearm print --seed 7 -o seven.scenario");
+  }
+
+  void add_diff() {
+    CLI::App* diff = command("diff", "Play twice and show the first event that differs",
+                             [this] { return diff_command(diff_); });
+    diff->add_option("--against", diff_.against, "Play the second time with this program");
+    CLI::App* events = command("events", "", [this] { return events_command(diff_); });
+    events->group("");  // For `diff --against` only.
+    for (CLI::App* app : {diff, events}) {
+      app->add_option("FILE,--scenario", diff_.scenario, "A scenario file");
+      app->add_option("--seed", diff_.seed, "A seed");
+      add_play(app, &diff_.play);
+    }
+    diff->footer("Example:\n  tonearm diff --seed 7 --against build/asan/tonearm");
+  }
+
+  void add_campaign() {
+    CLI::App* campaign = command("campaign", "Many seeds in worker processes",
+                                 [this] { return campaign_command(campaign_); });
+    campaign->add_option("--seeds", campaign_.seeds, "A..B, both included; without it fresh ones");
+    campaign->add_option("--for", campaign_.duration, "30s, 5m, 8h");
+    campaign->add_option("--jobs", campaign_.jobs, "Worker processes; default: one per processor");
+    campaign->add_option("--digests", campaign_.digests, "Write `seed answers digest` lines to this file");
+    add_play(campaign, &campaign_.play);
+    campaign->footer("Example:\n  tonearm campaign --workload all --for 5m --jobs 2");
+  }
+
+  void add_inspect() {
+    CLI::App* inspect = command("inspect", "What is on a disk: superblock, free set, manifest, levels, blocks",
+                                [this] { return inspect_command(inspect_); });
+    inspect->add_option("IMAGE", inspect_.image, "A data file");
+    inspect->add_option("--seed", inspect_.seed, "The disk of this run instead");
+    inspect->add_option("--at", inspect_.at, "After the line with this id; without it after the last one");
+    inspect->add_option("--block", inspect_.block, "Only the block with this address");
+    inspect->add_flag("--hex", inspect_.hex, "The block's bytes");
+    inspect->add_flag("--values", inspect_.values, "What the tables hold too");
+    inspect->add_option("-o,--output", inspect_.output_file, "Save the run's disk as an image file");
+    add_settings(inspect, &inspect_.play);
+    inspect->footer("Example:\n  tonearm inspect --seed 7 --at 1200 --values");
+  }
+
+  void add_lists() {
+    CLI::App* list = command("workloads", "What generates scenarios", [this] { return workloads_command(list_); });
+    add_output(list, &list_.output);
+    list = command("options", "Every option with type, range and default", [this] { return options_command(list_); });
+    add_output(list, &list_.output);
+    list = command("marks", "Every mark; with --seeds how often it was hit", [this] { return marks_command(list_); });
+    add_output(list, &list_.output);
+    list->add_option("--seeds", list_.seeds, "A..B, both included");
+    list->add_option("--workload", list_.workload, "Default: all");
+  }
+
+  void add_bench() {
+    CLI::App* bench = command("bench", "The benchmarks, one JSON line a figure",
+                              [this] { return bench_command(bench_); });
+    bench->add_option("NAME", bench_.name, "Which; default: all");
+    bench->add_option("--ops", bench_.ops, "Lines, instead of the benchmark's own sizes");
+    add_many(bench, "--set", &bench_.set, "KEY=VALUE, repeatable");
+    add_output(bench, &bench_.output);
+  }
+
+  CLI::App app_;
+  std::function<int()> chosen_;
+  RunArgs run_;
+  ReplayArgs replay_;
+  PrintArgs print_;
+  DiffArgs diff_;
+  CampaignArgs campaign_;
+  InspectArgs inspect_;
+  ListArgs list_;
+  BenchArgs bench_;
+};
+
+int main_status(int count, const char* const* words) {
+  try {
+    CommandLine line;
+    return line.parse_and_run(count, words);
+  } catch (const UsageError& error) {
+    fmt::print(stderr, "tonearm: {}\n", error.what());
+    return exit_usage;
+  } catch (const std::exception& error) {  // EnvironmentError, and what no memory or no file throws.
+    fmt::print(stderr, "tonearm: {}\n", error.what());
+    return exit_environment;
+  }
+}
+
+}  // namespace
+
+}  // namespace tonearm::sim
+
+int main(int count, char** words) {
+  const int status = tonearm::sim::main_status(count, words);
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  std::fputs("tonearm: standard output: cannot be written\n", stderr);
+  return tonearm::sim::exit_environment;
+}

@@ -1,0 +1,230 @@
+#include "sim/cli/prepared_run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/cli/problems.h"
+#include "sim/scenario/number.h"
+#include "sim/scenario/settings.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+void append_words(std::string* words, const char* option, const std::string& value) {
+  const bool plain = value.find_first_of(" '\"\\$`*?;&|<>()") == std::string::npos;
+  *words += plain ? fmt::format(" {} {}", option, value) : fmt::format(" {} '{}'", option, value);
+}
+
+std::vector<const Workload*> parse_workloads(const std::string& name) {
+  std::vector<const Workload*> found;
+  std::vector<std::string> names;
+  for (const Workload& workload : workloads()) {
+    if (name == workload.name || (name == "all" && std::string_view(workload.name) != "canary")) {
+      found.push_back(&workload);
+    }
+    names.emplace_back(workload.name);
+  }
+  if (found.empty()) {
+    throw UsageError(fmt::format("--workload: found {}, expected one of: {}", quoted(name), fmt::join(names, ", ")));
+  }
+  return found;
+}
+
+SettingChange parse_change(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  const std::optional<u16> index = find_setting(name);
+  if (equals == std::string::npos && index) {
+    throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(text)));
+  }
+  if (!index) throw UsageError(fmt::format("--set: found {}, expected {}", quoted(name), expected_setting(name)));
+  const SettingValue value = parse_setting(settings()[*index], std::string_view(text).substr(equals + 1));
+  if (!value.error.empty()) {
+    const std::string given = text.substr(equals + 1);
+    throw UsageError(fmt::format("--set {}: found {}, expected {}", name, given.empty() ? "nothing" : quoted(given),
+                                 value.error));
+  }
+  return {.setting = *index, .value = value.value};
+}
+
+constexpr u64 ratio_zero = 1;  // 0/1.
+
+// An operation kind or a tree: its weight; a fault kind: its ratio; latency: every latency setting.
+void parse_disable(const std::string& name, PlayPlan* plan) {
+  const std::size_t before = plan->changes.size();
+  std::vector<std::string> known{"latency"};
+  for (u16 i = 0; i < settings().size(); ++i) {
+    const Setting& setting = settings()[i];
+    const std::string_view full = setting.name;
+    const std::size_t dot = full.find('.');
+    const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
+    const bool switchable = prefix == "weight" || prefix == "fault";
+    if (switchable) known.emplace_back(full.substr(dot + 1));
+    if (!(switchable && full.substr(dot + 1) == name) && !(prefix == "latency" && name == prefix)) continue;
+    plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
+  }
+  if (plan->changes.size() == before) {
+    throw UsageError(fmt::format("--disable: found {}, expected one of: {}", quoted(name), fmt::join(known, ", ")));
+  }
+  for (u32 i = 0; i < operation_kind_count; ++i) {
+    const OperationKind kind = static_cast<OperationKind>(i);
+    if (name == operation_kind_name(kind)) plan->disabled.push_back(kind);
+  }
+}
+
+// `all,-model`, `model,audit`, `none`.
+OracleSet parse_oracles(const std::string& list) {
+  OracleSet set = OracleSet::none();
+  std::size_t begin = 0;
+  while (begin <= list.size()) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    std::string_view token = std::string_view(list).substr(begin, end - begin);
+    begin = end + 1;
+    if (token == "all" || token == "none") {
+      set = token == "all" ? OracleSet::all() : OracleSet::none();
+      continue;
+    }
+    const bool off = token.starts_with('-');
+    if (off) token.remove_prefix(1);
+    std::vector<std::string> names{"all", "none"};
+    bool found = false;
+    for (u32 i = 0; i < oracle_count; ++i) {
+      const Oracle oracle = static_cast<Oracle>(i);
+      names.emplace_back(oracle_name(oracle));
+      if (token != oracle_name(oracle)) continue;
+      set.set(oracle, !off);
+      found = true;
+    }
+    if (!found) {
+      throw UsageError(fmt::format("--oracles: found {}, expected names out of: {}",
+                                   token.empty() ? "nothing" : quoted(token), fmt::join(names, ", ")));
+    }
+  }
+  return set;
+}
+
+std::string geometry_problem(RunOptions* options, const PlayPlan& plan) {
+  for (const SettingChange& change : plan.changes) settings()[change.setting].set(*options, change.value);
+  finish_options(options);
+  return validate_run(*options);
+}
+
+u32 line_of(std::string_view text, std::string_view word) {
+  u32 number = 1;
+  while (!text.empty()) {
+    if (text.starts_with(word)) return number;
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+    ++number;
+  }
+  return 1;
+}
+
+}  // namespace
+
+PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
+  PlayPlan plan;
+  plan.workloads = parse_workloads(args.workload.empty() ? default_workload : args.workload);
+  if (!args.ops.empty()) {
+    plan.changes.push_back(parse_change("ops=" + args.ops));
+    append_words(&plan.words, "--ops", args.ops);
+  }
+  for (const std::string& text : args.set) {
+    plan.changes.push_back(parse_change(text));
+    append_words(&plan.words, "--set", text);
+  }
+  for (const std::string& name : args.disable) {
+    parse_disable(name, &plan);
+    append_words(&plan.words, "--disable", name);
+  }
+  if (!args.oracles.empty()) {
+    plan.oracles = parse_oracles(args.oracles);
+    append_words(&plan.words, "--oracles", args.oracles);
+  }
+  plan.check_determinism = args.check_determinism;
+  if (args.check_determinism) plan.words += " --check-determinism";
+  if (!args.twins.empty()) {
+    constexpr u64 twins_max = 1000;
+    plan.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
+    append_words(&plan.words, "--twins", args.twins);
+  }
+  return plan;
+}
+
+RunConfig PreparedRun::config() const {
+  RunConfig config;
+  config.workload = workload;
+  config.seed = seed;
+  config.options = options;
+  config.source = source.get();
+  config.oracles = oracles;
+  return config;
+}
+
+PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 seed, std::string* problem) {
+  PreparedRun prepared;
+  prepared.workload = workload.name;
+  prepared.seed = seed;
+  prepared.oracles = plan.oracles;
+  prepared.reproduce = fmt::format("tonearm run --workload {} --seed {:#x}{}", workload.name, seed, plan.words);
+  workload.draw(seed, &prepared.options);
+  prepared.options.disk.seed = seed;
+  *problem = geometry_problem(&prepared.options, plan);
+  if (problem->empty()) prepared.source = workload.source(seed, prepared.options);
+  return prepared;
+}
+
+PreparedRun prepare_seed(const PlayPlan& plan, u64 seed) {
+  if (plan.workloads.size() != 1) throw UsageError("--workload: expected one workload");
+  std::string problem;
+  PreparedRun prepared = prepare_seed(plan, *plan.workloads.front(), seed, &problem);
+  if (!problem.empty()) throw UsageError(fmt::format("seed {:#x}: {}", seed, problem));
+  return prepared;
+}
+
+PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
+  const std::string text = read_text_file(file);
+  auto parsed = parse_scenario(text);
+  if (const ScenarioError* error = std::get_if<ScenarioError>(&parsed)) {
+    throw UsageError(fmt::format("{}:{}:{}: {}", file, error->line, error->column, error->message));
+  }
+  PreparedRun prepared;
+  prepared.scenario = std::make_unique<Scenario>(std::move(std::get<Scenario>(parsed)));
+  Scenario& scenario = *prepared.scenario;
+  if (find_workload(scenario.workload) == nullptr) {
+    throw UsageError(fmt::format("{}:{}:10: found {}, expected a workload, see `tonearm workloads`", file,
+                                 line_of(text, "workload "), quoted(scenario.workload)));
+  }
+  prepared.options = scenario.options;
+  if (const std::string problem = geometry_problem(&prepared.options, plan); !problem.empty()) {
+    throw UsageError(fmt::format("{}:{}:1: {}", file, line_of(text, "set "), problem));
+  }
+  std::erase_if(scenario.operations, [&](const Operation& operation) {
+    return std::find(plan.disabled.begin(), plan.disabled.end(), operation.kind) != plan.disabled.end();
+  });
+  prepared.workload = scenario.workload;
+  prepared.seed = scenario.seed;
+  prepared.oracles = plan.oracles;
+  prepared.file = file;
+  prepared.source = source_of(scenario.operations);
+  prepared.reproduce = fmt::format("tonearm run --scenario {}{}", file, plan.words);
+  return prepared;
+}
+
+Scenario scenario_of(const PreparedRun& prepared) {
+  Scenario scenario;
+  scenario.workload = prepared.workload;
+  scenario.seed = prepared.seed;
+  scenario.options = prepared.options;
+  if (prepared.scenario) scenario.story = prepared.scenario->story;
+  if (prepared.source == nullptr) return scenario;
+  const u64 count = std::min(prepared.source->count(), scenario_operations_max);
+  scenario.operations.resize(count);
+  for (u64 i = 0; i < count; ++i) prepared.source->at(i, &scenario.operations[i]);
+  return scenario;
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,64 @@
+// From what was typed to what is played: a seed or a file, the overrides, the source of operations.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/cli/args.h"
+#include "sim/run/runner.h"
+#include "sim/scenario/scenario.h"
+#include "sim/workload/workload.h"
+
+namespace tonearm::sim {
+
+// The parsed form of PlayArgs: checked once, applied to every seed.
+struct PlayPlan {
+  std::vector<const Workload*> workloads;  // At least one.
+  std::vector<SettingChange> changes;      // --ops, --set and --disable.
+  std::vector<OperationKind> disabled;     // Of a scenario file these lines are dropped.
+  OracleSet oracles = OracleSet::all();
+  bool check_determinism = false;
+  u32 twins = 0;
+  std::string words;  // The same again as options, to end a `reproduce:` line; begins with a space.
+};
+PlayPlan parse_play(const PlayArgs& args, const char* default_workload);
+
+struct PreparedRun {
+  std::string workload;
+  u64 seed = 0;
+  RunOptions options;
+  OracleSet oracles = OracleSet::all();
+  std::unique_ptr<Scenario> scenario;  // Of a file; source refers to it.
+  std::string file;                    // Where it came from; empty: the seed.
+  std::unique_ptr<OperationSource> source;
+  std::string reproduce;               // The command that plays it again.
+
+  RunConfig config() const;
+};
+
+// What is wrong with the seed's options goes to `problem`; the source is null then.
+PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 seed, std::string* problem);
+PreparedRun prepare_seed(const PlayPlan& plan, u64 seed);  // The same, throws UsageError.
+PreparedRun prepare_file(const PlayPlan& plan, const std::string& file);
+
+// All of it as a file that replays to the same digests.
+Scenario scenario_of(const PreparedRun& prepared);
+
+// Parsers of what is typed; throw UsageError. `what` is the option's name.
+u64 seed_argument(const std::string& text);
+u64 number_argument(const char* what, const std::string& text, u64 min, u64 max);
+OpId op_argument(const char* what, const std::string& text);
+u64 seconds_argument(const std::string& text);  // 30s, 5m, 8h.
+struct SeedRange {
+  u64 first = 0;
+  u64 last = 0;  // Inclusive.
+};
+SeedRange range_argument(const std::string& text);
+u64 fresh_seed();
+
+std::string read_text_file(const std::string& file);
+void write_text_file(const std::string& file, const std::string& text);
+
+}  // namespace tonearm::sim

@@ -1,0 +1,125 @@
+#include "sim/cli/report.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "sim/cli/problems.h"
+#include "sim/cli/version.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr CounterName counters[] = {
+    {"ops", "lines played", &RunCounters::ops},
+    {"commits", "ops of the engine", &RunCounters::commits},
+    {"changes", "puts and removes that applied", &RunCounters::changes},
+    {"skips", "lines that did not apply", &RunCounters::skips},
+    {"batch_full", "changes refused because the op was full", &RunCounters::batch_full},
+    {"checks", "comparisons with the model", &RunCounters::checks},
+    {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},
+    {"directed", "looks at keys after interesting events", &RunCounters::directed},
+    {"audits_full", "audits of everything", &RunCounters::audits_full},
+    {"audits_window", "audits of a window of keys", &RunCounters::audits_window},
+    {"audits_shadow", "audits through a second engine on a snapshot", &RunCounters::audits_shadow},
+    {"structure_checks", "images decoded and checked", &RunCounters::structure_checks},
+    {"structure_skipped", "checkpoints whose image was not looked at", &RunCounters::structure_skipped},
+    {"checkpoints", "checkpoints that became durable", &RunCounters::checkpoints},
+    {"checkpoints_failed", "checkpoints that an injected fault ended", &RunCounters::checkpoints_failed},
+    {"crashes", "times the engine was dropped and opened again", &RunCounters::crashes},
+    {"crashes_in_recovery", "of them, during a recovery", &RunCounters::crashes_in_recovery},
+    {"crashes_unfired", "crash lines that never struck", &RunCounters::crashes_unfired},
+    {"reopens", "reopen lines that applied", &RunCounters::reopens},
+    {"replayed_ops", "ops applied again after a crash", &RunCounters::replayed_ops},
+    {"ticks", "virtual time", &RunCounters::ticks},
+    {"steps", "steps of the event loop", &RunCounters::steps},
+    {"merges_level1", "merges into level 1 or deeper", &RunCounters::merges_level1},
+    {"blocks_read", "blocks read from the disk", &RunCounters::blocks_read},
+    {"blocks_written", "blocks written to the disk", &RunCounters::blocks_written},
+};
+
+}  // namespace
+
+std::span<const CounterName> counter_names() { return counters; }
+
+std::string failed_op_text(const Failure& failure) {
+  if (!failure.has_op) return "-";
+  return failure.op.number > op_number_max ? "end" : op_id_text(failure.op);
+}
+
+std::string verdict_line(const PreparedRun& prepared, const RunResult& result) {
+  const std::string identity = fmt::format("workload={} seed={:#x}", prepared.workload, prepared.seed);
+  const std::string origin =
+      fmt::format("answers={:016x} digest={:016x} gen={} git={} build={}", result.digests.answers,
+                  result.digests.digest, generator_version, git_commit(), build_name());
+  if (result.failed()) {
+    return fmt::format("FAIL class={} signature={:08x} {} op={} {}",
+                       failure_class_name(result.failure.failure_class), result.failure.signature(), identity,
+                       failed_op_text(result.failure), origin);
+  }
+  const RunCounters& c = result.counters;
+  return fmt::format("PASS {} ops={} ticks={} faults={} crashes={} checks={} unanswered={} {}", identity, c.ops,
+                     c.ticks, result.faults(), c.crashes, c.checks, c.unanswered, origin);
+}
+
+std::string failure_text(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file) {
+  const Failure& failure = result.failure;
+  std::string text = failure.message + "\n";
+  text += failure.story;
+  if (text.back() != '\n') text += '\n';
+  text += fmt::format("reproduce: {}\n", prepared.reproduce);
+  if (scenario_file.empty()) return text;
+  text += "replay:    tonearm replay last\n";
+  const bool line = failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0;
+  if (line) text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op_id_text(failure.op));
+  return text;
+}
+
+std::string counters_text(const RunResult& result) {
+  std::string text;
+  for (const CounterName& counter : counters) {
+    text += fmt::format("{:<20} {:>12}  {}\n", counter.name, result.counters.*counter.field, counter.help);
+  }
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
+                        std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)), result.faults_fired[i],
+                        result.faults_armed[i]);
+  }
+  for (u32 i = 0; i < mark_count; ++i) {
+    if (result.marks[i] == 0) continue;
+    text += fmt::format("{:<20} {:>12}  {}\n", mark_name(static_cast<Mark>(i)), result.marks[i],
+                        mark_text(static_cast<Mark>(i)));
+  }
+  return text;
+}
+
+std::string colored(const OutputArgs& output, std::string line) {
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool automatic = (no_color == nullptr || *no_color == '\0') && isatty(STDOUT_FILENO) != 0;
+  if (output.color == "never" || (output.color == "auto" && !automatic)) return line;
+  const bool pass = line.starts_with("PASS");
+  if (!pass && !line.starts_with("FAIL")) return line;
+  return (pass ? "\x1b[32mPASS\x1b[0m" : "\x1b[31mFAIL\x1b[0m") + line.substr(4);
+}
+
+std::string save_failure(const PreparedRun& prepared, const Failure& failure) {
+  if (mkdir(failures_directory, 0777) != 0 && errno != EEXIST) {
+    throw EnvironmentError(fmt::format("{}: cannot be made: {}", failures_directory, std::strerror(errno)));
+  }
+  Scenario scenario = scenario_of(prepared);
+  scenario.expect_fail = true;
+  scenario.expect_signature = failure.signature();
+  scenario.story = fmt::format("{} at op {}: {} (from {})", failure_class_name(failure.failure_class),
+                               failed_op_text(failure), failure.message, prepared.reproduce);
+  const std::string name = fmt::format("{}/{:08x}.scenario", failures_directory, failure.signature());
+  write_text_file(name, print_scenario(scenario));
+  write_text_file(failures_last, name + "\n");
+  return name;
+}
+
+}  // namespace tonearm::sim

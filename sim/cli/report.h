@@ -1,0 +1,38 @@
+// The verdict of one run as people and programs read it: the last line, the story before it, JSON.
+#pragma once
+
+#include <string>
+
+#include "sim/cli/args.h"
+#include "sim/cli/prepared_run.h"
+#include "sim/run/verdict.h"
+
+namespace tonearm::sim {
+
+// `PASS workload=...` or `FAIL class=...`, without a newline.
+std::string verdict_line(const PreparedRun& prepared, const RunResult& result);
+// The same fields and all counters; json.cpp. `scenario_file` may be empty.
+std::string verdict_json(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file);
+// What happened, for a person; and how to see it again.
+std::string failure_text(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file);
+std::string counters_text(const RunResult& result);  // For -v.
+
+std::string failed_op_text(const Failure& failure);  // `17.1`, `end` (behind the last line), `-`.
+
+// Colours PASS or FAIL at the beginning of the line, if standard output wants it.
+std::string colored(const OutputArgs& output, std::string line);
+
+// Writes failures/SIGNATURE.scenario and failures/last; returns the file's name.
+inline constexpr const char* failures_directory = "failures";
+inline constexpr const char* failures_last = "failures/last";
+std::string save_failure(const PreparedRun& prepared, const Failure& failure);
+
+// Every scalar counter with its name and meaning; one table for -v, JSON and the campaign.
+struct CounterName {
+  const char* name;
+  const char* help;
+  u64 RunCounters::*field;
+};
+std::span<const CounterName> counter_names();
+
+}  // namespace tonearm::sim

@@ -1,0 +1,143 @@
+#include "sim/cli/totals.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/cli/report.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// Below this number of seeds a kind may stay silent by chance.
+constexpr u64 silent_fault_seeds = 64;
+
+std::string percent(u64 part, u64 whole) {
+  if (whole == 0) return "-";
+  const u64 tenths = part * 1000 / whole;
+  return fmt::format("{}.{} %", tenths / 10, tenths % 10);
+}
+
+u64 per_second(u64 count, u64 micros) {
+  return micros == 0 ? 0 : static_cast<u64>(u128{count} * 1'000'000 / micros);
+}
+
+}  // namespace
+
+void Totals::add(const Outcome& outcome) {
+  if (!outcome.impossible.empty()) {
+    if (impossible++ == 0) impossible_why = outcome.impossible;
+    return;
+  }
+  const RunResult& result = outcome.result;
+  ++seeds;
+  failed += result.failed() ? 1 : 0;
+  for (const CounterName& counter : counter_names()) counters.*counter.field += result.counters.*counter.field;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    faults_fired[i] += result.faults_fired[i];
+    faults_armed[i] += result.faults_armed[i];
+  }
+  for (u32 i = 0; i < mark_count; ++i) marks[i] += result.marks[i];
+  ops.push_back(result.counters.ops);
+  second_checkpoint += result.counters.checkpoints >= 2 ? 1 : 0;
+  merged_level1 += result.counters.merges_level1 > 0 ? 1 : 0;
+  cpu_micros += outcome.cpu_micros;
+}
+
+u64 Totals::marks_hit() const {
+  return static_cast<u64>(std::count_if(marks.begin(), marks.end(), [](u64 hits) { return hits > 0; }));
+}
+
+u64 Totals::ops_median() const {
+  if (ops.empty()) return 0;
+  std::vector<u64> sorted = ops;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+  return sorted[sorted.size() / 2];
+}
+
+std::vector<std::string> Totals::silent_faults() const {
+  std::vector<std::string> silent;
+  if (seeds < silent_fault_seeds) return silent;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    if (faults_armed[i] > 0 && faults_fired[i] == 0) silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
+  }
+  return silent;
+}
+
+std::string Totals::text() const {
+  std::string text;
+  const auto line = [&](const char* name, const std::string& value) {
+    text += fmt::format("{:<22} {}\n", name, value);
+  };
+  const auto number = [&](const char* name, u64 value) { line(name, fmt::format("{}", value)); };
+  number("seeds", seeds);
+  if (impossible > 0) line("not played", fmt::format("{}: the overrides do not fit, for instance {}", impossible, impossible_why));
+  number("passed", seeds - failed);
+  number("failed", failed);
+  for (const auto& [signature, total] : signatures) {
+    line("", fmt::format("{:08x} {} x {}, first seed {:#x}: {}", signature, total.count,
+                         failure_class_name(total.failure.failure_class), total.first.seed, total.failure.message));
+  }
+  line("operations", fmt::format("{}, median of a seed {}", counters.ops, ops_median()));
+  line("skipped", percent(counters.skips, counters.ops));
+  line("past 2nd checkpoint", percent(second_checkpoint, seeds) + " of the seeds");
+  line("merge into level 1+", percent(merged_level1, seeds) + " of the seeds");
+  line("crashes", fmt::format("{}, {} of them in a recovery, {} lines that never struck", counters.crashes,
+                              counters.crashes_in_recovery, counters.crashes_unfired));
+  line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (not looked at {})",
+                             counters.checks, counters.audits_full, counters.audits_shadow,
+                             counters.structure_checks, counters.structure_skipped));
+  number("unanswered", counters.unanswered);
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    line(i == 0 ? "faults" : "", fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
+                                             faults_fired[i], faults_armed[i]));
+  }
+  line("marks", fmt::format("{} of {} hit", marks_hit(), mark_count));
+  if (seeds > 0 && marks_hit() < mark_count) {
+    std::vector<std::string> never;
+    for (u32 i = 0; i < mark_count; ++i) {
+      if (marks[i] == 0) never.emplace_back(mark_name(static_cast<Mark>(i)));
+    }
+    line("  never hit", fmt::format("{}", fmt::join(never, " ")));
+  }
+  line("CPU", fmt::format("{}.{:02} s, {} operations per CPU second", cpu_micros / 1'000'000,
+                          cpu_micros / 10'000 % 100, per_second(counters.ops, cpu_micros)));
+  return text;
+}
+
+JsonFields Totals::json() const {
+  JsonFields sums, fired, armed, hits;
+  std::vector<JsonFields> failures;
+  for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired[i]});
+    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed[i]});
+  }
+  for (u32 i = 0; i < mark_count; ++i) hits.push_back({mark_name(static_cast<Mark>(i)), marks[i]});
+  for (const auto& [signature, total] : signatures) {
+    failures.push_back({{"signature", fmt::format("{:08x}", signature)},
+                        {"class", std::string(failure_class_name(total.failure.failure_class))},
+                        {"count", total.count},
+                        {"seed", fmt::format("{:#x}", total.first.seed)},
+                        {"message", total.failure.message},
+                        {"reproduce", total.reproduce},
+                        {"scenario", total.file}});
+  }
+  return {{"seeds", seeds},
+          {"passed", seeds - failed},
+          {"failed", failed},
+          {"impossible", impossible},
+          {"failures", std::move(failures)},
+          {"ops_median", ops_median()},
+          {"past_second_checkpoint", second_checkpoint},
+          {"merge_level1", merged_level1},
+          {"counters", std::move(sums)},
+          {"faults_fired", std::move(fired)},
+          {"faults_armed", std::move(armed)},
+          {"marks", std::move(hits)},
+          {"cpu_micros", cpu_micros},
+          {"ops_per_cpu_second", per_second(counters.ops, cpu_micros)}};
+}
+
+}  // namespace tonearm::sim

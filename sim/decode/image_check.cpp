@@ -1,0 +1,237 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <tuple>
+
+#include "sim/decode/image_decoder.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u16 index_tree = 2;    // The secondary index.
+constexpr u32 reported_max = 8;  // Of one kind: more say nothing new.
+
+struct Report {
+  std::vector<std::string> lines;
+  u32 of_kind = 0;
+
+  void begin() { of_kind = 0; }
+  void add(std::string line) {
+    if (of_kind++ < reported_max) lines.push_back(std::move(line));
+  }
+};
+
+bool trailer(BlockUse use) { return use == BlockUse::trailer_acquired || use == BlockUse::trailer_released; }
+
+bool on_disk(const DecodedImage& decoded, const DecodedBlock& block) {
+  return block.ref.address != 0 && block.ref.address <= decoded.blocks_count;
+}
+
+void set_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
+  (*words)[bit / 64] |= u64{1} << bit % 64;
+}
+
+// Acquired minus released are the blocks that manifest and tables reach; the trailers' own blocks are
+// acquired after the bitmaps were encoded, so that these do not know them.
+void check_blocks(const DecodedImage& decoded, Report* report) {
+  report->begin();
+  std::vector<u64> reached;
+  for (const DecodedBlock& block : decoded.blocks) {
+    if (!on_disk(decoded, block)) continue;
+    if (bit_of(reached, block.ref.address)) {
+      report->add(
+          fmt::format("block {} is reached twice ({})", block.ref.address, block_use_name(block.use)));
+    }
+    set_bit(&reached, block.ref.address);
+    if (!decoded.free_set_known()) continue;
+    const bool acquired = bit_of(decoded.acquired, block.ref.address);
+    const bool released = bit_of(decoded.released, block.ref.address);
+    if (trailer(block.use)) {
+      if (acquired || released) {
+        report->add(fmt::format("trailer block {} is in the free set it holds", block.ref.address));
+      }
+    } else if (!acquired) {
+      report->add(
+          fmt::format("block {} ({}) is reachable and free", block.ref.address, block_use_name(block.use)));
+    } else if (released) {
+      report->add(fmt::format("block {} ({}) is reachable and released", block.ref.address,
+                              block_use_name(block.use)));
+    }
+  }
+  if (!decoded.free_set_known()) return;
+  report->begin();
+  // What is behind a damaged block is not known: then blocks may seem leaked that are not.
+  const bool complete = decoded.manifest_known() &&
+                        std::none_of(decoded.damaged.begin(), decoded.damaged.end(),
+                                     [](const DamagedBlock& block) { return block.use == BlockUse::index; });
+  for (u64 bit = 0; bit < decoded.acquired.size() * 64; ++bit) {
+    const u64 address = bit + 1;
+    if (!bit_of(decoded.acquired, address) || bit_of(decoded.released, address)) continue;
+    if (complete && !bit_of(reached, address))
+      report->add(fmt::format("block {} is acquired and not reachable", address));
+  }
+  report->begin();
+  for (u64 bit = 0; bit < decoded.released.size() * 64; ++bit) {
+    if (bit_of(decoded.released, bit + 1) && !bit_of(decoded.acquired, bit + 1)) {
+      report->add(fmt::format("block {} is released and not acquired", bit + 1));
+    }
+  }
+}
+
+void check_levels(const DecodedImage& decoded, Report* report) {
+  report->begin();
+  const DecodedTable* previous = nullptr;
+  u64 count = 0;
+  for (const DecodedTable& table : decoded.tables) {
+    const bool same = previous != nullptr && previous->tree == table.tree && previous->level == table.level;
+    count = same ? count + 1 : 1;
+    u64 limit = 1;
+    for (u32 level = 0; level <= table.level && limit < u64{1} << 32; ++level) limit *= decoded.format.growth;
+    if (table.level >= decoded.format.levels) {
+      report->add(
+          fmt::format("tree {}: table {} lies at level {}", table.tree, table.index.address, table.level));
+    }
+    if (count == limit + 1) {
+      report->add(fmt::format("tree {} level {}: more than {} tables", table.tree, table.level, limit));
+    }
+    if (same && !(previous->key_max < table.key_min)) {
+      report->add(fmt::format("tree {} level {}: tables {} and {} overlap", table.tree, table.level,
+                              previous->index.address, table.index.address));
+    }
+    if (table.value_count == 0) report->add(fmt::format("table {} is empty", table.index.address));
+    previous = &table;
+  }
+}
+
+struct Version {
+  DecodedKey key;
+  u32 level;
+  bool tombstone;
+};
+
+// Whoever removes a key from the secondary index removes one that is there: so the versions of a key
+// alternate, and below the deepest tombstone there is a put.
+void check_index(const DecodedImage& decoded, Report* report) {
+  report->begin();
+  if (!decoded.manifest_known()) return;
+  std::vector<Version> versions;
+  for (const DecodedTable& table : decoded.tables) {
+    if (table.tree != index_tree) continue;
+    if (!table.complete) return;
+    for (const DecodedValue& value : table.values) {
+      versions.push_back({.key = value.key, .level = table.level, .tombstone = value.tombstone});
+    }
+  }
+  std::sort(versions.begin(), versions.end(), [](const Version& a, const Version& b) {
+    return std::tie(a.key, a.level) < std::tie(b.key, b.level);
+  });
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    const bool deepest = i + 1 == versions.size() || versions[i + 1].key != versions[i].key;
+    if (deepest && versions[i].tombstone) {
+      report->add(fmt::format("index: a tombstone at level {} has nothing below it", versions[i].level));
+    }
+    if (!deepest && versions[i].tombstone == versions[i + 1].tombstone) {
+      report->add(fmt::format("index: two versions of a key at levels {} and {} do not alternate",
+                              versions[i].level, versions[i + 1].level));
+    }
+  }
+}
+
+}  // namespace
+
+const char* decode_outcome_name(DecodeOutcome outcome) {
+  switch (outcome) {
+    case DecodeOutcome::ok: return "ok";
+    case DecodeOutcome::not_found: return "not_found";
+    case DecodeOutcome::quorum_lost: return "quorum_lost";
+    case DecodeOutcome::fork: return "fork";
+    case DecodeOutcome::parent_not_connected: return "parent_not_connected";
+    case DecodeOutcome::byte_order: return "byte_order";
+    case DecodeOutcome::release_unknown: return "release_unknown";
+  }
+  return "";
+}
+
+const char* block_use_name(BlockUse use) {
+  switch (use) {
+    case BlockUse::trailer_acquired: return "acquired trailer";
+    case BlockUse::trailer_released: return "released trailer";
+    case BlockUse::manifest: return "manifest";
+    case BlockUse::index: return "index";
+    case BlockUse::value: return "value";
+  }
+  return "";
+}
+
+bool bit_of(const std::vector<u64>& words, u64 address) {
+  const u64 bit = address - 1;
+  return bit / 64 < words.size() && (words[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+u64 bit_count(const std::vector<u64>& words) {
+  u64 count = 0;
+  for (const u64 word : words) count += static_cast<u64>(std::popcount(word));
+  return count;
+}
+
+bool DecodedImage::free_set_known() const {
+  return outcome == DecodeOutcome::ok &&
+         std::none_of(damaged.begin(), damaged.end(),
+                      [](const DamagedBlock& block) { return trailer(block.use); });
+}
+
+bool DecodedImage::manifest_known() const {
+  return outcome == DecodeOutcome::ok &&
+         std::none_of(damaged.begin(), damaged.end(),
+                      [](const DamagedBlock& block) { return block.use == BlockUse::manifest; });
+}
+
+std::vector<u64> DecodedImage::protected_words() const {
+  std::vector<u64> words;
+  for (const DecodedBlock& block : blocks) {
+    if (on_disk(*this, block)) set_bit(&words, block.ref.address);
+  }
+  return words;
+}
+
+std::vector<std::pair<DecodedKey, u64>> DecodedImage::contents(u16 tree) const {
+  struct Newest {
+    DecodedKey key;
+    u32 level;
+    u64 payload;
+    bool tombstone;
+  };
+  std::vector<Newest> versions;
+  for (const DecodedTable& table : tables) {
+    if (table.tree != tree) continue;
+    for (const DecodedValue& value : table.values) {
+      versions.push_back(
+          {.key = value.key, .level = table.level, .payload = value.payload, .tombstone = value.tombstone});
+    }
+  }
+  std::sort(versions.begin(), versions.end(), [](const Newest& a, const Newest& b) {
+    return std::tie(a.key, a.level) < std::tie(b.key, b.level);
+  });
+  std::vector<std::pair<DecodedKey, u64>> result;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    const bool newest = i == 0 || versions[i - 1].key != versions[i].key;
+    if (newest && !versions[i].tombstone) result.emplace_back(versions[i].key, versions[i].payload);
+  }
+  return result;
+}
+
+std::vector<std::string> check_image(const DecodedImage& decoded) {
+  Report report;
+  report.lines = decoded.violations;
+  if (decoded.outcome != DecodeOutcome::ok) return report.lines;
+  check_blocks(decoded, &report);
+  check_levels(decoded, &report);
+  if (decoded.values_read) check_index(decoded, &report);
+  return report.lines;
+}
+
+}  // namespace tonearm::sim

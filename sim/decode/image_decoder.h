@@ -1,0 +1,135 @@
+// Ground truth: what lies on the disk, read without a line of the engine.
+//
+// Which superblocks have a quorum, what the checkpoint reaches, which of those blocks are damaged, what
+// the trees hold according to it. From it follow the verdict on a failed open, the set of blocks that
+// nobody may overwrite, and the structural oracle: check_image().
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/types.h"
+#include "sim/disk/image.h"
+
+namespace tonearm::sim {
+
+// Keys as (hi, lo), like the model's.
+using DecodedKey = std::pair<u128, u128>;
+
+enum class DecodeOutcome : u8 {
+  ok,  // A checkpoint was found. Blocks of it may be damaged: see `damaged`.
+  not_found,
+  quorum_lost,
+  fork,
+  parent_not_connected,
+  byte_order,
+  release_unknown,
+};
+const char* decode_outcome_name(DecodeOutcome outcome);
+
+struct DecodedCopy {
+  bool intact = false;
+  std::string reason;  // Why not.
+  u16 number = 0;
+  u64 sequence = 0;
+  u64 op = 0;
+  u128 checksum = 0;
+};
+
+struct BlockRef {
+  u64 address = 0;
+  u128 checksum = 0;
+};
+
+enum class BlockUse : u8 { trailer_acquired, trailer_released, manifest, index, value };
+const char* block_use_name(BlockUse use);
+
+struct DecodedBlock {
+  BlockRef ref;
+  BlockUse use;
+};
+
+struct DamagedBlock {
+  BlockRef ref;
+  BlockUse use;
+  std::string reason;
+};
+
+struct DecodedValue {
+  DecodedKey key;
+  u64 payload;
+  bool tombstone;
+};
+
+struct DecodedTable {
+  u16 tree = 0;
+  u32 level = 0;
+  DecodedKey key_min;
+  DecodedKey key_max;
+  BlockRef index;
+  u64 snapshot_min = 0;
+  u32 value_count = 0;
+  struct ValueBlock {
+    BlockRef ref;
+    DecodedKey key_min;
+    DecodedKey key_max;
+  };
+  std::vector<ValueBlock> value_blocks;  // Empty if the index block is damaged.
+  std::vector<DecodedValue> values;      // Only with DecodeOptions::values.
+  bool complete = true;                  // No block of it is damaged.
+};
+
+struct DecodeOptions {
+  bool values = false;  // Read the value blocks too.
+  bool tables = true;   // False: superblock and trailers only.
+};
+
+struct DecodedFormat {
+  u32 sector_size = 0, block_size = 0, levels = 0, growth = 0, beats = 0;
+  u32 checkpoint_interval = 0, batch_values_max = 0, values_per_block_max = 0;
+};
+
+struct DecodedImage {
+  DecodeOutcome outcome = DecodeOutcome::not_found;
+  std::array<DecodedCopy, 4> copies;
+  DecodedFormat format;
+  u128 cluster = 0;
+  u64 sequence = 0;
+  u64 op = 0;  // C.
+  u128 checkpoint_id = 0;
+  u64 storage_size = 0;
+  u64 blocks_count = 0;  // That the image has room for.
+  bool values_read = false;
+
+  // Bit address - 1, as the trailers have them; no zero words at the end.
+  std::vector<u64> acquired;
+  std::vector<u64> released;
+
+  std::vector<DecodedBlock> blocks;     // Everything reachable, trailers included, in order of discovery.
+  std::vector<DamagedBlock> damaged;    // Those that cannot be read: the set D.
+  std::vector<DecodedTable> tables;     // By tree, level, key_min.
+  std::vector<std::string> violations;  // Intact bytes that make no sense.
+
+  bool free_set_known() const;  // Both trailers are intact.
+  bool manifest_known() const;  // All of the log is.
+  // Blocks of the durable checkpoint: for SimStorage::protect().
+  std::vector<u64> protected_words() const;
+  // The newest version of each key of the tree, without tombstones, ascending: what the model must
+  // hold at op C. Needs DecodeOptions::values.
+  std::vector<std::pair<DecodedKey, u64>> contents(u16 tree) const;
+};
+
+DecodedImage decode_image(const Image& image, const DecodeOptions& options = {});
+
+// The invariants of the structure (class `structure`); one line each, empty if all is well:
+//   acquired minus released are exactly the reachable blocks, each reached once, trailers apart;
+//   no level holds more than growth^(level+1) tables; the tables of a level are disjoint;
+//   with values: versions of a key of the secondary index alternate, the deepest is a put.
+std::vector<std::string> check_image(const DecodedImage& decoded);
+
+bool bit_of(const std::vector<u64>& words, u64 address);
+u64 bit_count(const std::vector<u64>& words);
+
+}  // namespace tonearm::sim

@@ -1,0 +1,452 @@
+#include "sim/decode/image_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "grid/block.h"
+#include "grid/checkpoint_trailer.h"
+#include "grid/ewah.h"
+#include "sim/decode/image_print.h"
+#include "sim/disk/keyed.h"
+#include "storage/superblock.h"
+#include "table/schema.h"
+#include "tree/manifest_log.h"
+#include "tree/table_info.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u32 block_size = 1024;
+constexpr u64 blocks_count = 128;
+constexpr u128 cluster = 77;
+constexpr u64 grid_offset = superblock_zone_size;
+static_assert(grid_offset % block_size == 0);
+
+struct Pair {
+  u64 key;
+  u64 value;
+  bool tombstone = false;
+};
+
+// Writes a data file by hand, with the engine's structs.
+struct Writer {
+  PageStore pages;
+  Image image{pages, grid_offset + blocks_count* block_size, 512, 1};
+  FormatOptions format{.sector_size = 512, .block_size = block_size, .levels = 4, .growth = 2, .beats = 2};
+  std::vector<u64> acquired = std::vector<u64>(blocks_count / 64);
+  std::vector<u64> released = std::vector<u64>(blocks_count / 64);
+  CheckpointState state = checkpoint_state_empty(cluster);
+  SuperblockHeader header{};
+  u64 next = 1;
+
+  u64 acquire() {
+    const u64 address = next++;
+    acquired[(address - 1) / 64] |= u64{1} << (address - 1) % 64;
+    return address;
+  }
+  void release(u64 address) { released[(address - 1) / 64] |= u64{1} << (address - 1) % 64; }
+
+  alignas(4096) std::byte buffer[block_size];
+
+  BlockRef write(BlockType type, u64 address, u64 snapshot, u32 size) {
+    const Checksum checksum = block_seal(
+        buffer, {.type = type, .address = address, .snapshot = snapshot, .size = size, .cluster = cluster},
+        format.sector_size);
+    const u64 length = (size + 511) / 512 * 512;
+    image.write(grid_offset + (address - 1) * block_size, std::span(buffer, length));
+    return {.address = address, .checksum = checksum};
+  }
+  std::byte* begin_block() {
+    std::memset(buffer, 0, sizeof buffer);
+    return body_of(buffer);
+  }
+
+  BlockRef value_block(u16 tree, const std::vector<Pair>& pairs) {
+    std::byte* to = begin_block();
+    const u32 size = tree == 3 ? 32 : 16;
+    for (const Pair& pair : pairs) {
+      u64 words[4] = {};
+      const u64 flag = pair.tombstone ? u64{1} << 63 : 0;
+      if (tree == 1) words[0] = pair.key | flag, words[1] = pair.value;
+      if (tree == 2) words[0] = pair.key, words[1] = pair.value | flag;  // field, timestamp
+      if (tree == 3) words[0] = pair.key, words[2] = pair.value | flag;
+      std::memcpy(to, words, size);
+      to += size;
+    }
+    metadata_of<ValueMetadata>(buffer) = {.value_count_max = 8,
+                                          .value_count = static_cast<u32>(pairs.size()),
+                                          .value_size = size,
+                                          .tree_id = tree,
+                                          .reserved = {}};
+    return write(BlockType::value, acquire(), 5, block_header_size + size * static_cast<u32>(pairs.size()));
+  }
+
+  static Key key_of(u16 tree, const Pair& pair) {
+    return Key::of(tree == 2 ? u128{pair.key} << 64 | pair.value : u128{pair.key});
+  }
+
+  TableInfo table(u16 tree, u32 level, const std::vector<std::vector<Pair>>& blocks) {
+    const u32 slots = 3;
+    const u32 key_size = tree == 1 ? 8 : 16;
+    std::vector<BlockRef> refs;
+    u32 values = 0;
+    for (const std::vector<Pair>& pairs : blocks) {
+      refs.push_back(value_block(tree, pairs));
+      values += static_cast<u32>(pairs.size());
+    }
+    std::byte* body = begin_block();
+    for (u32 i = 0; i < refs.size(); ++i) {
+      const Key min = key_of(tree, blocks[i].front());
+      const Key max = key_of(tree, blocks[i].back());
+      std::memcpy(body + i * 32, &refs[i].checksum, 16);
+      std::memcpy(body + slots * 32 + i * key_size, &min, key_size);
+      std::memcpy(body + slots * (32 + key_size) + i * key_size, &max, key_size);
+      std::memcpy(body + slots * (32 + 2 * key_size) + i * 8, &refs[i].address, 8);
+    }
+    metadata_of<IndexMetadata>(buffer) = {.value_block_count = static_cast<u32>(refs.size()),
+                                          .value_blocks_max = slots,
+                                          .key_size = key_size,
+                                          .tree_id = tree,
+                                          .reserved = {}};
+    const BlockRef index =
+        write(BlockType::index, acquire(), 5, block_header_size + slots * (40 + 2 * key_size));
+    TableInfo info{};
+    info.key_min = key_of(tree, blocks.front().front());
+    info.key_max = key_of(tree, blocks.back().back());
+    info.checksum = index.checksum;
+    info.address = index.address;
+    info.snapshot_min = 5;
+    info.snapshot_max = snapshot_max_live;
+    info.value_count = values;
+    info.tree_id = tree;
+    info.set_label(level, ManifestEvent::insert);
+    return info;
+  }
+
+  // Appends a block to the log.
+  void manifest(const std::vector<TableInfo>& entries) {
+    std::byte* body = begin_block();
+    for (const TableInfo& entry : entries) {
+      std::memcpy(body, &entry, sizeof entry);
+      body += sizeof entry;
+    }
+    metadata_of<ManifestMetadata>(buffer) = {.previous_checksum = state.manifest_newest,
+                                             .previous_checksum_padding = 0,
+                                             .previous_address = state.manifest_newest_address,
+                                             .entry_count = static_cast<u32>(entries.size()),
+                                             .reserved = {}};
+    const BlockRef ref =
+        write(BlockType::manifest, acquire(), 0, block_header_size + 128 * static_cast<u32>(entries.size()));
+    state.manifest_newest = ref.checksum;
+    state.manifest_newest_address = ref.address;
+    if (state.manifest_block_count++ == 0) {
+      state.manifest_oldest = ref.checksum;
+      state.manifest_oldest_address = ref.address;
+    }
+  }
+
+  BlockRef trailer(const std::vector<u64>& words, u64* size, Checksum* payload) {
+    std::vector<std::byte> bytes(ewah_encode_size_max(words.size()));
+    bytes.resize(ewah_encode(words, bytes));
+    *size = bytes.size();
+    *payload = checksum_of(bytes);
+    if (bytes.empty()) return {};
+    std::byte* body = begin_block();
+    std::memcpy(body, bytes.data(), bytes.size());
+    return write(BlockType::free_set, next++, 0, block_header_size + static_cast<u32>(bytes.size()));
+  }
+
+  // Trailers, then a superblock one sequence further, in the given slots.
+  void checkpoint(u64 op, const std::vector<u32>& slots = {0, 1, 2, 3}) {
+    const BlockRef a = trailer(acquired, &state.acquired_size, &state.acquired_payload);
+    state.acquired_last = a.checksum;
+    state.acquired_last_address = a.address;
+    const BlockRef r = trailer(released, &state.released_size, &state.released_payload);
+    state.released_last = r.checksum;
+    state.released_last_address = r.address;
+    superblock(op, slots);
+  }
+  void superblock(u64 op, const std::vector<u32>& slots) {
+    state.op = op;
+    header.parent = header.sequence == 0 ? 0 : header.checksum;
+    header.version = superblock_version;
+    header.release_format = superblock_release;
+    ++header.sequence;
+    header.cluster = cluster;
+    header.state = state;
+    header.format = format;
+    header.byte_order = superblock_byte_order;
+    superblock_seal(header);
+    for (const u32 slot : slots) {
+      header.copy = static_cast<u16>(slot);
+      image.write(u64{slot} * superblock_copy_size, std::as_bytes(std::span(&header, 1)));
+    }
+    header.copy = 0;
+  }
+  void flip(u64 offset) {
+    std::byte sector[512];
+    const u64 begin = offset / 512 * 512;
+    image.read(begin, sector);
+    sector[offset - begin] ^= std::byte{1};
+    image.write(begin, sector);
+  }
+};
+
+TableInfo as(TableInfo info, u32 level, ManifestEvent event) {
+  info.set_label(level, event);
+  return info;
+}
+
+// Two trees, a moved table, a removed one, and a table that took the removed one's address again.
+struct Database : Writer {
+  TableInfo newer, older, index_put, index_tombstone, dead;
+
+  Database() {
+    superblock(0, {0, 1, 2, 3});
+    newer = table(1, 0, {{{2, 20}, {4, 0, true}}, {{6, 60}}});
+    older = table(1, 1, {{{1, 11}, {4, 41}, {6, 61}, {9, 91}}});
+    index_put = table(2, 2, {{{3, 7}, {3, 8}}});
+    index_tombstone = table(2, 1, {{{3, 8, true}}});
+    dead = table(1, 0, {{{100, 1}}});
+    manifest({as(older, 0, ManifestEvent::insert), as(index_put, 2, ManifestEvent::insert), dead});
+    manifest({as(older, 1, ManifestEvent::update), as(dead, 0, ManifestEvent::remove), index_tombstone});
+    manifest({newer});
+    release(dead.address);
+    release(dead.address - 1);
+  }
+};
+
+bool mentions(const std::vector<std::string>& lines, std::string_view text) {
+  return std::any_of(lines.begin(), lines.end(),
+                     [text](const std::string& line) { return line.find(text) != std::string::npos; });
+}
+
+DecodedKey small(u64 key) { return {0, key}; }
+
+}  // namespace
+
+TEST_CASE("a disk that was never written is not found", "[decode]") {
+  Writer writer;
+  const DecodedImage decoded = decode_image(writer.image);
+  CHECK(decoded.outcome == DecodeOutcome::not_found);
+  CHECK(decoded.blocks.empty());
+  CHECK(check_image(decoded).empty());
+}
+
+TEST_CASE("a formatted disk is empty", "[decode]") {
+  Writer writer;
+  writer.superblock(0, {0, 1, 2, 3});
+  const DecodedImage decoded = decode_image(writer.image, {.values = true});
+  CHECK(decoded.outcome == DecodeOutcome::ok);
+  CHECK(decoded.op == 0);
+  CHECK(decoded.sequence == 1);
+  CHECK(decoded.checkpoint_id == checkpoint_id_of(writer.state));
+  CHECK(decoded.format.block_size == block_size);
+  CHECK(decoded.format.growth == 2);
+  CHECK(decoded.blocks.empty());
+  CHECK(check_image(decoded).empty());
+}
+
+TEST_CASE("a checkpoint is read whole", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  const DecodedImage decoded = decode_image(db.image, {.values = true});
+  CHECK(decoded.outcome == DecodeOutcome::ok);
+  CHECK(decoded.op == 9);
+  CHECK(decoded.sequence == 2);
+  const std::vector<std::string> lines = check_image(decoded);
+  CAPTURE(lines);
+  CHECK(lines.empty());
+  CHECK(decoded.damaged.empty());
+  REQUIRE(decoded.tables.size() == 4);
+  CHECK(decoded.tables[0].index.address == db.newer.address);
+  CHECK(decoded.tables[1].level == 1);
+  CHECK(decoded.tables[1].value_count == 4);
+  CHECK(decoded.tables[3].level == 2);
+
+  using Contents = std::vector<std::pair<DecodedKey, u64>>;
+  CHECK(decoded.contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
+  CHECK(decoded.contents(2) == Contents{{{0, u128{3} << 64 | 7}, 0}});
+  CHECK(decoded.contents(3).empty());
+
+  const std::vector<u64> words = decoded.protected_words();
+  CHECK(bit_of(words, db.newer.address));
+  CHECK(bit_of(words, db.state.manifest_oldest_address));
+  CHECK(bit_of(words, db.state.acquired_last_address));
+  CHECK_FALSE(bit_of(words, db.dead.address));
+  CHECK(bit_count(words) == decoded.blocks.size());
+  CHECK(bit_count(decoded.released) == 2);
+
+  const DecodedImage quick = decode_image(db.image);
+  CHECK(quick.protected_words() == words);
+  CHECK(check_image(quick).empty());
+}
+
+TEST_CASE("two intact copies of the highest sequence are chosen", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  const auto outcome = [&db] { return decode_image(db.image); };
+  SECTION("a single newer copy is passed over") {
+    db.superblock(11, {0});
+    CHECK(outcome().op == 9);
+    CHECK(outcome().outcome == DecodeOutcome::ok);
+  }
+  SECTION("two newer copies win") {
+    db.superblock(11, {0, 1});
+    CHECK(outcome().op == 11);
+  }
+  SECTION("two slots with one number count once") {
+    db.flip(0);
+    db.flip(superblock_copy_size);
+    db.flip(3 * superblock_copy_size + 32);  // Number 3 becomes 2.
+    CHECK(outcome().outcome == DecodeOutcome::quorum_lost);
+    CHECK_FALSE(outcome().copies[0].intact);
+    CHECK(outcome().copies[3].intact);
+  }
+  SECTION("every copy damaged") {
+    for (u64 slot = 0; slot < 4; ++slot) db.flip(slot * superblock_copy_size + 5000);
+    CHECK(outcome().outcome == DecodeOutcome::not_found);
+  }
+  SECTION("a checkpoint between is lost") {
+    db.superblock(11, {});
+    db.superblock(13, {3});
+    CHECK(outcome().outcome == DecodeOutcome::quorum_lost);
+  }
+  SECTION("a fork") {
+    const SuperblockHeader before = db.header;
+    db.superblock(11, {0, 1});
+    db.header = before;
+    db.superblock(12, {2, 3});
+    CHECK(outcome().outcome == DecodeOutcome::fork);
+  }
+  SECTION("a parent that is not one") {
+    db.header.checksum = 1;
+    db.superblock(11, {0, 1});
+    CHECK(outcome().outcome == DecodeOutcome::parent_not_connected);
+  }
+  SECTION("a newer release") {
+    db.header.release_format = 2;
+    db.state.release = 2;
+    db.superblock(11, {0, 1, 2, 3});
+    CHECK(outcome().outcome == DecodeOutcome::release_unknown);
+  }
+}
+
+TEST_CASE("each damaged block is named, and no other", "[decode]") {
+  Database clean;
+  clean.checkpoint(9);
+  const std::vector<DecodedBlock> blocks = decode_image(clean.image, {.values = true}).blocks;
+  REQUIRE(blocks.size() == 5 + 4 + 3 + 2);
+  for (const DecodedBlock& block : blocks) {
+    for (const u64 at : {u64{3}, u64{100}, u64{250}, u64{block_header_size}, u64{511}}) {
+      Database db;
+      db.checkpoint(9);
+      db.flip(grid_offset + (block.ref.address - 1) * block_size + at);
+      const DecodedImage decoded = decode_image(db.image, {.values = true});
+      CAPTURE(block.ref.address, at);
+      REQUIRE(decoded.damaged.size() == 1);
+      REQUIRE(decoded.damaged[0].ref.address == block.ref.address);
+      REQUIRE(decoded.damaged[0].use == block.use);
+      REQUIRE(decoded.outcome == DecodeOutcome::ok);
+      const std::vector<std::string> lines = check_image(decoded);
+      CAPTURE(lines);
+      REQUIRE(lines.empty());
+    }
+  }
+}
+
+TEST_CASE("a structure that is wrong is told", "[decode]") {
+  Database db;
+  const auto lines = [&db] {
+    db.checkpoint(9);
+    return check_image(decode_image(db.image, {.values = true}));
+  };
+  SECTION("a leak") {
+    db.acquire();
+    CHECK(mentions(lines(), "is acquired and not reachable"));
+  }
+  SECTION("a reachable block is released") {
+    db.release(db.newer.address);
+    CHECK(mentions(lines(), "is reachable and released"));
+  }
+  SECTION("a reachable block is free") {
+    db.acquired[0] &= ~(u64{1} << (db.newer.address - 1));
+    CHECK(mentions(lines(), "is reachable and free"));
+  }
+  SECTION("released and not acquired") {
+    db.release(120);
+    CHECK(mentions(lines(), "block 120 is released and not acquired"));
+  }
+  SECTION("tables of a level overlap") {
+    db.manifest({db.table(1, 1, {{{9, 1}, {12, 1}}})});
+    CHECK(mentions(lines(), "tree 1 level 1: tables"));
+  }
+  SECTION("too many tables") {
+    db.manifest({db.table(1, 0, {{{50, 1}}}), db.table(1, 0, {{{60, 1}}})});
+    CHECK(mentions(lines(), "tree 1 level 0: more than 2 tables"));
+  }
+  SECTION("values out of order") {
+    db.manifest({db.table(1, 2, {{{60, 1}, {50, 1}, {70, 1}}})});
+    CHECK(mentions(lines(), "values out of order"));
+  }
+  SECTION("a tombstone of the index over nothing") {
+    db.manifest({db.table(2, 3, {{{9, 9, true}}})});
+    CHECK(mentions(lines(), "has nothing below it"));
+  }
+  SECTION("a tombstone of the index over a tombstone") {
+    db.manifest({db.table(2, 0, {{{3, 8, true}}})});
+    CHECK(mentions(lines(), "do not alternate"));
+  }
+  SECTION("the manifest miscounts") {
+    TableInfo info = db.table(3, 2, {{{60, 1}}});
+    info.value_count = 2;
+    db.manifest({info});
+    CHECK(mentions(lines(), "number of values differs"));
+  }
+  SECTION("a level that does not exist") {
+    db.manifest({db.table(3, 4, {{{60, 1}}})});
+    CHECK(mentions(lines(), "lies at level 4"));
+  }
+}
+
+TEST_CASE("arbitrary bytes with intact checksums are survived", "[decode]") {
+  const Stream stream("decode test", 1);
+  for (u64 round = 0; round < 300; ++round) {
+    Database db;
+    db.checkpoint(9);
+    // Any field of the state: its checksum is right, what it says is not.
+    auto* bytes = reinterpret_cast<std::byte*>(&db.state);
+    bytes[below(stream.at(round, 1), sizeof db.state)] = static_cast<std::byte>(stream.at(round, 2));
+    bytes[300 + below(stream.at(round, 3), 100)] = static_cast<std::byte>(stream.at(round, 4));
+    db.superblock(db.state.op, {0, 1, 2, 3});
+    const DecodedImage decoded = decode_image(db.image, {.values = true});
+    REQUIRE(decoded.blocks.size() <= 4 * blocks_count);
+    REQUIRE(print_image(decoded, true, true).size() > 100);
+  }
+}
+
+TEST_CASE("inspect shows what is there", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  const DecodedImage decoded = decode_image(db.image, {.values = true});
+  const std::string text = print_image(decoded, true, true);
+  CAPTURE(text);
+  CHECK(text.find("checkpoint: op 9 sequence 2") != std::string::npos);
+  CHECK(text.find("tree kv level 0: 1 tables, 3 values") != std::string::npos);
+  CHECK(text.find("3/7..3/8") != std::string::npos);
+  CHECK(text.find("4 removed") != std::string::npos);
+  CHECK(print_block(db.image, decoded, db.newer.address).find("index, ") != std::string::npos);
+  CHECK(print_block(db.image, decoded, db.state.manifest_newest_address).find("insert tree kv level 0") !=
+        std::string::npos);
+  CHECK(print_block(db.image, decoded, 125).find("no intact header") != std::string::npos);
+  CHECK(print_block(db.image, decoded, 0).find("not on this disk") != std::string::npos);
+  CHECK(print_block(db.image, decoded, 500).find("not on this disk") != std::string::npos);
+  CHECK(print_block_hex(db.image, decoded, 1).size() == (6 + 1 + 48 + 2 + 16 + 1) * block_size / 16);
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,225 @@
+#include "sim/disk/image.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "sim/disk/keyed.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u32 page_size = PageStore::page_size;
+constexpr u32 unit_size = PageStore::unit_size;
+static_assert(page_size / unit_size == 32);
+
+// The part of a range that lies in one page.
+struct Piece {
+  u64 page;
+  u32 offset;
+  u32 length;
+  u32 units;  // Mask.
+};
+
+Piece piece_at(u64 offset, u64 end) {
+  const u32 inside = static_cast<u32>(offset % page_size);
+  const u32 length = static_cast<u32>(std::min<u64>(page_size - inside, end - offset));
+  const u32 count = length / unit_size;
+  const u32 ones = count == 32 ? ~u32{0} : (u32{1} << count) - 1;
+  return {
+      .page = offset / page_size, .offset = inside, .length = length, .units = ones << (inside / unit_size)};
+}
+
+}  // namespace
+
+PageStore::PageStore() = default;
+
+PageStore::~PageStore() { ASSERT(pages_in_use() == 0); }
+
+void PageStore::allocate_chunk() {
+  chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(u64{pages_per_chunk} * page_size));
+  const u32 first = static_cast<u32>(pages_.size());
+  for (u32 i = 0; i < pages_per_chunk; ++i) {
+    pages_.push_back({.data = chunks_.back().get() + u64{i} * page_size, .references = 0, .written = 0});
+  }
+  for (u32 i = pages_per_chunk; i-- > 0;) free_.push_back(first + i);
+}
+
+u32 PageStore::acquire() {
+  if (free_.empty()) allocate_chunk();
+  const u32 index = free_.back();
+  free_.pop_back();
+  Page& page = pages_[index];
+  ASSERT(page.references == 0);
+  page.references = 1;
+  page.written = 0;
+  return index;
+}
+
+void PageStore::release(u32 index) {
+  Page& page = pages_[index];
+  ASSERT(page.references > 0);
+  if (--page.references == 0) free_.push_back(index);
+}
+
+u32 PageStore::copy(u32 index) {
+  const u32 target = acquire();
+  std::memcpy(pages_[target].data, pages_[index].data, page_size);
+  pages_[target].written = pages_[index].written;
+  release(index);
+  return target;
+}
+
+Image::Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed)
+    : store_(&store), size_(size), sector_size_(sector_size), poison_seed_(poison_seed) {
+  ASSERT(std::has_single_bit(sector_size));
+  ASSERT(sector_size >= unit_size);
+  ASSERT(size % sector_size == 0);
+}
+
+Image::Image(const Image& other)
+    : store_(other.store_),
+      size_(other.size_),
+      sector_size_(other.sector_size_),
+      poison_seed_(other.poison_seed_),
+      table_(other.table_) {
+  for (const u32 page : table_) {
+    if (page != PageStore::none) ++store_->pages_[page].references;
+  }
+}
+
+Image& Image::operator=(const Image& other) {
+  if (this == &other) return *this;
+  for (const u32 page : other.table_) {
+    if (page != PageStore::none) ++other.store_->pages_[page].references;
+  }
+  clear();
+  store_ = other.store_;
+  size_ = other.size_;
+  sector_size_ = other.sector_size_;
+  poison_seed_ = other.poison_seed_;
+  table_ = other.table_;
+  return *this;
+}
+
+Image::~Image() { clear(); }
+
+void Image::clear() {
+  for (const u32 page : table_) {
+    if (page != PageStore::none) store_->release(page);
+  }
+  table_.clear();
+}
+
+void Image::check_range(u64 offset, u64 length) const {
+  ASSERT(offset % unit_size == 0);
+  ASSERT(length % unit_size == 0);
+  ASSERT(length <= size_);
+  ASSERT(offset <= size_ - length);
+}
+
+void Image::grow(u64 size) {
+  ASSERT(size >= size_);
+  ASSERT(size % sector_size_ == 0);
+  size_ = size;
+}
+
+PageStore::Page& Image::page_for_write(u64 index) {
+  if (index >= table_.size()) table_.resize(index + 1, PageStore::none);
+  u32& page = table_[index];
+  if (page == PageStore::none) {
+    page = store_->acquire();
+  } else if (store_->pages_[page].references > 1) {
+    page = store_->copy(page);
+  }
+  return store_->pages_[page];
+}
+
+// Each unit has its own key; its words are a walk from there that compilers turn into vectors.
+void Image::poison(u64 offset, std::byte* target, u32 length) const {
+  for (u32 at = 0; at < length; at += unit_size) {
+    const u64 key = remix(poison_seed_, (offset + at) / unit_size);
+    for (u32 i = 0; i < unit_size / 8; ++i) {
+      u64 word = key + u64{i} * 0x9e3779b97f4a7c15;
+      word ^= word >> 29;
+      if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+      std::memcpy(target + at + u64{i} * 8, &word, 8);
+    }
+  }
+}
+
+void Image::read(u64 offset, std::span<std::byte> target) const {
+  check_range(offset, target.size());
+  const u64 end = offset + target.size();
+  for (std::byte* to = target.data(); offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    const u32 written = index == PageStore::none ? 0 : store_->pages_[index].written & piece.units;
+    if (written == piece.units) {
+      std::memcpy(to, store_->pages_[index].data + piece.offset, piece.length);
+    } else if (written == 0) {
+      poison(offset, to, piece.length);
+    } else {
+      for (u32 at = 0; at < piece.length; at += unit_size) {
+        if (written >> ((piece.offset + at) / unit_size) & 1) {
+          std::memcpy(to + at, store_->pages_[index].data + piece.offset + at, unit_size);
+        } else {
+          poison(offset + at, to + at, unit_size);
+        }
+      }
+    }
+    to += piece.length;
+    offset += piece.length;
+  }
+}
+
+void Image::write(u64 offset, std::span<const std::byte> source) {
+  check_range(offset, source.size());
+  const u64 end = offset + source.size();
+  for (const std::byte* from = source.data(); offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    PageStore::Page& page = page_for_write(piece.page);
+    std::memcpy(page.data + piece.offset, from, piece.length);
+    page.written |= piece.units;
+    from += piece.length;
+    offset += piece.length;
+  }
+}
+
+bool Image::written(u64 offset, u64 length) const {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    if (index == PageStore::none) return false;
+    if ((store_->pages_[index].written & piece.units) != piece.units) return false;
+    offset += piece.length;
+  }
+  return true;
+}
+
+bool Image::written_any(u64 offset, u64 length) const {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    if (index != PageStore::none && (store_->pages_[index].written & piece.units) != 0) return true;
+    offset += piece.length;
+  }
+  return false;
+}
+
+void Image::forget(u64 offset, u64 length) {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    if (index != PageStore::none && (store_->pages_[index].written & piece.units) != 0) {
+      page_for_write(piece.page).written &= ~piece.units;
+    }
+    offset += piece.length;
+  }
+}
+
+}  // namespace tonearm::sim

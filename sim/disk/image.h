@@ -1,0 +1,88 @@
+// Copy-on-write contents of a simulated disk.
+//
+// An Image is a table of references to pages that a PageStore owns; copying an image shares all
+// pages, and writing copies the pages touched. So a snapshot costs its table, not the disk. The
+// store keeps its pages for the next run (a fresh page costs as much as a thousand draws).
+//
+// A unit that was never written reads as poison keyed by (poison seed, offset), never as zeros.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/types.h"
+
+namespace tonearm::sim {
+
+// Must outlive its images.
+class PageStore {
+ public:
+  static constexpr u32 page_size = 16384;
+  static constexpr u32 unit_size = 512;  // What is known to be written or not: one bit of 32 per page.
+  static constexpr u32 none = ~u32{0};
+
+  PageStore();
+  ~PageStore();
+  PageStore(const PageStore&) = delete;
+  PageStore& operator=(const PageStore&) = delete;
+
+  u64 pages_in_use() const { return pages_.size() - free_.size(); }
+  u64 pages_allocated() const { return pages_.size(); }
+
+ private:
+  friend class Image;
+
+  static constexpr u32 pages_per_chunk = 64;
+
+  struct Page {
+    std::byte* data;
+    u32 references;
+    u32 written;  // Bit i: unit i was written.
+  };
+
+  u32 acquire();  // One reference, nothing written, contents arbitrary.
+  void release(u32 page);
+  u32 copy(u32 page);  // Another page with equal contents, for one reference of `page`.
+  void allocate_chunk();
+
+  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  std::vector<Page> pages_;
+  std::vector<u32> free_;
+};
+
+class Image {
+ public:
+  Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed);
+  Image(const Image& other);  // Shares all pages.
+  Image& operator=(const Image& other);
+  ~Image();
+
+  u64 size() const { return size_; }
+  u32 sector_size() const { return sector_size_; }
+  u64 poison_seed() const { return poison_seed_; }
+
+  // Offsets and lengths are multiples of PageStore::unit_size: tearing may be finer than sectors.
+  void read(u64 offset, std::span<std::byte> target) const;
+  void write(u64 offset, std::span<const std::byte> source);
+  bool written(u64 offset, u64 length) const;      // Every unit of the range was written.
+  bool written_any(u64 offset, u64 length) const;  // At least one was.
+  void forget(u64 offset, u64 length);             // Back to unwritten (a lost first write).
+  void grow(u64 size);                             // What is added is unwritten.
+  void clear();                                    // Nothing is written.
+
+ private:
+  u32 page_at(u64 index) const { return index < table_.size() ? table_[index] : PageStore::none; }
+  PageStore::Page& page_for_write(u64 index);
+  void check_range(u64 offset, u64 length) const;
+  void poison(u64 offset, std::byte* target, u32 length) const;
+
+  PageStore* store_;
+  u64 size_;
+  u32 sector_size_;
+  u64 poison_seed_;
+  std::vector<u32> table_;  // Only as long as the highest page ever written demands.
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,131 @@
+#include "sim/disk/image.h"
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <vector>
+
+#include "sim/disk/death.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+using Bytes = std::vector<std::byte>;
+
+constexpr u64 size = 1_MiB;
+
+Bytes filled(u64 length, u8 value) { return Bytes(length, std::byte{value}); }
+
+Bytes read(const Image& image, u64 offset, u64 length) {
+  Bytes bytes(length);
+  image.read(offset, bytes);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("what was written is read, over page borders and in part", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  Bytes bytes(40'960);
+  for (u64 i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 7 + i / 512);
+  image.write(12'288, bytes);
+  REQUIRE(read(image, 12'288, bytes.size()) == bytes);
+  REQUIRE(read(image, 16'384, 512) == Bytes(bytes.begin() + 4096, bytes.begin() + 4608));
+  REQUIRE(image.written(12'288, 40'960));
+  REQUIRE_FALSE(image.written(12'288 - 512, 1024));
+  REQUIRE(image.written_any(12'288 - 512, 1024));
+  REQUIRE_FALSE(image.written_any(0, 12'288));
+  REQUIRE_FALSE(image.written_any(12'288 + 40'960, 16'384));
+  REQUIRE(image.written(0, 0));
+
+  // The last page of the disk.
+  image.write(size - 512, filled(512, 9));
+  REQUIRE(read(image, size - 512, 512) == filled(512, 9));
+}
+
+TEST_CASE("unwritten units read as poison that is stable and keyed", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  const Bytes poison = read(image, 0, 65'536);
+  REQUIRE(poison == read(image, 0, 65'536));
+  REQUIRE(std::count(poison.begin(), poison.end(), std::byte{0}) < 400);
+  REQUIRE(read(image, 512, 512) == Bytes(poison.begin() + 512, poison.begin() + 1024));
+  REQUIRE(read(image, 0, 512) != read(image, 512, 512));
+
+  const Image other(store, size, 512, 2);
+  REQUIRE(read(other, 0, 512) != read(image, 0, 512));
+
+  // A unit between unwritten ones does not change them; forgetting it brings its poison back.
+  image.write(1024, filled(512, 3));
+  Bytes expected(poison.begin(), poison.begin() + 4096);
+  std::fill(expected.begin() + 1024, expected.begin() + 1536, std::byte{3});
+  REQUIRE(read(image, 0, 4096) == expected);
+  image.forget(1024, 512);
+  REQUIRE(read(image, 0, 4096) == Bytes(poison.begin(), poison.begin() + 4096));
+  REQUIRE_FALSE(image.written_any(0, size));
+}
+
+TEST_CASE("copies share pages until one of them writes", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  image.write(0, filled(65'536, 1));
+  REQUIRE(store.pages_in_use() == 4);
+  {
+    const Image snapshot = image;
+    REQUIRE(store.pages_in_use() == 4);
+    image.write(512, filled(512, 2));
+    REQUIRE(store.pages_in_use() == 5);
+    image.forget(65'024, 512);
+    REQUIRE(store.pages_in_use() == 6);
+    REQUIRE(read(snapshot, 0, 65'536) == filled(65'536, 1));
+    REQUIRE(snapshot.written(0, 65'536));
+    REQUIRE(read(image, 512, 512) == filled(512, 2));
+    REQUIRE(read(image, 1024, 1024) == filled(1024, 1));
+
+    Image back(store, size, 512, 9);
+    back.write(0, filled(512, 7));
+    back = snapshot;
+    REQUIRE(read(back, 0, 65'536) == filled(65'536, 1));
+    REQUIRE(store.pages_in_use() == 6);
+  }
+  REQUIRE(store.pages_in_use() == 4);
+}
+
+TEST_CASE("a store gives its pages to the next run, without their contents", "[image]") {
+  PageStore store;
+  {
+    Image image(store, size, 512, 1);
+    image.write(0, filled(size, 1));
+  }
+  REQUIRE(store.pages_in_use() == 0);
+  const u64 allocated = store.pages_allocated();
+  Image image(store, size, 512, 1);
+  image.write(0, filled(512, 2));
+  REQUIRE(store.pages_allocated() == allocated);
+  REQUIRE(read(image, 512, 512) != filled(512, 1));
+  REQUIRE_FALSE(image.written_any(512, 16'384 - 512));
+}
+
+TEST_CASE("a grown image is unwritten where it grew", "[image]") {
+  PageStore store;
+  Image image(store, 4096, 4096, 1);
+  image.write(0, filled(4096, 1));
+  image.grow(size);
+  REQUIRE(image.size() == size);
+  REQUIRE(image.written(0, 4096));
+  REQUIRE_FALSE(image.written_any(4096, size - 4096));
+  REQUIRE(read(image, 0, 4096) == filled(4096, 1));
+}
+
+TEST_CASE("ranges outside of the image are refused", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  Bytes bytes(1024);
+  REQUIRE(dies([&] { image.read(size - 512, bytes); }));
+  REQUIRE(dies([&] { image.write(256, bytes); }));
+  REQUIRE(dies([&] { image.read(u64_max - 511, bytes); }));
+  REQUIRE_FALSE(dies([&] { image.read(size - 1024, bytes); }));
+}
+
+}  // namespace tonearm::sim

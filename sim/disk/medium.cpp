@@ -1,0 +1,145 @@
+#include "sim/disk/medium.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "base/assert.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 salt_units = 1;  // Plus the index of the group of 64 units.
+constexpr u64 salt_garbage = ~u64{0} >> 1;
+constexpr u32 tear_unit_max = 4096;
+
+bool overlap(const MediumWrite& a, const MediumWrite& b) {
+  return a.offset < b.offset + b.data.size() && b.offset < a.offset + a.data.size();
+}
+
+}  // namespace
+
+Medium::Medium(const Image& image, DurabilityProfile profile, u32 tear_unit)
+    : image_(image), durable_(image), profile_(profile), tear_unit_(tear_unit) {
+  ASSERT(tear_unit == PageStore::unit_size || tear_unit == tear_unit_max);
+  ASSERT(tear_unit <= image.sector_size());
+  // A second reference to the pages would make the first write of each copy it.
+  if (profile == DurabilityProfile::durable) durable_.clear();
+}
+
+void Medium::grow(u64 size) {
+  image_.grow(size);
+  durable_.grow(size);
+}
+
+void Medium::complete(const MediumWrite& write, Durability durability) {
+  image_.write(write.offset, write.data);
+  if (profile_ == DurabilityProfile::durable) return;
+  if (durability == Durability::on_completion) {
+    // What this overwrites in the cache must not come back over it: it is written back before.
+    for (u64 i = log_.size(); i-- > 0;) {
+      if (!overlap(logged(i), write)) continue;
+      make_durable(destaged_ + i + 1);
+      break;
+    }
+    durable_.write(write.offset, write.data);
+    return;
+  }
+  if (!log_.empty() && log_bytes_.size() + write.data.size() > cache_bytes_max) {
+    make_durable(destaged_ + (log_.size() + 1) / 2);
+  }
+  log_.push_back({.write = write, .data_offset = log_bytes_.size()});
+  log_bytes_.insert(log_bytes_.end(), write.data.begin(), write.data.end());
+}
+
+MediumWrite Medium::logged(u64 index) const {
+  ASSERT(index < log_.size());
+  MediumWrite write = log_[index].write;
+  write.data = {log_bytes_.data() + log_[index].data_offset, write.data.size()};
+  return write;
+}
+
+void Medium::destage(u64 count) {
+  ASSERT(count <= log_.size());
+  destaged_ += count;
+  if (count == log_.size()) {
+    log_.clear();
+    log_bytes_.clear();
+    return;
+  }
+  const u64 bytes = log_[count].data_offset;
+  log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(count));
+  log_bytes_.erase(log_bytes_.begin(), log_bytes_.begin() + static_cast<std::ptrdiff_t>(bytes));
+  for (Logged& entry : log_) entry.data_offset -= bytes;
+}
+
+void Medium::make_durable(u64 position) {
+  const u64 count = covered(position);
+  for (u64 i = 0; i < count; ++i) {
+    const MediumWrite write = logged(i);
+    durable_.write(write.offset, write.data);
+  }
+  destage(count);
+}
+
+void Medium::restore(u64 offset, u64 length) {
+  std::array<std::byte, PageStore::unit_size> unit;
+  for (u64 at = offset; at < offset + length; at += unit.size()) {
+    if (durable_.written(at, unit.size())) {
+      durable_.read(at, unit);
+      image_.write(at, unit);
+    } else {
+      image_.forget(at, unit.size());
+    }
+  }
+}
+
+void Medium::fail(u64 position, std::span<const Fate> fates) {
+  const u64 count = covered(position);
+  ASSERT(fates.size() == count);
+  for (u64 i = 0; i < count; ++i) apply(durable_, logged(i), fates[i]);
+  for (u64 i = 0; i < count; ++i) restore(logged(i).offset, logged(i).data.size());
+  destage(count);
+  // Newer writes over the same ranges are in the cache still.
+  for (u64 i = 0; i < log_.size(); ++i) image_.write(logged(i).offset, logged(i).data);
+}
+
+void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fates) {
+  ASSERT(writes.size() == fates.size());
+  ASSERT(writes.size() >= log_.size());
+  Image& target = profile_ == DurabilityProfile::cached ? durable_ : image_;
+  for (u64 i = 0; i < writes.size(); ++i) {
+    ASSERT(i == 0 || writes[i - 1].submission < writes[i].submission);
+    apply(target, writes[i], fates[i]);
+  }
+  if (profile_ == DurabilityProfile::cached) image_ = durable_;
+  destage(log_.size());
+}
+
+void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
+  if (fate.outcome == CrashOutcome::lost) return;
+  if (fate.outcome == CrashOutcome::landed) return target.write(write.offset, write.data);
+  const u64 units = (write.data.size() + tear_unit_ - 1) / tear_unit_;
+  const u64 garbage =
+      fate.outcome == CrashOutcome::torn_garbage ? below(remix(fate.random, salt_garbage), units) : u64_max;
+  for (u64 i = 0; i < units; ++i) {
+    const std::span<const std::byte> unit =
+        write.data.subspan(i * tear_unit_, std::min<u64>(tear_unit_, write.data.size() - i * tear_unit_));
+    const u64 offset = write.offset + i * tear_unit_;
+    if (i == garbage) {
+      std::array<std::byte, tear_unit_max> bytes;
+      for (u64 at = 0; at < unit.size(); at += 8) {
+        u64 word = remix(remix(fate.random, ~offset), at);
+        if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
+        std::memcpy(bytes.data() + at, &word, 8);
+      }
+      target.write(offset, std::span(bytes).first(unit.size()));
+    } else if (remix(fate.random, salt_units + i / 64) >> (i % 64) & 1) {
+      target.write(offset, unit);
+    }
+  }
+}
+
+}  // namespace tonearm::sim

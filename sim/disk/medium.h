@@ -1,0 +1,87 @@
+// What reads see, what is durable, and the writes between the two.
+//
+// Under the `durable` profile both images are one. Under `cached` a completed on_sync write goes to
+// the image that reads see and to a log; a sync moves the log's oldest part into the durable image.
+// So a crash is: the durable image, then every undecided write in order, each as far as it landed.
+// A newer write that landed is never undone by an older one, because it is applied after it.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "base/types.h"
+#include "sim/disk/image.h"
+#include "sim/disk/keyed.h"
+#include "storage/storage.h"
+
+namespace tonearm::sim {
+
+enum class DurabilityProfile : u8 { durable, cached };
+
+// What becomes of a write that is not durable yet.
+enum class CrashOutcome : u8 { lost, landed, torn, torn_garbage };
+inline constexpr u32 crash_outcome_count = 4;
+
+struct Fate {
+  CrashOutcome outcome = CrashOutcome::lost;
+  u64 random = 0;  // Decides the units of a torn write.
+};
+
+struct MediumWrite {
+  u64 submission = 0;  // Overlapping writes are never in flight together, so this orders them.
+  Attribution attribution;
+  IoTag tag{};
+  u32 n = 0;
+  u64 offset = 0;
+  std::span<const std::byte> data;
+};
+
+class Medium {
+ public:
+  Medium(const Image& image, DurabilityProfile profile, u32 tear_unit);
+
+  const Image& image() const { return image_; }
+  const Image& durable_image() const { return profile_ == DurabilityProfile::cached ? durable_ : image_; }
+  u32 tear_unit() const { return tear_unit_; }
+  void grow(u64 size);
+
+  void complete(const MediumWrite& write, Durability durability);
+
+  // The undecided writes, in order of completion. Spans are valid until the next change.
+  u64 logged_count() const { return log_.size(); }
+  MediumWrite logged(u64 index) const;
+
+  // A position in the stream of logged writes, and how many of those before it are undecided still.
+  u64 position() const { return destaged_ + log_.size(); }
+  u64 covered(u64 position) const { return position > destaged_ ? position - destaged_ : 0; }
+
+  void make_durable(u64 position);
+  // Decides the covered writes; `fates`: one for each of them.
+  void fail(u64 position, std::span<const Fate> fates);
+  // Everything undecided, in flight or logged, in order of submission, with its fate.
+  void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
+
+ private:
+  // A device's cache is finite: beyond this the older half of it is written back, which a device
+  // may do at any time.
+  static constexpr u64 cache_bytes_max = u64{16} << 20;
+
+  struct Logged {
+    MediumWrite write;  // `data` is at data_offset of the log's bytes, which move.
+    u64 data_offset = 0;
+  };
+
+  void apply(Image& target, const MediumWrite& write, Fate fate) const;
+  void destage(u64 count);               // Removes the oldest of the log.
+  void restore(u64 offset, u64 length);  // The image that reads see, from the durable one.
+
+  Image image_;
+  Image durable_;  // Unused under DurabilityProfile::durable.
+  DurabilityProfile profile_;
+  u32 tear_unit_;
+  std::vector<Logged> log_;
+  std::vector<std::byte> log_bytes_;
+  u64 destaged_ = 0;  // Logged writes that left the log.
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,247 @@
+// The simulated disk: latency, reordering, volatile caches, failed syncs and crashes, all from
+// keyed randomness, over a copy-on-write image and a virtual clock.
+//
+// One event-loop step is either one completion or one drain of the next-tick queue. Next-tick
+// callbacks run first-in first-out at the same virtual time, after the completion that queued them
+// returned; with nothing ready the clock jumps to the next ready time.
+//
+// Under the other policies the clock goes on with the ready time of what they choose. Completion
+// order under `latency` is (ready tick, tie value, submission number); ties, priorities and latencies
+// are all keyed by the request and come from the latency seed.
+//
+// Durability. A completed write is visible to reads at once. Under the `durable` profile it is
+// durable too, and sync is trivial. Under `cached`, an on_sync write is durable when a later sync
+// completes that was submitted after the write completed; until then a crash may lose or tear it.
+//
+// Crash. For each write that is not durable, every tear unit (512 or 4096 bytes) reaches the medium
+// or not; the unit in flight may also be garbage. An outcome is drawn per write: lost, landed, torn
+// (any subset of units), or torn with one garbage unit.
+//
+// Physical plausibility. What the model says cannot happen is asserted never to happen: two writes
+// in flight over one sector, a read over a write in flight, a read of a grid block of which no
+// sector was ever written, a write to a block that the durable checkpoint protects.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "sim/disk/image.h"
+#include "sim/disk/keyed.h"
+#include "sim/disk/medium.h"
+#include "sim/disk/request_counter.h"
+#include "sim/disk/trace.h"
+#include "storage/storage.h"
+
+namespace tonearm::sim {
+
+enum class CompletionPolicy : u8 { latency, fifo, lifo, uniform, starve, priority };
+const char* completion_policy_name(CompletionPolicy policy);
+
+struct LatencyProfile {
+  u32 latency_ticks_min = 0;
+  u32 latency_ticks_mean = 0;  // Of the exponential part; 0: none.
+  Ratio stall{};               // A stalled request takes 100 times as long.
+};
+
+struct DiskOptions {
+  u32 sector_size = 4096;
+  u32 block_size = 4096;
+  u64 blocks_count = 4096;
+  LatencyProfile read, write, sync;
+  LatencyProfile superblock;  // For both directions in the superblock zone.
+  CompletionPolicy policy = CompletionPolicy::latency;
+  IoPurpose starved = IoPurpose::lookup;  // For CompletionPolicy::starve.
+  u32 queue_depth = 32;  // Requests the device works on; the others wait in order of submission.
+  DurabilityProfile profile = DurabilityProfile::durable;
+  u32 tear_unit = 512;  // 512 or 4096; at most the sector size.
+  Ratio failed_sync{};
+  u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
+  u64 seed_latency = 0;  // 0: derived.
+  u64 seed_poison = 0;   // 0: derived.
+};
+
+enum class FaultKind : u8 { failed_sync, torn_write, lost_write };
+inline constexpr u32 fault_kind_count = 3;
+const char* fault_kind_name(FaultKind kind);
+
+class SimStorage final : public Storage {
+ public:
+  // The trace may be null (a shadow engine's disk is not part of the run's identity).
+  SimStorage(PageStore& pages, const DiskOptions& options, Trace* trace);
+  // A disk with these contents: a shadow over a snapshot. The image may be smaller than the options
+  // say (a raised storage limit), not larger.
+  SimStorage(const Image& image, const DiskOptions& options, Trace* trace);
+  SimStorage(const SimStorage&) = delete;
+  SimStorage& operator=(const SimStorage&) = delete;
+
+  void read(Read& read) override;
+  void write(Write& write) override;
+  void sync(Sync& sync) override;
+  void next_tick(NextTick& next_tick) override;
+
+  // Requests submitted from now on belong to this; a request submitted inside a completion or
+  // next-tick callback inherits from what completed. step() restores it.
+  void set_attribution(const Attribution& attribution);
+  const Attribution& attribution() const { return attribution_; }
+
+  // One event-loop step. False if nothing is pending.
+  bool step();
+  u64 steps() const { return steps_; }  // Taken so far.
+  u64 now() const { return now_; }      // Ticks.
+  bool pending() const { return !pending_.empty() || !ticks_.empty(); }
+
+  // Drops all queues (no callback will ever run) and decides every write that is not durable. The
+  // engine must not be used afterwards; its buffers must still be alive during the call.
+  // `outcomes`: explicit, by order of submission; the rest is drawn, keyed by `attribution`.
+  void crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes = {});
+
+  // Explicit faults: the sync with this identity fails. The first of its kind has n = 0.
+  void fail_sync(const Attribution& attribution, IoTag tag, u32 n);
+  // The request with this identity takes so many ticks.
+  void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
+    explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
+  }
+  u64 explicit_faults_waiting() const { return fail_syncs_.size(); }  // Asked for and not fired.
+
+  // Latencies, policy, queue depth and fault ratios may change at any time (from the next request
+  // on); the disk may grow; everything else must be as it was.
+  void reconfigure(const DiskOptions& options);
+  const DiskOptions& options() const { return options_; }
+
+  // The medium as reads see it now. A snapshot of what is durable: see durable_image().
+  const Image& image() const { return medium_.image(); }
+  // What a crash with every undecided write lost would leave.
+  Image durable_image() const { return medium_.durable_image(); }
+  // Where the grid zone begins in the image: the superblock zone in whole blocks.
+  u64 grid_offset() const { return grid_offset_; }
+
+  // The simulator asserts that no write touches these blocks (of the durable checkpoint). Bit
+  // address - 1. Replaces the previous set; empty: no check. A crash leaves the set as it is.
+  void protect(std::span<const u64> words);
+
+  u64 fault_count(FaultKind kind) const { return fault_counts_[static_cast<u32>(kind)]; }  // Fired so far.
+  u64 armed_count(FaultKind kind) const {
+    return armed_counts_[static_cast<u32>(kind)];
+  }  // Could have fired.
+  // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
+  u64 writes_undurable() const;
+  // Pending requests in words, for a stuck run.
+  std::string describe_pending() const;
+  // Told when a write of the superblock zone is submitted and when it completes (before its `done`).
+  void set_superblock_listener(void* context, void (*listener)(void*, bool completed));
+
+ private:
+  // Constant while the request is in flight. The node's token is (slot, submission).
+  struct Request {
+    void* node = nullptr;  // Read, Write or Sync; its caller's.
+    Attribution attribution;
+    u64 submission = 0;
+    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted.
+    const std::byte* buffer = nullptr;
+    IoTag tag{};
+    u32 n = 0;
+    RequestKind kind{};
+    bool fails = false;
+  };
+
+  // What is looked at for every submission and every step, apart from the rest.
+  struct Pending {
+    u64 ready = 0;  // Tick; while it waits for the device: its latency.
+    u64 rank = 0;   // By policy; lower first.
+    u64 tie = 0;
+    u64 begin = 0;  // In the image; a sync has an empty range.
+    u64 end = 0;
+    u32 slot = 0;
+    RequestKind kind{};
+    bool superblock = false;
+  };
+
+  struct Tick {
+    NextTick* node = nullptr;
+    Attribution attribution;
+  };
+
+  struct Streams {
+    explicit Streams(const DiskOptions& options);
+    std::array<Stream, 3> latency, tie;  // By kind of request.
+    Stream priority, failed_sync, failed_sync_outcome, crash_mode, crash_outcome;
+  };
+
+  u64 begin_of(Zone zone, u64 offset, u64 length) const;
+  u64 end_of(Zone zone) const;
+  u32 next_n(IoTag tag, RequestKind kind);
+  u64 latency_of(const LatencyProfile& profile, u64 random) const;
+  u64 rank_of(IoTag tag, u64 tie) const;
+  void check_plausible(const Pending& pending) const;
+  u64 explicit_latency(u64 drawn, IoTag tag, u32 n);
+  Request& submit(Pending pending, void* node, IoTag tag, const LatencyProfile& profile);
+  void enter_device();
+  u32 choose() const;
+  void complete(u32 index);
+  void complete_read(const Request& request, const Pending& pending);
+  void complete_write(const Request& request, const Pending& pending);
+  void complete_sync(const Request& request);
+  void drain_ticks();
+  void record(EventKind kind, u64 a, u64 b, u64 c) {
+    if (trace_ != nullptr) trace_->record(now_, kind, a, b, c);
+  }
+
+  bool draw_sync_failure(const Request& request);
+  void fail_covered(const Request& request);
+  Fate crash_fate(const Attribution& attribution, u64 index, u64 count) const;
+  void count_fate(const MediumWrite& write, const Fate& fate);
+
+  // Constant, but for reconfigure().
+  DiskOptions options_;
+  Streams streams_;
+  Trace* trace_;
+  u64 grid_offset_;
+  void* listener_context_ = nullptr;
+  void (*listener_)(void*, bool) = nullptr;
+  std::vector<u64> protected_;
+
+  Medium medium_;
+  // Blocks that were written and lost under a running engine may be read; until the next crash.
+  bool writes_were_lost_ = false;
+
+  // In order of submission; the first `device_count_` are in the device, the others wait for it.
+  std::vector<Pending> pending_;
+  u32 device_count_ = 0;
+  std::vector<Request> slots_;
+  std::vector<u32> free_slots_;
+  std::vector<Tick> ticks_;
+  std::vector<Tick> draining_;  // Empty outside a drain.
+  u64 now_ = 0;
+  u64 steps_ = 0;
+  u64 submissions_ = 0;
+  bool stepping_ = false;
+
+  Attribution attribution_;
+  Attribution attribution_outside_;  // While stepping: what step() restores.
+  RequestCounter counter_;
+
+  struct ExplicitSync {
+    Attribution attribution;
+    IoTag tag;
+    u32 n;
+  };
+  std::vector<ExplicitSync> fail_syncs_;
+  struct ExplicitLatency {
+    Attribution attribution;
+    IoTag tag;
+    u32 n;
+    u64 ticks;
+  };
+  std::vector<ExplicitLatency> explicit_latencies_;  // Few; looked at by every submission.
+  std::array<u64, fault_kind_count> fault_counts_{};
+  std::array<u64, fault_kind_count> armed_counts_{};
+
+  // Scratch of decisions, kept for its memory.
+  std::vector<MediumWrite> undecided_;
+  std::vector<Fate> fates_;
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,258 @@
+#include <catch2/catch.hpp>
+#include <set>
+
+#include "sim/disk/death.h"
+#include "sim/disk/disk_fixture.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+DiskOptions cached(u64 seed = 1) {
+  return {.sector_size = 512,
+          .block_size = 4096,
+          .blocks_count = 256,
+          .read = {.latency_ticks_mean = 50},
+          .write = {.latency_ticks_mean = 50},
+          .sync = {.latency_ticks_mean = 50},
+          .profile = DurabilityProfile::cached,
+          .seed = seed};
+}
+
+constexpr IoTag sync_tag{.purpose = IoPurpose::checkpoint_sync};
+const Attribution crash_line{.op = {.number = 100}};
+
+}  // namespace
+
+SCENARIO("a volatile cache loses what was not synced", "[sim_storage][crash]") {
+  GIVEN("a synced write, an unsynced one over it, and one written through") {
+    Disk disk(cached());
+    disk.write(1, 10);
+    disk.write(2, 20);
+    disk.run();
+    disk.sync();
+    disk.run();
+    REQUIRE(disk.storage.writes_undurable() == 0);
+    disk.write(1, 11);
+    disk.write(3, 30);
+    disk.write(4, 40, {.purpose = IoPurpose::superblock_write}, Zone::grid, Durability::on_completion);
+    disk.run();
+    REQUIRE(disk.block(1) == 11);
+    REQUIRE(disk.storage.writes_undurable() == 2);
+    const Image durable = disk.storage.durable_image();
+    REQUIRE(disk.block(durable, 1) == 10);
+    REQUIRE(disk.block(durable, 4) == 40);
+
+    WHEN("all is lost") {
+      const CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::lost};
+      disk.storage.crash(crash_line, outcomes);
+      REQUIRE(disk.block(1) == 10);
+      REQUIRE(disk.block(2) == 20);
+      REQUIRE_FALSE(disk.block_written(3));
+      REQUIRE(disk.block(4) == 40);
+      REQUIRE(disk.storage.fault_count(FaultKind::lost_write) == 2);
+      REQUIRE(disk.storage.armed_count(FaultKind::lost_write) == 2);
+      REQUIRE(dies([&] { disk.read(3); }));
+    }
+    WHEN("outcomes are mixed, by order of submission") {
+      const CrashOutcome outcomes[] = {CrashOutcome::landed, CrashOutcome::lost};
+      disk.storage.crash(crash_line, outcomes);
+      REQUIRE(disk.block(1) == 11);
+      REQUIRE_FALSE(disk.block_written(3));
+    }
+    WHEN("one is torn") {
+      const CrashOutcome outcomes[] = {CrashOutcome::torn_garbage, CrashOutcome::landed};
+      disk.storage.crash(crash_line, outcomes);
+      REQUIRE(disk.block(1) == -1);
+      REQUIRE(disk.block(3) == 30);
+      REQUIRE(disk.storage.fault_count(FaultKind::torn_write) == 1);
+    }
+  }
+}
+
+TEST_CASE("a sync covers only what completed before it was submitted", "[sim_storage][crash]") {
+  DiskOptions options = cached();
+  options.policy = CompletionPolicy::lifo;
+  Disk disk(options);
+  disk.write(1, 10);
+  disk.sync();
+  disk.run();  // Last in first out: the sync completes first.
+  REQUIRE(disk.order == std::vector<u32>{1, 0});
+  REQUIRE(disk.storage.writes_undurable() == 1);
+
+  options.policy = CompletionPolicy::fifo;
+  disk.storage.reconfigure(options);
+  disk.write(2, 20);
+  disk.sync();  // The write completes before the sync does, but after it was submitted.
+  disk.run();
+  REQUIRE(disk.storage.writes_undurable() == 1);
+  disk.sync();
+  disk.run();
+  REQUIRE(disk.storage.writes_undurable() == 0);
+}
+
+TEST_CASE("a crash drops the queues and decides the writes in flight", "[sim_storage][crash]") {
+  for (const DurabilityProfile profile : {DurabilityProfile::durable, DurabilityProfile::cached}) {
+    DiskOptions options = cached();
+    options.profile = profile;
+    options.queue_depth = 2;
+    Disk disk(options);
+    disk.write(1, 10);
+    disk.run();
+    disk.sync();
+    disk.run();
+    disk.order.clear();
+    disk.write(1, 11);
+    disk.write(2, 21);
+    disk.write(3, 31);  // Waits for the device.
+    disk.sync();
+    Disk::Io& tick = disk.next_tick();
+    REQUIRE(disk.storage.writes_undurable() == 3);
+    const CrashOutcome outcomes[] = {CrashOutcome::landed, CrashOutcome::lost, CrashOutcome::landed};
+    disk.storage.crash(crash_line, outcomes);
+    disk.ios.clear();  // The nodes die with the engine.
+    (void)tick;
+    REQUIRE_FALSE(disk.storage.pending());
+    REQUIRE_FALSE(disk.storage.step());
+    REQUIRE(disk.order.empty());
+    REQUIRE(disk.block(1) == 11);
+    REQUIRE_FALSE(disk.block_written(2));
+    REQUIRE(disk.block(3) == 31);
+    disk.write(2, 22);
+    disk.run();
+    REQUIRE(disk.block(2) == 22);
+  }
+}
+
+TEST_CASE("under the durable profile a completed write survives every crash", "[sim_storage][crash]") {
+  for (u64 seed = 1; seed <= 50; ++seed) {
+    DiskOptions options = cached(seed);
+    options.profile = DurabilityProfile::durable;
+    Disk disk(options);
+    for (u64 i = 1; i <= 8; ++i) disk.write(i, static_cast<u8>(i));
+    disk.run();
+    REQUIRE(disk.storage.writes_undurable() == 0);
+    disk.storage.crash(crash_line);
+    for (u64 i = 1; i <= 8; ++i) REQUIRE(disk.block(i) == static_cast<int>(i));
+  }
+}
+
+// Counts over keys: each outcome must occur, and so must the extremes that independent draws never give.
+TEST_CASE("drawn crashes lose, land and tear, singly and all together", "[sim_storage][crash]") {
+  u32 lost = 0;
+  u32 landed = 0;
+  u32 torn = 0;
+  u32 all_lost = 0;
+  u32 all_landed = 0;
+  std::set<std::vector<int>> images;
+  for (u64 number = 0; number < 300; ++number) {
+    Disk disk(cached());
+    for (u64 i = 1; i <= 16; ++i) disk.write(i, 1);
+    disk.run();
+    disk.sync();
+    disk.run();
+    for (u64 i = 1; i <= 16; ++i) disk.write(i, 2);
+    for (u32 i = 0; i < 8; ++i) disk.storage.step();
+    disk.storage.crash({.op = {.number = number}});
+    std::vector<int> image;
+    for (u64 i = 1; i <= 16; ++i) image.push_back(disk.block(i));
+    const auto count = [&image](int value) {
+      return static_cast<u32>(std::count(image.begin(), image.end(), value));
+    };
+    lost += count(1);
+    landed += count(2);
+    torn += count(-1);
+    all_lost += count(1) == 16 ? 1 : 0;
+    all_landed += count(2) == 16 ? 1 : 0;
+    images.insert(image);
+    REQUIRE(disk.storage.armed_count(FaultKind::torn_write) == 16);
+    REQUIRE(disk.storage.fault_count(FaultKind::torn_write) >= count(-1));
+  }
+  REQUIRE(lost > 500);
+  REQUIRE(landed > 500);
+  REQUIRE(torn > 300);
+  REQUIRE(all_lost > 10);
+  REQUIRE(all_landed > 10);
+  REQUIRE(images.size() > 100);
+}
+
+TEST_CASE("a failed sync decides what it covered; a later one says nothing about it",
+          "[sim_storage][fault]") {
+  u32 lost = 0;
+  u32 landed = 0;
+  u32 torn = 0;
+  for (u64 seed = 1; seed <= 100; ++seed) {
+    Disk disk(cached(seed));
+    disk.storage.set_attribution({.op = {.number = 17}});
+    disk.storage.fail_sync({.op = {.number = 17}}, sync_tag, 1);
+    disk.write(1, 10);
+    disk.run();
+    Disk::Io& good = disk.sync();
+    disk.run();
+    REQUIRE(good.sync.result == IoResult::ok);
+    disk.write(1, 11);
+    disk.write(2, 21);
+    disk.run();
+    Disk::Io& bad = disk.sync();
+    disk.run();
+    REQUIRE(bad.sync.result == IoResult::failed);
+    REQUIRE(disk.storage.fault_count(FaultKind::failed_sync) == 1);
+    REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 1);
+    REQUIRE(disk.storage.explicit_faults_waiting() == 0);
+    REQUIRE(disk.storage.writes_undurable() == 0);
+    const int decided = disk.block(1);
+    lost += decided == 10 ? 1 : 0;
+    landed += decided == 11 ? 1 : 0;
+    torn += decided == -1 ? 1 : 0;
+    Disk::Bytes before(4096);
+    disk.storage.image().read(disk.storage.grid_offset(), before);
+
+    // The engine that is told so may still read what was lost under it.
+    disk.read(2);
+    Disk::Io& after = disk.sync();
+    disk.run();
+    REQUIRE(after.sync.result == IoResult::ok);
+    disk.storage.crash(crash_line);
+    Disk::Bytes now(4096);
+    disk.storage.image().read(disk.storage.grid_offset(), now);
+    REQUIRE(now == before);
+  }
+  REQUIRE(lost > 15);
+  REQUIRE(landed > 15);
+  REQUIRE(torn > 15);
+}
+
+TEST_CASE("syncs fail with their probability, keyed by their identity", "[sim_storage][fault]") {
+  DiskOptions options = cached();
+  options.failed_sync = {.numerator = 1, .denominator = 10};
+  const auto failures = [&options](bool more) {
+    Disk disk(options);
+    std::vector<u64> failed;
+    for (u64 number = 0; number < 500; ++number) {
+      disk.storage.set_attribution({.op = {.number = number}});
+      if (more) disk.write(1, 1);
+      Disk::Io& sync = disk.sync();
+      disk.run();
+      if (sync.sync.result == IoResult::failed) failed.push_back(number);
+    }
+    REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 500);
+    REQUIRE(disk.storage.fault_count(FaultKind::failed_sync) == failed.size());
+    return failed;
+  };
+  const std::vector<u64> failed = failures(false);
+  REQUIRE(failed.size() > 25);
+  REQUIRE(failed.size() < 80);
+  REQUIRE(failed == failures(true));
+}
+
+TEST_CASE("an explicit fault whose request never comes is left waiting", "[sim_storage][fault]") {
+  Disk disk(cached());
+  disk.storage.fail_sync({.op = {.number = 3}}, sync_tag, 0);
+  REQUIRE(disk.sync().id == 0);
+  disk.run();
+  REQUIRE(disk.ios[0]->sync.result == IoResult::ok);
+  REQUIRE(disk.storage.explicit_faults_waiting() == 1);
+  REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 0);
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,156 @@
+#include "sim/run/audit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "table/tree_types.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+Key key_limit(TreeName tree) { return tree_configs()[static_cast<u32>(tree)].kernel->key_max(); }
+
+std::string value_text(const std::optional<u64>& value) {
+  return value ? fmt::format("{}", *value) : std::string("absent");
+}
+
+}  // namespace
+
+KeyRange tree_range(TreeName tree) { return {.min = Key{}, .max = key_limit(tree)}; }
+
+// The index key has a hole: bit 63 of its low half is the tombstone flag.
+Key key_below(TreeName tree, const Key& key) {
+  if (key == Key{}) return key;
+  Key below = key;
+  --below.lo;
+  if (tree == TreeName::index) below.lo &= ~u128{tombstone_bit};
+  return below;
+}
+
+Key key_above(TreeName tree, const Key& key) {
+  if (key >= key_limit(tree)) return key;
+  Key above = key;
+  ++above.lo;
+  if (tree == TreeName::index && (above.lo & tombstone_bit) != 0) {
+    above.lo = ((above.lo >> 64) + 1) << 64;
+  }
+  return above;
+}
+
+void Audit::mismatch(TreeName tree, const Key& key, std::string site, std::string message) {
+  if (outcome_.mismatch) return;
+  outcome_.mismatch = Mismatch{.tree = tree, .key = key, .site = std::move(site), .message = std::move(message)};
+}
+
+void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
+  if (failed()) return;
+  const Answer answer = host_->get(tree, key, cold);
+  if (answer.error) {
+    outcome_.error = answer.error;
+    ++outcome_.unanswered;
+    return;
+  }
+  ++outcome_.checks;
+  const auto found = map.find(model_key(key));
+  const std::optional<u64> expected = found == map.end() ? std::nullopt : std::optional<u64>(found->second);
+  if (answer.value == expected) return;
+  const char* kind = !expected ? "found, expected absent" : !answer.value ? "absent, expected found" : "another value";
+  mismatch(tree, key, fmt::format("get {}: {}", tree_name(tree), kind),
+           fmt::format("get {} key={}: the engine says {}, the model says {}", tree_name(tree), key_text(tree, key),
+                       value_text(answer.value), value_text(expected)));
+}
+
+void Audit::scan(const ScanRequest& request, const ModelMap& map) {
+  if (failed()) return;
+  if (const Error error = host_->scan(request, &rows_)) {
+    outcome_.error = error;
+    ++outcome_.unanswered;
+    return;
+  }
+  const bool ascending = request.direction == Direction::ascending;
+  const char* words = ascending ? "scan" : "scan descending";
+  const char* tree = tree_name(request.tree);
+  auto low = map.lower_bound(model_key(request.range.min));
+  auto high = request.range.max < request.range.min ? low : map.upper_bound(model_key(request.range.max));
+  u64 row = 0;
+  for (; low != high && row < request.limit; ++row) {
+    const auto& expected = ascending ? *low : *std::prev(high);
+    const Key key = engine_key(expected.first);
+    if (row >= rows_.size() || rows_[row].key != expected.first) {
+      const bool extra = row < rows_.size() && (rows_[row].key < expected.first) == ascending;
+      const Key at = extra ? engine_key(rows_[row].key) : key;
+      const char* kind = extra ? "an extra row" : "a missing row";
+      mismatch(request.tree, at, fmt::format("{} {}: {}", words, tree, kind),
+               fmt::format("{} {} from={} to={}: {} at row {}: key {}", words, tree,
+                           key_text(request.tree, request.range.min), key_text(request.tree, request.range.max),
+                           kind, row, key_text(request.tree, at)));
+      return;
+    }
+    ++outcome_.checks;
+    if (rows_[row].value != expected.second) {
+      mismatch(request.tree, key, fmt::format("{} {}: another value", words, tree),
+               fmt::format("{} {} row {} key={}: the engine says {}, the model says {}", words, tree, row,
+                           key_text(request.tree, key), rows_[row].value, expected.second));
+      return;
+    }
+    ascending ? ++low : --high;
+  }
+  ++outcome_.checks;
+  if (row < rows_.size()) {
+    const Key at = engine_key(rows_[row].key);
+    mismatch(request.tree, at, fmt::format("{} {}: an extra row", words, tree),
+             fmt::format("{} {}: an extra row {} behind the last one: key {}", words, tree, row,
+                         key_text(request.tree, at)));
+  }
+}
+
+void Audit::full(TreeName tree, const ModelMap& map, u64 seed, u32 points, bool cold) {
+  const KeyRange range = tree_range(tree);
+  scan({.tree = tree, .range = range, .direction = Direction::ascending, .cold = cold}, map);
+  scan({.tree = tree, .range = range, .direction = Direction::descending, .cold = cold}, map);
+  if (map.empty()) return;
+  // Evenly spread: a stride over the rows that the last scan returned (they equal the model's).
+  const std::vector<ScanRow> rows = rows_;
+  const u64 stride = std::max<u64>(1, rows.size() / std::max<u32>(1, points));
+  for (u64 i = seed % stride; i < rows.size() && !failed(); i += stride) {
+    const Key key = engine_key(rows[i].key);
+    get(tree, map, key, cold);
+    get(tree, map, key_below(tree, key), cold);
+    get(tree, map, key_above(tree, key), cold);
+  }
+}
+
+void Audit::window(TreeName tree, const ModelMap& map, const Key& from, u32 rows, bool cold) {
+  const KeyRange range{.min = from, .max = tree_range(tree).max};
+  scan({.tree = tree, .range = range, .direction = Direction::ascending, .limit = rows, .cold = cold}, map);
+  if (failed() || rows_.empty()) return;
+  const Key last = engine_key(rows_.back().key);
+  scan({.tree = tree, .range = {.min = from, .max = last}, .direction = Direction::descending, .cold = cold}, map);
+  around(tree, map, last, false);
+}
+
+void Audit::edges(TreeName tree, const ModelMap& map) {
+  if (map.empty()) {
+    scan({.tree = tree, .range = tree_range(tree), .limit = 2, .cold = true}, map);
+    return;
+  }
+  around(tree, map, engine_key(map.begin()->first), true);
+  around(tree, map, engine_key(map.rbegin()->first), true);
+}
+
+void Audit::around(TreeName tree, const ModelMap& map, const Key& key, bool with_scans) {
+  const Key below = key_below(tree, key);
+  const Key above = key_above(tree, key);
+  for (const Key& point : {key, below, above}) get(tree, map, point, true);
+  if (!with_scans) return;
+  const KeyRange all = tree_range(tree);
+  scan({.tree = tree, .range = {.min = key, .max = all.max}, .limit = 3, .cold = true}, map);
+  scan({.tree = tree, .range = {.min = all.min, .max = key}, .direction = Direction::descending, .limit = 3, .cold = true},
+       map);
+  scan({.tree = tree, .range = {.min = all.min, .max = below}, .direction = Direction::descending, .limit = 2, .cold = true},
+       map);
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,363 @@
+#include "sim/run/player.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "sim/scenario/settings.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+u64 content_hash(const Operation& line) {
+  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
+  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
+                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
+                         u64{line.limit}, line.count}) {
+    hash = hash_of(hash ^ word);
+  }
+  return hash;
+}
+
+}  // namespace
+
+Player::Player(const RunConfig& config, RunnerMemory& memory)
+    : config_(&config),
+      memory_(&memory.parts()),
+      options_(config.options),
+      trace_(memory.parts().trace),
+      model_(memory.parts().model),
+      durability_("durability", stream_seed(config.seed, "durability")),
+      audits_("audits", stream_seed(config.seed, "audits")) {
+  options_.disk.seed = config.seed;
+  trace_.reset();
+  trace_.set_listener(config.event_context, config.event_listener);
+  model_.reset();
+  set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16 tree, const Key* key) {
+                   static_cast<Player*>(context)->on_mark(mark, tree, key);
+                 }});
+}
+
+Player::~Player() {
+  set_mark_hook({});
+  trace_.set_listener(nullptr, nullptr);
+}
+
+RunResult Player::play() {
+  try {
+    start();
+    play_lines();
+    epilogue();
+  } catch (const RunFailed& failed) {
+    result_.failure = failed.failure;
+  }
+  RunCounters& counters = result_.counters;
+  counters.crashes_unfired += crashes_.size();
+  if (disk_) {
+    counters.ticks = disk_->now();
+    counters.steps = disk_->steps();
+    for (u32 i = 0; i < fault_kind_count; ++i) {
+      result_.faults_fired[i] = disk_->fault_count(static_cast<FaultKind>(i));
+      result_.faults_armed[i] = disk_->armed_count(static_cast<FaultKind>(i));
+    }
+  }
+  counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
+  counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
+  counters.merges_level1 = result_.marks[static_cast<u32>(Mark::merge_into_level1)] +
+                           result_.marks[static_cast<u32>(Mark::merge_into_deeper)];
+  result_.digests = trace_.digests();
+  // The engine's requests are in the disk's queues: drop those first.
+  if (host_) disk_->crash({});
+  host_.reset();
+  disk_.reset();
+  return std::move(result_);
+}
+
+void Player::start() {
+  disk_.emplace(memory_->pages, options_.disk, &trace_);
+  disk_->set_superblock_listener(this, [](void* context, bool completed) {
+    if (!completed) static_cast<Player*>(context)->superblock_submitted_ = true;
+  });
+  // Crash lines that open the scenario count from the start of format.
+  const u64 count = config_->source->count();
+  while (index_ < count) {
+    config_->source->at(index_, &line_);
+    if (line_.kind != OperationKind::crash) break;
+    ++index_;
+    ++result_.counters.ops;
+    record_operation();
+    crashes_.push_back(line_);
+  }
+  arm_next_crash();
+  try {
+    format_and_open();
+  } catch (const Recover& cause) {
+    recover_until_open(cause);
+  }
+}
+
+void Player::play_lines() {
+  const u64 count = config_->source->count();
+  while (index_ < count) {
+    config_->source->at(index_, &line_);
+    ++index_;
+    ++result_.counters.ops;
+    if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
+    record_operation();
+    disk_->set_attribution({.op = line_.id, .context = 0});
+    try {
+      play_line();
+    } catch (const Recover& cause) {
+      recover_until_open(cause);
+    }
+    if (config_->until && line_.id == *config_->until) return;
+  }
+}
+
+void Player::record_operation() {
+  trace_.record(disk_->now(), EventKind::operation, line_.id.number, line_.id.child, content_hash(line_));
+}
+
+void Player::record_answer(u64 a, u64 b) { trace_.record(disk_->now(), EventKind::answer, line_.id.number, a, b); }
+
+void Player::before_step() {
+  if (!crashes_.empty() && disk_->steps() >= strike_step_) {
+    throw Recover{.line = crashes_.front().id, .strike = true};
+  }
+  if (config_->break_at_tick && disk_->now() >= *config_->break_at_tick) std::raise(SIGTRAP);
+}
+
+void Player::stuck(const char* why) {
+  if (!config_->oracles.has(Oracle::liveness)) {
+    fail(FailureClass::sim, "liveness oracle is off", "the run cannot go on");
+  }
+  fail(FailureClass::liveness, why, fmt::format("{}: line {}", why, line_.id.number), disk_->describe_pending());
+}
+
+void Player::fail(FailureClass failure_class, std::string site, std::string message, std::string story) {
+  Failure failure;
+  failure.failure_class = failure_class;
+  failure.site = std::move(site);
+  failure.message = std::move(message);
+  failure.story = std::move(story) + last_events();
+  failure.op = line_.id;
+  failure.has_op = true;
+  throw RunFailed{std::move(failure)};
+}
+
+void Player::fail_mismatch(FailureClass failure_class, const char* where, const Mismatch& mismatch) {
+  fail(failure_class, fmt::format("{}: {}", where, mismatch.site), mismatch.message,
+       explain(mismatch.tree, mismatch.key));
+}
+
+// Without faults on the medium every error is a false alarm.
+void Player::judge_error(const Error& error, const char* where) {
+  ++result_.counters.unanswered;
+  if (!config_->oracles.has(Oracle::false_alarm)) return;
+  fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
+       fmt::format("{} ended in {} (address {}, {}), but nothing is damaged", where, error_name(error.kind),
+                   error.address, error.reason));
+}
+
+void Player::play_line() {
+  switch (line_.kind) {
+    case OperationKind::put: return line_put();
+    case OperationKind::remove: return line_remove();
+    case OperationKind::get: return line_get();
+    case OperationKind::scan: return line_scan();
+    case OperationKind::commit: return line_commit();
+    case OperationKind::checkpoint: return line_checkpoint();
+    case OperationKind::scope: return line_scope();
+    case OperationKind::end: return line_end();
+    case OperationKind::crash: return line_crash();
+    case OperationKind::reopen: return line_reopen();
+    case OperationKind::fault:
+    case OperationKind::latency: return line_request();
+  }
+  UNREACHABLE();
+}
+
+// Asks the engine and compares with the model; nothing if the engine could not answer.
+std::optional<Answer> Player::ask(TreeName tree, const Key& key, bool cold) {
+  const Answer answer = host_->get(tree, key, cold);
+  if (answer.error) {
+    judge_error(answer.error, "get");
+    return std::nullopt;
+  }
+  if (config_->oracles.has(Oracle::model)) {
+    ++result_.counters.checks;
+    const std::optional<u64> expected = model_.get(tree, model_key(key));
+    if (answer.value != expected) {
+      Audit audit(*host_);
+      audit.get(tree, model_.tree(tree), key, cold);
+      Mismatch mismatch{.tree = tree, .key = key, .site = "get: another answer", .message = "asked again, it is right"};
+      if (audit.failed()) mismatch = *audit.outcome().mismatch;
+      fail_mismatch(FailureClass::oracle, "line", mismatch);
+    }
+  }
+  return answer;
+}
+
+// The discipline of a secondary index: put only absent keys, remove only present ones.
+bool Player::applies(bool put) {
+  if (line_.tree != TreeName::index) return true;
+  const std::optional<Answer> answer = ask(line_.tree, line_.key, line_.cold);
+  return answer && answer->value.has_value() != put;
+}
+
+void Player::line_put() {
+  if (!applies(true)) return skip();
+  const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
+  const Encoded value = encode_value(line_.tree, line_.key, line_.value);
+  put_result(host_->forest().tree(static_cast<u32>(line_.tree)).put(value.bytes.data()), full);
+  if (full) return;
+  model_.put(line_.tree, model_key(line_.key), line_.tree == TreeName::index ? 0 : line_.value);
+  effective();
+}
+
+void Player::line_remove() {
+  if (!applies(false)) return skip();
+  const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
+  put_result(host_->forest().tree(static_cast<u32>(line_.tree)).remove(line_.key), full);
+  if (full) return;
+  model_.remove(line_.tree, model_key(line_.key));
+  effective();
+}
+
+void Player::put_result(PutResult result, bool expected_full) {
+  const bool full = result == PutResult::batch_full;
+  record_answer(1, full ? 1 : 0);
+  ++result_.counters.checks;
+  if (full) ++result_.counters.batch_full;
+  if (!full) ++result_.counters.changes;
+  if (full == expected_full || !config_->oracles.has(Oracle::model)) return;
+  fail(FailureClass::oracle, "put: batch_full",
+       fmt::format("the engine says {}, the model says {}", full ? "batch_full" : "ok",
+                   expected_full ? "batch_full" : "ok"));
+}
+
+void Player::effective() {
+  if (config_->record_effective) effective_op_.push_back(index_ - 1);
+}
+
+void Player::effective_commit(u32 repeat) {
+  if (!config_->record_effective) return;
+  result_.effective.insert(result_.effective.end(), effective_op_.begin(), effective_op_.end());
+  result_.effective.push_back(u64_max - repeat);
+  effective_op_.clear();
+}
+
+void Player::line_get() {
+  const std::optional<Answer> answer = ask(line_.tree, line_.key, line_.cold);
+  if (!answer) return;
+  record_answer(answer->value ? 1 : 0, answer->value.value_or(0));
+  if (!config_->answer_listener) return;
+  const std::string id = line_.id.child == 0 ? fmt::format("{}", line_.id.number)
+                                              : fmt::format("{}.{}", line_.id.number, line_.id.child);
+  config_->answer_listener(answer->value ? fmt::format("{} -> {}", id, *answer->value) : id + " -> absent");
+}
+
+void Player::line_scan() {
+  if (host_->forest().scope_active()) return skip();
+  Audit audit(*host_);
+  const ScanRequest request{.tree = line_.tree,
+                            .range = {.min = line_.key, .max = line_.key_end},
+                            .direction = line_.direction,
+                            .limit = line_.limit == 0 ? u64_max : line_.limit,
+                            .cold = line_.cold};
+  if (config_->oracles.has(Oracle::model)) {
+    audit.scan(request, model_.tree(line_.tree));
+    take_outcome(audit, FailureClass::oracle, "line");
+  } else if (const Error error = host_->scan(request, &audit.rows())) {
+    judge_error(error, "scan");
+  }
+  u64 hash = 0;
+  for (const ScanRow& row : audit.rows()) {
+    hash = hash_of(hash ^ static_cast<u64>(row.key.second) ^ static_cast<u64>(row.key.second >> 64));
+    hash = hash_of(hash ^ row.value);
+  }
+  record_answer(audit.rows().size(), hash);
+  if (!config_->answer_listener) return;
+  std::string text = fmt::format("{} ->", line_.id.number);
+  for (const ScanRow& row : audit.rows()) {
+    text += fmt::format(" {}={}", key_text(line_.tree, engine_key(row.key)), row.value);
+  }
+  config_->answer_listener(text);
+}
+
+void Player::line_commit() {
+  scope_discard();
+  for (u64 repeat = 0; repeat < line_.count; ++repeat) {
+    const u64 op = host_->forest().op() + 1;
+    model_.commit(op, line_.id, static_cast<u32>(repeat));
+    effective_commit(static_cast<u32>(repeat));
+    commit_op(op);
+  }
+  directed_checks();
+}
+
+// Empty commits up to and including the next checkpoint.
+void Player::line_checkpoint() {
+  scope_discard();
+  const u64 op_before = host_->forest().checkpoint_op();
+  for (u32 repeat = 0; host_->forest().checkpoint_op() == op_before; ++repeat) {
+    ASSERT(repeat <= 2 * options_.format.checkpoint_interval + options_.format.beats);
+    const u64 op = host_->forest().op() + 1;
+    model_.commit(op, line_.id, repeat);
+    effective_commit(repeat);
+    commit_op(op);
+  }
+  directed_checks();
+}
+
+void Player::line_scope() {
+  if (host_->forest().scope_active()) return skip();
+  host_->forest().scope_open();
+  model_.scope_open();
+  effective_scope_ = effective_op_.size();
+}
+
+void Player::line_end() {
+  if (!host_->forest().scope_active()) return skip();
+  if (!line_.persist) return scope_discard();
+  host_->forest().scope_close(ScopeMode::persist);
+  model_.scope_close(true);
+}
+
+void Player::scope_discard() {
+  if (!host_->forest().scope_active()) return;
+  host_->forest().scope_close(ScopeMode::discard);
+  model_.scope_close(false);
+  effective_op_.resize(std::min(effective_op_.size(), effective_scope_));
+}
+
+void Player::line_crash() {
+  crashes_.push_back(line_);
+  if (crashes_.size() > 1) return;
+  arm_next_crash();
+  if (line_.count == 0) throw Recover{.line = line_.id, .strike = true};
+}
+
+void Player::line_reopen() {
+  RunOptions changed = options_;
+  for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
+  finish_options(&changed);
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty()) return skip();
+  options_ = changed;
+  options_.disk.seed = config_->seed;
+  ++result_.counters.reopens;
+  throw Recover{.line = line_.id, .strike = false};
+}
+
+// An explicit fault or latency names a request to come. Where it never occurs, nothing fires.
+void Player::line_request() {
+  const RequestName& request = line_.request;
+  if (line_.kind == OperationKind::fault) {
+    disk_->fail_sync(request.attribution, request.tag, request.n);
+  } else {
+    disk_->set_latency(request.attribution, request.tag, request.n, line_.count);
+  }
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,158 @@
+// The state of one run. runner.h is its public face.
+//
+//   player.cpp           lines: what each operation does to engine and model
+//   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
+//   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
+//   explain.cpp          where a key is and what happened to it, for a person
+#pragma once
+
+#include <deque>
+
+#include "sim/run/audit.h"
+#include "sim/run/engine_host.h"
+#include "sim/run/runner.h"
+
+namespace tonearm::sim {
+
+struct RunnerMemory::Parts {
+  PageStore pages;
+  std::vector<std::byte> engine;
+  std::vector<std::byte> shadow;
+  Trace trace;
+  TreeModel model;
+};
+
+// The run is over: thrown from runner code only, never through engine frames.
+struct RunFailed {
+  Failure failure;
+};
+
+// The engine is to be dropped and opened again.
+struct Recover {
+  OpId line;              // What it is attributed to.
+  bool strike = false;    // A crash line struck (else: an injected fault ended the engine).
+};
+
+class Player final : public Interrupt {
+ public:
+  Player(const RunConfig& config, RunnerMemory& memory);
+  ~Player();
+  Player(const Player&) = delete;
+  Player& operator=(const Player&) = delete;
+
+  RunResult play();
+  // For an assertion inside the engine: the result so far, with this failure.
+  RunResult fatal(const AssertFailure& assertion);
+  const RunConfig& config() const { return *config_; }
+
+ private:
+  // --- Interrupt
+  void before_step() override;
+  void stuck(const char* why) override;
+
+  // --- player.cpp
+  void start();
+  void play_lines();
+  void play_line();
+  void record_operation();
+  void record_answer(u64 a, u64 b);
+  void line_put();
+  void line_remove();
+  void line_get();
+  void line_scan();
+  void line_commit();
+  void line_checkpoint();
+  void line_scope();
+  void line_end();
+  void line_crash();
+  void line_reopen();
+  void line_request();
+  void put_result(PutResult result, bool expected_full);
+  bool applies(bool put);
+  void effective();
+  void effective_commit(u32 repeat);
+  void scope_discard();
+  void skip() { ++result_.counters.skips; }
+  std::optional<Answer> ask(TreeName tree, const Key& key, bool cold);
+  [[noreturn]] void fail(FailureClass failure_class, std::string site, std::string message, std::string story = {});
+  [[noreturn]] void fail_mismatch(FailureClass failure_class, const char* where, const Mismatch& mismatch);
+  void judge_error(const Error& error, const char* where);
+
+  // --- player_recovery.cpp
+  void format_and_open();
+  void commit_op(u64 op);
+  void after_compact(u64 op);
+  void take_checkpoint(u64 op);
+  void checkpoint_verified(u64 op);
+  void recover_until_open(const Recover& cause);
+  void recover(const Recover& cause);
+  void open_engine(const Recover& cause);
+  void drop_engine(const Attribution& attribution, std::span<const CrashOutcome> outcomes);
+  void judge_opened();
+  void replay(const Recover& cause);
+  void arm_next_crash();
+  u64 durable_at(u64 checkpoint_op) const;
+
+  // --- player_checks.cpp
+  void on_mark(Mark mark, u16 tree, const Key* key);
+  void directed_checks();
+  void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
+  void audit_opened();
+  void audit_full(FailureClass failure_class, const char* where);
+  void check_checkpoint(u64 op);
+  void shadow_audit(u64 op, bool full);
+  void check_structure(u64 op);
+  void epilogue();
+  Attribution aside(const char* name, u64 n) const;
+
+  // --- explain.cpp
+  std::string explain(TreeName tree, const Key& key);
+  std::string history(TreeName tree, const Key& key);
+  std::string whereabouts(TreeName tree, const Key& key);
+  std::string last_events();
+
+  // For the run.
+  const RunConfig* config_;
+  RunnerMemory::Parts* memory_;
+  RunOptions options_;
+  Trace& trace_;
+  TreeModel& model_;
+  RunResult result_;
+  Stream durability_;
+  Stream audits_;
+  std::optional<SimStorage> disk_;
+  std::optional<EngineHost> host_;
+  bool formatted_ = false;
+
+  // The line at hand.
+  u64 index_ = 0;
+  Operation line_;
+  std::vector<ScanRow> rows_;
+  std::vector<u64> effective_op_;     // Lines of the running op that took effect.
+  std::size_t effective_scope_ = 0;   // How many of them when the scope opened.
+
+  // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
+  std::deque<Operation> crashes_;
+  u64 strike_step_ = 0;
+  std::vector<LoggedOp> replay_;      // To be replayed still, next one last.
+
+  // The checkpoint in progress: a crash may find it, once a superblock write was submitted.
+  u64 pending_op_ = 0;
+  bool superblock_submitted_ = false;
+  u64 durable_at_ = 0;
+
+  // Checks.
+  struct Directed {
+    TreeName tree;
+    Key key;
+  };
+  std::vector<Directed> directed_;
+  bool marks_muted_ = false;
+  u64 commits_since_full_ = 0;
+  std::array<Key, tree_name_count> window_from_{};
+  u64 checkpoints_seen_ = 0;
+  u64 blocks_read_before_ = 0;  // By engines that are gone.
+  u64 blocks_written_before_ = 0;
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,235 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/decode/image_decoder.h"
+#include "sim/run/player.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u32 window_rows = 24;
+constexpr u32 points_full = 32;
+
+// Events after which it is worth looking at the key once more. The engine says where, never what.
+constexpr Mark worth_looking[] = {
+    Mark::table_boundary,     Mark::table_moved,         Mark::level0_coalesced,
+    Mark::merge_into_level0,  Mark::merge_into_level1,   Mark::merge_into_deeper,
+    Mark::table_memory_annihilated, Mark::table_memory_emptied, Mark::lookup_gap_index,
+    Mark::scan_table_gap,
+};
+
+constexpr std::array<bool, mark_count> worth_looking_table = [] {
+  std::array<bool, mark_count> table{};
+  for (const Mark mark : worth_looking) table[static_cast<u32>(mark)] = true;
+  return table;
+}();
+
+// The shadow engine of an audit: nothing crashes it, and it must not get stuck either.
+class ShadowInterrupt final : public Interrupt {
+ public:
+  void before_step() override {}
+  void stuck(const char* why) override {
+    Failure failure;
+    failure.failure_class = FailureClass::liveness;
+    failure.site = std::string("shadow: ") + why;
+    failure.message = "a shadow engine on a snapshot does not complete a call";
+    throw RunFailed{failure};
+  }
+};
+
+}  // namespace
+
+// Work of the harness itself is attributed beside the operation, so that it shifts no draw of it.
+Attribution Player::aside(const char* name, u64 n) const {
+  return {.op = line_.id, .context = Stream(name, n).at(1)};
+}
+
+void Player::on_mark(Mark mark, u16 tree, const Key* key) {
+  if (marks_muted_) return;
+  ++result_.marks[static_cast<u32>(mark)];
+  if (key == nullptr || tree == 0 || tree > tree_name_count) return;
+  if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)]) return;
+  directed_.push_back({.tree = static_cast<TreeName>(tree - 1), .key = *key});
+}
+
+void Player::take_outcome(const Audit& audit, FailureClass failure_class, const char* where) {
+  const AuditOutcome& outcome = audit.outcome();
+  result_.counters.checks += outcome.checks;
+  if (outcome.mismatch) fail_mismatch(failure_class, where, *outcome.mismatch);
+  if (outcome.unanswered > 0) judge_error(outcome.error, where);
+}
+
+void Player::directed_checks() {
+  if (directed_.empty() || !config_->oracles.has(Oracle::directed)) return;
+  std::vector<Directed> directed;
+  directed.swap(directed_);
+  const Attribution before = disk_->attribution();
+  for (u64 i = 0; i < directed.size(); ++i) {
+    disk_->set_attribution(aside("directed", i));
+    Audit audit(*host_);
+    const Directed& check = directed[i];
+    const KeyRange legal = tree_range(check.tree);
+    const Key key = std::min(check.key, legal.max);
+    ++result_.counters.directed;
+    audit.around(check.tree, model_.tree(check.tree), key, true);
+    take_outcome(audit, FailureClass::oracle, "directed check");
+  }
+  directed_.clear();  // What the checks themselves marked.
+  directed.clear();
+  directed.swap(directed_);
+  disk_->set_attribution(before);
+}
+
+// After every open, before anything else: the ends of each tree, then all of it against the state at
+// C: all that the checkpoint holds, and nothing of the ops after it.
+void Player::audit_opened() {
+  directed_.clear();
+  if (!config_->oracles.has(Oracle::legal)) return;
+  Audit edges(*host_);
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
+  }
+  take_outcome(edges, FailureClass::crash_legal, "after open");
+  audit_full(FailureClass::crash_legal, "after open");
+}
+
+void Player::audit_full(FailureClass failure_class, const char* where) {
+  Audit audit(*host_);
+  const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    const TreeName tree = static_cast<TreeName>(i);
+    audit.full(tree, model_.tree(tree), remix(draw, i), points_full, (draw >> 63) != 0);
+  }
+  ++result_.counters.audits_full;
+  take_outcome(audit, failure_class, where);
+  directed_.clear();
+}
+
+// After a checkpoint: structure of the durable image, and a shadow engine that opens it.
+void Player::check_checkpoint(u64 op) {
+  const u32 every = options_.shadow_every_checkpoints;
+  if (every == 0 || ++checkpoints_seen_ % every != 0) {
+    disk_->protect({});
+    ++result_.counters.structure_skipped;
+    return;
+  }
+  check_structure(op);
+  if (!config_->oracles.has(Oracle::shadow)) return;
+  u64 live = 0;
+  for (u32 i = 0; i < tree_name_count; ++i) live += model_.checkpointed(static_cast<TreeName>(i)).size();
+  const u64 ops_since_full = commits_since_full_ * options_.format.batch_values_max;
+  const bool full = ops_since_full > 2 * live + 200;
+  const bool live_engine = full && below(audits_.at(op, 7), 200) < options_.audit_live_percent;
+  if (full) commits_since_full_ = 0;
+  if (live_engine && config_->oracles.has(Oracle::audit)) {
+    const Attribution before = disk_->attribution();
+    disk_->set_attribution(aside("audit", op));
+    audit_full(FailureClass::oracle, "audit");
+    disk_->set_attribution(before);
+  }
+  shadow_audit(op, full);
+}
+
+void Player::shadow_audit(u64 op, bool full) {
+  DiskOptions disk_options;
+  disk_options.sector_size = options_.disk.sector_size;
+  disk_options.block_size = options_.disk.block_size;
+  disk_options.blocks_count = options_.disk.blocks_count;
+  disk_options.tear_unit = options_.disk.tear_unit;
+  disk_options.policy = CompletionPolicy::fifo;
+  marks_muted_ = true;
+  ShadowInterrupt interrupt;
+  SimStorage disk(disk_->durable_image(), disk_options, nullptr);
+  EngineHost shadow(disk, options_, memory_->shadow, interrupt);
+  const Error error = shadow.open();
+  if (error) judge_error(error, "shadow open");
+  if (shadow.forest().checkpoint_op() != op) {
+    fail(FailureClass::crash_legal, "shadow: another checkpoint",
+         fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(), op));
+  }
+  Audit audit(shadow);
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    const TreeName tree = static_cast<TreeName>(i);
+    const ModelMap& map = model_.checkpointed(tree);
+    if (full) {
+      audit.full(tree, map, audits_.at(op, i), points_full, false);
+      continue;
+    }
+    audit.window(tree, map, window_from_[i], window_rows, false);
+    const bool wrapped = audit.rows().size() < window_rows / 2;
+    if (!audit.failed()) {
+      auto next = map.lower_bound(model_key(window_from_[i]));
+      for (u32 row = 0; row < window_rows && next != map.end(); ++row) ++next;
+      window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(next->first);
+    }
+  }
+  ++(full ? result_.counters.audits_full : result_.counters.audits_window);
+  ++result_.counters.audits_shadow;
+  result_.counters.checks += audit.outcome().checks;
+  disk.crash({});
+  marks_muted_ = false;
+  if (audit.failed()) {
+    const Mismatch& mismatch = *audit.outcome().mismatch;
+    fail(FailureClass::crash_legal, "shadow: " + mismatch.site, "on the durable image of the last checkpoint, " + mismatch.message,
+         history(mismatch.tree, mismatch.key));
+  }
+  if (audit.outcome().unanswered > 0) judge_error(audit.outcome().error, "shadow audit");
+}
+
+// The image says for itself what is reachable: no leak, no double use, levels in order.
+void Player::check_structure(u64 op) {
+  const bool structure = config_->oracles.has(Oracle::structure);
+  const bool protect = config_->oracles.has(Oracle::protect);
+  if (!structure && !protect) return;
+  const DecodedImage decoded = decode_image(disk_->durable_image());
+  // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
+  // a crash before the next checkpoint comes back to this one.
+  if (protect) disk_->protect(decoded.protected_words());
+  if (!structure) return;
+  ++result_.counters.structure_checks;
+  std::vector<std::string> violations = check_image(decoded);
+  violations.insert(violations.begin(), decoded.violations.begin(), decoded.violations.end());
+  if (decoded.outcome != DecodeOutcome::ok) {
+    violations.insert(violations.begin(), decode_outcome_name(decoded.outcome));
+  } else if (decoded.op != op) {
+    violations.insert(violations.begin(), fmt::format("the durable superblock holds op {}, expected {}", decoded.op, op));
+  }
+  for (const DamagedBlock& damaged : decoded.damaged) {
+    violations.push_back(fmt::format("{} block at {} is damaged: {}", block_use_name(damaged.use),
+                                     damaged.ref.address, damaged.reason));
+  }
+  if (violations.empty()) return;
+  std::string story;
+  for (const std::string& violation : violations) story += "  " + violation + "\n";
+  // Without numbers, which vary from seed to seed.
+  std::string site = violations.front();
+  std::erase_if(site, [](char c) { return c >= '0' && c <= '9'; });
+  fail(FailureClass::structure, site, violations.front(), "the image of checkpoint " + std::to_string(op) + ":\n" + story);
+}
+
+// The end: an open scope is discarded; with faults and latency off everything is audited, checkpointed,
+// opened again, and audited again.
+void Player::epilogue() {
+  scope_discard();
+  result_.counters.crashes_unfired += crashes_.size();
+  crashes_.clear();
+  options_.disk.failed_sync = {};
+  options_.disk.read = options_.disk.write = options_.disk.sync = options_.disk.superblock = {};
+  disk_->reconfigure(options_.disk);
+  line_ = Operation{};
+  line_.id = {.number = u64_max, .child = 0};
+  line_.kind = OperationKind::checkpoint;
+  disk_->set_attribution({.op = line_.id, .context = 0});
+  try {
+    if (config_->oracles.has(Oracle::audit)) audit_full(FailureClass::oracle, "final audit");
+    line_checkpoint();
+  } catch (const Recover& cause) {
+    recover_until_open(cause);
+    line_checkpoint();
+  }
+  recover({.line = line_.id, .strike = false});
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,209 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/run/player.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// The disk must end a run by itself: a sync that fails in every recovery would go on for ever.
+constexpr u32 recoveries_max = 1000;
+
+}  // namespace
+
+void Player::format_and_open() {
+  host_.emplace(*disk_, options_, memory_->engine, *this);
+  disk_->set_attribution({.op = {.number = 0}, .context = 0});
+  if (const Error error = host_->format()) judge_error(error, "format");
+  formatted_ = true;
+  open_engine({.line = {}, .strike = false});
+}
+
+u64 Player::durable_at(u64 checkpoint_op) const {
+  if (checkpoint_op == 0) return 0;
+  const u64 delay_max = std::min<u64>(options_.durability_delay_ops_max, options_.format.checkpoint_interval - 1);
+  return checkpoint_op + options_.format.beats + below(durability_.at(checkpoint_op), delay_max + 1);
+}
+
+// --- ops
+
+void Player::commit_op(u64 op) {
+  ++result_.counters.commits;
+  ++commits_since_full_;
+  if (const Error error = host_->compact(op)) judge_error(error, "compact");
+  after_compact(op);
+}
+
+void Player::after_compact(u64 op) {
+  if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
+  if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->forest().mark_checkpoint_durable();
+}
+
+void Player::take_checkpoint(u64 op) {
+  pending_op_ = checkpoint_op(options_.format, op);
+  superblock_submitted_ = false;
+  const u64 faults_before = disk_->fault_count(FaultKind::failed_sync);
+  if (const Error error = host_->checkpoint()) {
+    const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
+    if (error.kind != ErrorKind::sync_failed || !injected) judge_error(error, "checkpoint");
+    // The error is true. It is sticky: the engine refuses to go on until it is opened again.
+    if (superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
+      fail(FailureClass::crash_legal, "superblock written after a failed sync",
+           fmt::format("the sync of checkpoint {} failed, and its superblock was written all the same", pending_op_));
+    }
+    ++result_.counters.checkpoints_failed;
+    throw Recover{.line = line_.id, .strike = false};
+  }
+  if (disk_->fault_count(FaultKind::failed_sync) > faults_before && config_->oracles.has(Oracle::legal)) {
+    fail(FailureClass::crash_legal, "checkpoint advanced after a failed sync",
+         fmt::format("a sync of checkpoint {} failed, and the checkpoint says it succeeded", pending_op_));
+  }
+  const u64 verified = pending_op_;
+  pending_op_ = 0;
+  if (host_->forest().checkpoint_op() != verified) {
+    fail(FailureClass::crash_legal, "checkpoint of another op",
+         fmt::format("checkpoint at op {} says it holds ops up to {}", op, host_->forest().checkpoint_op()));
+  }
+  ++result_.counters.checkpoints;
+  durable_at_ = durable_at(verified);
+  checkpoint_verified(verified);
+  check_checkpoint(verified);
+}
+
+void Player::checkpoint_verified(u64 op) {
+  model_.checkpoint_verified(op);
+  if (config_->record_checkpoints) {
+    result_.checkpoints.push_back({.op = op, .id = host_->forest().checkpoint_id()});
+  }
+  trace_.record(disk_->now(), EventKind::decision, op, static_cast<u64>(host_->forest().checkpoint_id()), 1);
+}
+
+// --- crashes
+
+void Player::arm_next_crash() {
+  if (!crashes_.empty()) strike_step_ = disk_->steps() + crashes_.front().count;
+}
+
+void Player::recover_until_open(const Recover& cause) {
+  Recover next = cause;
+  for (u32 attempt = 0; attempt < recoveries_max; ++attempt) {
+    try {
+      recover(next);
+      return;
+    } catch (const Recover& again) {
+      next = again;
+      if (again.strike) ++result_.counters.crashes_in_recovery;
+    }
+  }
+  fail(FailureClass::sim, "recovery without end", "the run was recovered 1000 times in a row");
+}
+
+void Player::recover(const Recover& cause) {
+  ++result_.counters.crashes;
+  BoundedArray<CrashOutcome, 16> outcomes;
+  if (cause.strike) {
+    ASSERT(!crashes_.empty());
+    outcomes = crashes_.front().writes;
+    crashes_.pop_front();
+  }
+  drop_engine({.op = cause.line, .context = 0}, {outcomes.begin(), outcomes.count()});
+  // A crash line that follows at once is meant for this recovery.
+  if (crashes_.empty() && index_ < config_->source->count()) {
+    Operation next;
+    config_->source->at(index_, &next);
+    if (next.kind == OperationKind::crash) {
+      ++index_;
+      ++result_.counters.ops;
+      crashes_.push_back(next);
+      trace_.record(disk_->now(), EventKind::operation, next.id.number, next.id.child, next.count);
+    }
+  }
+  arm_next_crash();
+  open_engine(cause);
+  replay(cause);
+}
+
+void Player::drop_engine(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
+  disk_->protect({});
+  if (host_) {
+    blocks_read_before_ += host_->blocks_read();
+    blocks_written_before_ += host_->blocks_written();
+  }
+  disk_->crash(attribution, outcomes);
+  host_.reset();
+  disk_->reconfigure(options_.disk);
+  effective_op_.clear();
+  directed_.clear();
+}
+
+void Player::open_engine(const Recover& cause) {
+  if (!host_) host_.emplace(*disk_, options_, memory_->engine, *this);
+  disk_->set_attribution(attribution_of(cause.line, cause.line));
+  Error error = host_->open();
+  if (error && !formatted_) {
+    // A crash in format: nothing was promised yet, and format works again.
+    if (error.kind != ErrorKind::not_found && error.kind != ErrorKind::quorum_lost) judge_error(error, "open");
+    const Attribution crash{.op = cause.line, .context = 1};
+    drop_engine(crash, {});
+    host_.emplace(*disk_, options_, memory_->engine, *this);
+    disk_->set_attribution(attribution_of(cause.line, cause.line));
+    if (const Error again = host_->format()) judge_error(again, "format");
+    error = host_->open();
+  }
+  if (error) judge_error(error, "open");
+  formatted_ = true;
+  judge_opened();
+  audit_opened();
+}
+
+// The superblock must hold the last verified checkpoint, or the one whose superblock writes had begun.
+void Player::judge_opened() {
+  const u64 opened = host_->forest().checkpoint_op();
+  const u64 verified = model_.checkpoint_op();
+  const bool next = opened != verified;
+  const bool legal = !next || (pending_op_ != 0 && superblock_submitted_ && opened == pending_op_);
+  if (!legal && config_->oracles.has(Oracle::legal)) {
+    fail(FailureClass::crash_legal, opened < verified ? "opened an older checkpoint" : "opened a checkpoint never taken",
+         fmt::format("after a crash the engine opened checkpoint {}; verified was {}, in progress {}", opened,
+                     verified, superblock_submitted_ ? pending_op_ : 0));
+  }
+  if (opened < verified || (next && opened != pending_op_)) {
+    fail(FailureClass::sim, "the model cannot follow", "the engine opened a checkpoint that the model has no state for");
+  }
+  pending_op_ = 0;
+  superblock_submitted_ = false;
+  durable_at_ = durable_at(opened);
+  if (opened == 0) host_->forest().mark_checkpoint_durable();
+  if (next) checkpoint_verified(opened);
+  std::vector<LoggedOp> lost = model_.crash_to(opened);
+  // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
+  std::reverse(lost.begin(), lost.end());
+  replay_.insert(replay_.end(), std::make_move_iterator(lost.begin()), std::make_move_iterator(lost.end()));
+}
+
+// As a write-ahead log would: the effects only, each op with its compaction.
+void Player::replay(const Recover& cause) {
+  while (!replay_.empty()) {
+    LoggedOp op = std::move(replay_.back());
+    replay_.pop_back();
+    if (op.op != host_->forest().op() + 1) {
+      fail(FailureClass::crash_legal, "replay does not follow the checkpoint",
+           fmt::format("op {} is to be replayed after op {}", op.op, host_->forest().op()));
+    }
+    disk_->set_attribution(attribution_of(op.line, cause.line));
+    for (const Effect& effect : op.effects) {
+      Tree& tree = host_->forest().tree(static_cast<u32>(effect.tree));
+      const Key key = engine_key(effect.key);
+      const PutResult result =
+          effect.removed ? tree.remove(key) : tree.put(encode_value(effect.tree, key, effect.value).bytes.data());
+      if (result != PutResult::ok) fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
+    }
+    model_.replay(op);
+    ++result_.counters.replayed_ops;
+    commit_op(op.op);
+  }
+}
+
+}  // namespace tonearm::sim

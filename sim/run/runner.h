@@ -1,0 +1,69 @@
+// Plays one scenario: every line on the engine and on the model, compared at every step.
+//
+// Only the runner advances time. It pumps the storage until the call at hand is done (or a crash
+// strikes before the next step), so a run is one straight line although everything in it is
+// asynchronous. A failure is reported by returning, except an engine assertion: that calls the
+// process-wide assert hook, which reports the failure of the active run and ends the process.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sim/run/verdict.h"
+#include "sim/scenario/scenario.h"
+#include "sim/workload/workload.h"
+
+namespace tonearm::sim {
+
+struct RunConfig {
+  std::string workload = "tree";
+  u64 seed = 0;
+  RunOptions options;
+  const OperationSource* source = nullptr;
+  OracleSet oracles = OracleSet::all();
+
+  std::optional<OpId> until;        // Stop (and pass) after this line.
+  std::optional<OpId> break_at;     // raise(SIGTRAP) before this line.
+  std::optional<u64> break_at_tick; // raise(SIGTRAP) when the clock reaches it.
+
+  bool record_checkpoints = false;
+  // For twins: the lines that took effect, as indices into the source; a commit is u64_max - repeat.
+  bool record_effective = false;
+
+  void* event_context = nullptr;    // See Trace::set_listener.
+  void (*event_listener)(void*, u64 index, const Event&) = nullptr;
+  // Each query's answer as one line, `OPERATION-ID -> ...`, without a newline.
+  std::function<void(const std::string&)> answer_listener;
+};
+
+// Memory of runs, taken once and reused from seed to seed: engine buffers, disk pages, trace.
+class RunnerMemory {
+ public:
+  RunnerMemory();
+  ~RunnerMemory();
+  struct Parts;
+  Parts& parts() { return *parts_; }
+
+ private:
+  std::unique_ptr<Parts> parts_;
+};
+
+// Impossible options (Forest::validate and validate_options): what is wrong, or empty.
+std::string validate_run(const RunOptions& options);
+
+// Plays the scenario to its end or to the first failure.
+RunResult run(const RunConfig& config, RunnerMemory& memory);
+
+// The twin of a finished run: its effective lines, without faults and crashes, under another latency
+// seed, completion policy, queue depth, cache and block budget (twin 1, 2, ...). Its checkpoints must
+// have the same ids. `result` must have been recorded with both record_ options.
+RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, RunnerMemory& memory);
+
+// Called by the assert hook: the failure of the run that is active in this process, if one is. The
+// callback prints and saves it; then the process ends with status 1.
+using FatalFailure = std::function<void(const RunConfig& config, const RunResult& result)>;
+void set_fatal_failure(FatalFailure report);
+
+}  // namespace tonearm::sim

@@ -1,0 +1,105 @@
+// What a run found out.
+#pragma once
+
+#include <array>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/mark.h"
+#include "sim/disk/sim_storage.h"
+#include "sim/disk/trace.h"
+#include "sim/scenario/operation.h"
+
+namespace tonearm::sim {
+
+enum class FailureClass : u8 {
+  none, oracle, assert_, structure, crash_legal, false_alarm, liveness, determinism, resource, sim, signal, hang,
+};
+const char* failure_class_name(FailureClass failure);
+
+// Oracles that can be switched off, to see what each is worth. Assertions cannot.
+enum class Oracle : u8 { model, audit, shadow, legal, structure, protect, liveness, directed, false_alarm };
+inline constexpr u32 oracle_count = 9;
+const char* oracle_name(Oracle oracle);
+const char* oracle_help(Oracle oracle);
+
+class OracleSet {
+ public:
+  constexpr bool has(Oracle oracle) const { return (bits_ >> static_cast<u32>(oracle) & 1) != 0; }
+  constexpr void set(Oracle oracle, bool on) {
+    const u32 bit = 1U << static_cast<u32>(oracle);
+    bits_ = on ? bits_ | bit : bits_ & ~bit;
+  }
+  static constexpr OracleSet all() { return OracleSet{(1U << oracle_count) - 1}; }
+  static constexpr OracleSet none() { return OracleSet{0}; }
+
+ private:
+  constexpr explicit OracleSet(u32 bits) : bits_(bits) {}
+  u32 bits_;
+};
+
+struct Failure {
+  FailureClass failure_class = FailureClass::none;
+  std::string site;     // Where, without numbers that vary: "get kv found" or "src/grid/grid.cpp: x == y".
+  std::string message;  // One sentence with the particulars.
+  std::string story;    // Several lines: asked, answered, expected, history, place in the tree, events.
+  OpId op;
+  bool has_op = false;
+
+  // Stable over keys, seeds and line numbers: 32 bits of a hash of class and site.
+  u32 signature() const;
+};
+
+struct RunCounters {
+  u64 ops = 0;          // Lines played.
+  u64 commits = 0;      // Ops of the engine.
+  u64 skips = 0;        // Lines that did not apply.
+  u64 changes = 0;      // Puts and removes that applied.
+  u64 batch_full = 0;
+  u64 checks = 0;       // Comparisons with the model.
+  u64 unanswered = 0;   // Queries that ended in a legal error.
+  u64 directed = 0;     // Directed checks (each is several queries).
+  u64 audits_full = 0;
+  u64 audits_window = 0;
+  u64 audits_shadow = 0;
+  u64 structure_checks = 0;
+  u64 structure_skipped = 0;  // Checkpoints that the structure oracle did not look at.
+  u64 checkpoints = 0;
+  u64 checkpoints_failed = 0; // By an injected fault.
+  u64 crashes = 0;
+  u64 crashes_in_recovery = 0;
+  u64 crashes_unfired = 0;
+  u64 reopens = 0;
+  u64 replayed_ops = 0;
+  u64 ticks = 0;
+  u64 steps = 0;
+  u64 merges_level1 = 0;      // Merges into level 1 or deeper.
+  u64 blocks_read = 0;
+  u64 blocks_written = 0;
+};
+
+struct CheckpointRecord {
+  u64 op = 0;
+  u128 id = 0;
+};
+
+struct RunResult {
+  Failure failure;
+  bool failed() const { return failure.failure_class != FailureClass::none; }
+  RunCounters counters;
+  Digests digests;
+  std::array<u64, fault_kind_count> faults_fired{};
+  std::array<u64, fault_kind_count> faults_armed{};
+  std::array<u64, mark_count> marks{};
+  std::vector<CheckpointRecord> checkpoints;  // If RunConfig::record_checkpoints.
+  std::vector<u64> effective;                 // If RunConfig::record_effective: see there.
+
+  u64 faults() const {
+    u64 sum = 0;
+    for (const u64 count : faults_fired) sum += count;
+    return sum;
+  }
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,109 @@
+// The alphabet: one operation is one line of a scenario.
+//
+// A trivially copyable value that a seed generates, a file spells out, the runner plays and a
+// shrinker deletes. What each line means, also when its neighbours are gone, is in sim/README.md.
+//
+//   17 put kv key=5 value=9                    general tree of u64 keys
+//   18 put index key=3/12                      secondary index: field/timestamp, no value
+//   19 put id key=0xffee value=4               general tree of u128 keys
+//   20 remove kv key=5
+//   21 get kv key=5 cold                       cold: no cached block may answer
+//   22 scan kv from=1 to=90 desc limit=3 cold  defaults: from=min to=max, ascending, no limit
+//   23 commit times=3                          default: times=1
+//   24 checkpoint
+//   25 scope
+//   26 end discard                             or: end persist
+//   27 crash at=12 writes=lost,torn            strikes before the 12th event-loop step after the line
+//   28 reopen cache_blocks=16
+//   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
+//   30 latency 23/compact_write(1,2)#4 ticks=900
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "base/bounded_array.h"
+#include "base/key.h"
+#include "sim/disk/keyed.h"
+#include "sim/disk/sim_storage.h"
+
+namespace tonearm::sim {
+
+enum class OperationKind : u8 {
+  put, remove, get, scan, commit, checkpoint, scope, end, crash, reopen, fault, latency,
+};
+inline constexpr u32 operation_kind_count = 12;
+const char* operation_kind_name(OperationKind kind);
+
+// The trees of the workload, in the order of their ids 1, 2, 3.
+enum class TreeName : u8 { kv, index, id };
+inline constexpr u32 tree_name_count = 3;
+const char* tree_name(TreeName tree);
+
+// What a crash does to a write, as `writes=` spells it.
+const char* crash_outcome_name(CrashOutcome outcome);
+
+inline constexpr u64 op_number_max = (u64{1} << 63) - 1;
+inline constexpr u64 value_max = (u64{1} << 63) - 1;
+inline constexpr u64 commit_times_max = 1'000'000;
+inline constexpr u64 crash_step_max = u64{1} << 32;
+inline constexpr u64 latency_ticks_max = u64{1} << 40;
+
+// Keys as text: kv `5`, id `0xffee`, index `field/timestamp`, and `min` or `max` when parsed. Not
+// every number below key_max() is a key of the index: bit 63 of a timestamp is the tombstone's.
+Key key_max(TreeName tree);  // The least key of every tree is 0.
+bool key_valid(TreeName tree, const Key& key);
+void append_key(TreeName tree, const Key& key, std::string* target);
+std::string key_text(TreeName tree, const Key& key);
+
+// Parsers return what was expected instead; empty: fine.
+std::string parse_key(TreeName tree, std::string_view text, Key* key);
+std::string parse_op_id(std::string_view text, OpId* id);  // `17` or `17.1`.
+
+void append_op_id(OpId id, std::string* target);
+std::string op_id_text(OpId id);
+
+// What requests of `op` are attributed to when it is replayed after `recovery` (a crash or reopen
+// line; number 0: not replayed).
+Attribution attribution_of(OpId op, OpId recovery);
+
+// Identity of one I/O request: `20/17/compact_write(3,2)#4` is the 5th compact_write of tree 3, level 2
+// attributed to op 17 (replayed after the crash of line 20; no crash: `17/...`). Op 0 is the format
+// and first open. `(tree,level)` is left out where both are 0.
+struct RequestName {
+  Attribution attribution;  // attribution_of(op, recovery).
+  OpId recovery;            // The crash or reopen line; number 0: none.
+  IoTag tag{};
+  u32 n = 0;
+};
+std::string request_name_text(const RequestName& request);
+std::string parse_request_name(std::string_view text, RequestName* request);
+
+struct SettingChange {
+  u16 setting;  // Index into settings().
+  u64 value;
+};
+
+struct Operation {
+  OpId id;                // Number 0: none yet, see assign_ids().
+  OperationKind kind = OperationKind::commit;
+  TreeName tree = TreeName::kv;
+  Direction direction = Direction::ascending;
+  bool cold = false;
+  bool persist = false;   // end.
+  Key key{};              // put, remove, get; scan: from.
+  Key key_end{};          // scan: to, inclusive; not below from.
+  u64 value = 0;          // put (63 bits); index: 0.
+  u32 limit = 0;          // scan; 0: none.
+  u64 count = 1;          // commit: times; crash: at; latency: ticks.
+  RequestName request{};  // fault, latency.
+  BoundedArray<CrashOutcome, 16> writes{};   // crash: explicit outcomes, by order of submission.
+  BoundedArray<SettingChange, 8> changes{};  // reopen.
+};
+static_assert(std::is_trivially_copyable_v<Operation>);
+
+// One line with its newline.
+void print_operation(const Operation& operation, std::string* target);
+
+}  // namespace tonearm::sim

@@ -1,0 +1,296 @@
+// A line is `[id] kind [tree or request] arguments`, the arguments in any order, each at most once.
+#include <array>
+
+#include "base/assert.h"
+#include "sim/scenario/line_cursor.h"
+#include "sim/scenario/settings.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+enum class Argument : u8 {
+  key,
+  value,
+  from,
+  to,
+  limit,
+  times,
+  at,
+  writes,
+  ticks,
+  cold,
+  direction,
+  ending,
+  fail
+};
+constexpr u32 argument_count = 13;
+
+struct Spelling {
+  std::string_view text;  // With `=`: a value follows.
+  Argument argument;
+};
+constexpr Spelling spellings[] = {
+    {"key=", Argument::key},       {"value=", Argument::value},   {"from=", Argument::from},
+    {"to=", Argument::to},         {"limit=", Argument::limit},   {"times=", Argument::times},
+    {"at=", Argument::at},         {"writes=", Argument::writes}, {"ticks=", Argument::ticks},
+    {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
+    {"persist", Argument::ending}, {"discard", Argument::ending}, {"fail", Argument::fail},
+};
+
+constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
+
+struct Grammar {
+  bool tree = false;
+  bool request = false;
+  u32 required = 0;
+  u32 optional = 0;
+};
+
+Grammar grammar_of(OperationKind kind, TreeName tree) {
+  switch (kind) {
+    case OperationKind::put:
+      return {.tree = true,
+              .required = bit(Argument::key) | (tree == TreeName::index ? 0 : bit(Argument::value))};
+    case OperationKind::remove: return {.tree = true, .required = bit(Argument::key)};
+    case OperationKind::get:
+      return {.tree = true, .required = bit(Argument::key), .optional = bit(Argument::cold)};
+    case OperationKind::scan:
+      return {.tree = true,
+              .optional = bit(Argument::from) | bit(Argument::to) | bit(Argument::direction) |
+                          bit(Argument::limit) | bit(Argument::cold)};
+    case OperationKind::commit: return {.optional = bit(Argument::times)};
+    case OperationKind::checkpoint:
+    case OperationKind::scope:
+    case OperationKind::reopen: return {};
+    case OperationKind::end: return {.required = bit(Argument::ending)};
+    case OperationKind::crash: return {.required = bit(Argument::at), .optional = bit(Argument::writes)};
+    case OperationKind::fault: return {.request = true, .required = bit(Argument::fail)};
+    case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
+  }
+  UNREACHABLE();
+}
+
+// "a, b or c" over names(0), names(1), ...
+template <class Names>
+std::string alternatives(u32 count, const Names& names) {
+  std::string text;
+  for (u32 i = 0; i < count; ++i) {
+    text += i == 0 ? "" : i + 1 == count ? " or " : ", ";
+    text += names(i);
+  }
+  return text;
+}
+
+std::string expected_arguments(u32 set) {
+  std::array<std::string_view, std::size(spellings)> texts{};
+  u32 count = 0;
+  for (const Spelling& spelling : spellings) {
+    if ((set & bit(spelling.argument)) != 0) texts[count++] = spelling.text;
+  }
+  if (count == 0) return "the end of the line";
+  return alternatives(count, [&](u32 i) { return texts[i]; });
+}
+
+bool parse_kind(std::string_view token, LineCursor& cursor, OperationKind* kind) {
+  for (u32 i = 0; i < operation_kind_count; ++i) {
+    if (token != operation_kind_name(static_cast<OperationKind>(i))) continue;
+    *kind = static_cast<OperationKind>(i);
+    return true;
+  }
+  const auto name = [](u32 i) { return operation_kind_name(static_cast<OperationKind>(i)); };
+  return cursor.fail(token, "an operation: " + alternatives(operation_kind_count, name));
+}
+
+bool parse_tree(LineCursor& cursor, TreeName* tree) {
+  const std::string_view token = cursor.next();
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    if (token != tree_name(static_cast<TreeName>(i))) continue;
+    *tree = static_cast<TreeName>(i);
+    return true;
+  }
+  return cursor.fail(token, "a tree: kv, index or id");
+}
+
+bool parse_writes(std::string_view text, LineCursor& cursor, Operation* operation) {
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string_view name = text.substr(0, comma);
+    u32 outcome = 0;
+    while (outcome < crash_outcome_count && name != crash_outcome_name(static_cast<CrashOutcome>(outcome))) {
+      ++outcome;
+    }
+    if (outcome == crash_outcome_count) return cursor.fail(name, "lost, landed, torn or torn_garbage");
+    if (operation->writes.full()) return cursor.fail(name, "at most 16 outcomes");
+    operation->writes.push(static_cast<CrashOutcome>(outcome));
+    if (comma == std::string_view::npos) return true;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// `text` is the whole token of a flag, and what follows the `=` of any other argument.
+bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor, Operation* operation) {
+  std::string expected;
+  u64 limit = 0;
+  switch (argument) {
+    case Argument::key:
+    case Argument::from: expected = parse_key(operation->tree, text, &operation->key); break;
+    case Argument::to: expected = parse_key(operation->tree, text, &operation->key_end); break;
+    case Argument::value: expected = parse_number(text, 0, value_max, &operation->value); break;
+    case Argument::limit:
+      expected = parse_number(text, 1, 0xffffffff, &limit);
+      operation->limit = static_cast<u32>(limit);
+      break;
+    case Argument::times: expected = parse_number(text, 1, commit_times_max, &operation->count); break;
+    case Argument::at: expected = parse_number(text, 0, crash_step_max, &operation->count); break;
+    case Argument::ticks: expected = parse_number(text, 0, latency_ticks_max, &operation->count); break;
+    case Argument::writes: return parse_writes(text, cursor, operation);
+    case Argument::cold: operation->cold = true; break;
+    case Argument::direction:
+      operation->direction = text == "desc" ? Direction::descending : Direction::ascending;
+      break;
+    case Argument::ending: operation->persist = text == "persist"; break;
+    case Argument::fail: break;  // The only thing a fault line can ask for.
+  }
+  return expected.empty() || cursor.fail(text, expected);
+}
+
+bool parse_arguments(const Grammar& grammar, LineCursor& cursor, Operation* operation) {
+  u32 seen = 0;
+  const u32 allowed = grammar.required | grammar.optional;
+  std::array<std::string_view, argument_count> tokens{};
+  while (true) {
+    const std::string_view token = cursor.next();
+    const u32 missing = grammar.required & ~seen;
+    if (token.empty()) {
+      if (missing != 0) return cursor.fail(token, expected_arguments(missing));
+      break;
+    }
+    const Spelling* spelling = std::begin(spellings);
+    while (spelling != std::end(spellings) &&
+           !(spelling->text.back() == '=' ? token.starts_with(spelling->text) : token == spelling->text)) {
+      ++spelling;
+    }
+    if (spelling == std::end(spellings) || (allowed & bit(spelling->argument)) == 0) {
+      return cursor.fail(token, expected_arguments(allowed & ~seen));
+    }
+    if ((seen & bit(spelling->argument)) != 0) return cursor.fail(token, "each argument once");
+    seen |= bit(spelling->argument);
+    const bool flag = spelling->text.back() != '=';
+    const std::string_view text = flag ? token : token.substr(spelling->text.size());
+    tokens[static_cast<u32>(spelling->argument)] = text;
+    if (!parse_argument(spelling->argument, text, cursor, operation)) return false;
+  }
+  if (operation->kind == OperationKind::scan && operation->key > operation->key_end) {
+    const bool has_to = (seen & bit(Argument::to)) != 0;
+    const Argument wrong = has_to ? Argument::to : Argument::from;
+    return cursor.fail(tokens[static_cast<u32>(wrong)], "from= not above to=");
+  }
+  return true;
+}
+
+bool parse_changes(LineCursor& cursor, Operation* operation) {
+  while (true) {
+    const std::string_view token = cursor.next();
+    if (token.empty()) return true;
+    const std::size_t equals = token.find('=');
+    const std::string_view name = token.substr(0, equals);
+    const std::optional<u16> found = find_setting(name);
+    if (!found) return cursor.fail(name, expected_setting(name));
+    const Setting& setting = settings()[*found];
+    if (setting.format) {
+      return cursor.fail(name, "a run-time setting: this one is part of the data file and never changes");
+    }
+    if (!setting.reopenable)
+      return cursor.fail(name, "a run-time setting of the engine: this one holds for the whole run");
+    if (equals == std::string_view::npos) return cursor.fail(token.substr(token.size()), "= and a value");
+    for (const SettingChange& change : operation->changes) {
+      if (change.setting == *found) return cursor.fail(name, "each setting once");
+    }
+    const std::string_view text = token.substr(equals + 1);
+    const SettingValue value = parse_setting(setting, text);
+    if (!value.error.empty()) return cursor.fail(text, value.error);
+    if (operation->changes.full()) return cursor.fail(name, "at most 8 settings");
+    operation->changes.push({.setting = *found, .value = value.value});
+  }
+}
+
+std::string parse_tag(std::string_view text, RequestName* request) {
+  const std::size_t hash = text.find('#');
+  const std::size_t open = text.substr(0, hash).find('(');
+  const std::string_view name = text.substr(0, std::min(hash, open));
+  u32 purpose = 0;
+  while (purpose < io_purpose_count && name != io_purpose_name(static_cast<IoPurpose>(purpose))) ++purpose;
+  if (purpose == io_purpose_count || hash == std::string_view::npos) {
+    return "a request like 17/compact_write(3,2)#4";
+  }
+  u64 tree = 0;
+  u64 level = 0;
+  u64 n = 0;
+  if (open != std::string_view::npos) {
+    const std::string_view inside = text.substr(open + 1, hash - open - 1);
+    const std::size_t comma = inside.find(',');
+    if (comma == std::string_view::npos || !inside.ends_with(')') ||
+        !parse_number(inside.substr(0, comma), 0, 0xffff, &tree).empty() ||
+        !parse_number(inside.substr(comma + 1, inside.size() - comma - 2), 0, 0xff, &level).empty()) {
+      return "a request with (tree,level) after its purpose, like 17/compact_write(3,2)#4";
+    }
+  }
+  if (std::string expected = parse_number(text.substr(hash + 1), 0, 0xffffffff, &n); !expected.empty()) {
+    return "a request like 17/compact_write(3,2)#4, after # " + expected;
+  }
+  request->tag = {.purpose = static_cast<IoPurpose>(purpose),
+                  .level = static_cast<u8>(level),
+                  .tree = static_cast<u16>(tree)};
+  request->n = static_cast<u32>(n);
+  return {};
+}
+
+}  // namespace
+
+std::string parse_request_name(std::string_view text, RequestName* request) {
+  const std::size_t slash = text.find('/');
+  if (slash == std::string_view::npos) return "a request like 17/compact_write(3,2)#4";
+  const std::size_t second = text.find('/', slash + 1);
+  const bool recovered = second != std::string_view::npos;
+  OpId recovery;
+  OpId op;
+  if (recovered) {
+    if (std::string expected = parse_op_id(text.substr(0, slash), &recovery); !expected.empty())
+      return expected;
+  }
+  const std::string_view op_text =
+      recovered ? text.substr(slash + 1, second - slash - 1) : text.substr(0, slash);
+  if (op_text != "0") {
+    if (std::string expected = parse_op_id(op_text, &op); !expected.empty()) return expected;
+  }
+  request->recovery = recovery;
+  request->attribution = attribution_of(op, recovery);
+  return parse_tag(text.substr((recovered ? second : slash) + 1), request);
+}
+
+bool parse_operation(std::string_view first, LineCursor& cursor, Operation* operation) {
+  std::string_view token = first;
+  ASSERT(!token.empty());
+  if (token[0] >= '0' && token[0] <= '9') {
+    if (const std::string expected = parse_op_id(token, &operation->id); !expected.empty()) {
+      return cursor.fail(token, expected);
+    }
+    token = cursor.next();
+  }
+  if (!parse_kind(token, cursor, &operation->kind)) return false;
+  if (operation->kind == OperationKind::reopen) return parse_changes(cursor, operation);
+  if (grammar_of(operation->kind, operation->tree).tree && !parse_tree(cursor, &operation->tree))
+    return false;
+  const Grammar grammar = grammar_of(operation->kind, operation->tree);
+  if (grammar.request) {
+    const std::string_view name = cursor.next();
+    if (const std::string expected = parse_request_name(name, &operation->request); !expected.empty()) {
+      return cursor.fail(name, expected);
+    }
+  }
+  if (operation->kind == OperationKind::scan) operation->key_end = key_max(operation->tree);
+  return parse_arguments(grammar, cursor, operation);
+}
+
+}  // namespace tonearm::sim

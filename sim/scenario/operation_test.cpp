@@ -1,0 +1,175 @@
+#include "sim/scenario/operation.h"
+
+#include <catch2/catch.hpp>
+
+#include "sim/scenario/number.h"
+#include "sim/scenario/scenario_fixture.h"
+
+using namespace tonearm;
+using namespace tonearm::sim;
+
+namespace {
+
+Operation parsed(const std::string& line) {
+  const Scenario scenario = require_scenario("tonearm 1\n---\n" + line + "\n");
+  REQUIRE(scenario.operations.size() == 1);
+  return scenario.operations[0];
+}
+
+std::string printed(const Operation& operation) {
+  std::string text;
+  print_operation(operation, &text);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("operation: what is canonical prints as it was written") {
+  const char* lines[] = {
+      "17 put kv key=5 value=9",
+      "17 put kv key=9223372036854775806 value=9223372036854775807",
+      "18 put index key=3/12",
+      "18 put index key=18446744073709551615/9223372036854775807",
+      "19 put id key=18446744073709551615 value=4",
+      "19 put id key=0x10000000000000000 value=4",
+      "19 put id key=0xfffffffffffffffffffffffffffffffe value=4",
+      "20.3 remove kv key=5",
+      "21 get kv key=5 cold",
+      "22 scan kv",
+      "22 scan kv from=1 to=90 desc limit=3 cold",
+      "22 scan index from=1/2 to=1/2",
+      "22 scan id to=0",
+      "23 commit",
+      "23 commit times=1000000",
+      "24 checkpoint",
+      "25 scope",
+      "26 end discard",
+      "26 end persist",
+      "27 crash at=0",
+      "27 crash at=4294967296 writes=lost,torn,landed,torn_garbage",
+      "28 reopen",
+      "28 reopen cache_blocks=16 lookups_max=1",
+      "29 fault 24/checkpoint_sync#0 fail",
+      "29 fault 0/superblock_format#2 fail",
+      "30 latency 23/compact_write(1,2)#4 ticks=900",
+      "30 latency 20.1/23.2/compact_write(0,2)#4294967295 ticks=0",
+      "9223372036854775807.4294967295 latency 23/scan(65535,255)#4 ticks=1099511627776",
+  };
+  for (const char* line : lines) {
+    INFO(line);
+    REQUIRE(printed(parsed(line)) == std::string(line) + "\n");
+  }
+}
+
+TEST_CASE("operation: other spellings of the same line") {
+  const std::pair<const char*, const char*> pairs[] = {
+      {"  7\tput  kv value=0x9 key=0x5   # five", "7 put kv key=5 value=9\n"},
+      {"7 scan kv from=min to=max asc", "7 scan kv\n"},
+      {"7 scan index cold limit=1 desc from=0/0", "7 scan index desc limit=1 cold\n"},
+      {"7 put id key=0x00000000000000000000000000000000000000ff value=1", "7 put id key=255 value=1\n"},
+      {"7 get kv key=max", "7 get kv key=9223372036854775806\n"},
+      {"7 commit times=1", "7 commit\n"},
+      {"7 fault 24/checkpoint_sync(0,0)#0 fail", "7 fault 24/checkpoint_sync#0 fail\n"},
+      {"scope", "1 scope\n"},
+  };
+  for (const auto& [given, canonical] : pairs) {
+    INFO(given);
+    REQUIRE(printed(parsed(given)) == canonical);
+  }
+}
+
+TEST_CASE("operation: fields") {
+  const Operation scan = parsed("5.2 scan index from=3/4 to=5/6 desc limit=7 cold");
+  CHECK(scan.id == OpId{.number = 5, .child = 2});
+  CHECK(scan.kind == OperationKind::scan);
+  CHECK(scan.tree == TreeName::index);
+  CHECK(scan.key == Key::of(u128{3} << 64 | 4));
+  CHECK(scan.key_end == Key::of(u128{5} << 64 | 6));
+  CHECK(scan.direction == Direction::descending);
+  CHECK(scan.limit == 7);
+  CHECK(scan.cold);
+  const Operation crash = parsed("6 crash at=12 writes=torn,lost");
+  CHECK(crash.count == 12);
+  REQUIRE(crash.writes.count() == 2);
+  CHECK(crash.writes[0] == CrashOutcome::torn);
+  CHECK(crash.writes[1] == CrashOutcome::lost);
+  const Operation latency = parsed("8 latency 20/17/compact_write(3,2)#4 ticks=900");
+  CHECK(latency.request.recovery == OpId{.number = 20});
+  CHECK(latency.request.attribution == attribution_of({.number = 17}, {.number = 20}));
+  CHECK(latency.request.tag.purpose == IoPurpose::compact_write);
+  CHECK(latency.request.tag.tree == 3);
+  CHECK(latency.request.tag.level == 2);
+  CHECK(latency.request.n == 4);
+  CHECK(latency.count == 900);
+}
+
+TEST_CASE("operation: attribution separates a replay from the operation itself") {
+  const OpId op = {.number = 17};
+  REQUIRE(attribution_of(op, {}).context == 0);
+  const Attribution once = attribution_of(op, {.number = 20});
+  REQUIRE(once.op == op);
+  REQUIRE(once.context != 0);
+  REQUIRE(once == attribution_of(op, {.number = 20}));
+  REQUIRE(once.context != attribution_of(op, {.number = 21}).context);
+  REQUIRE(once.context != attribution_of(op, {.number = 20, .child = 1}).context);
+  // Part of every committed scenario that names a replayed request.
+  REQUIRE(once.context == 0x9f53d35f86ee6087u);
+}
+
+TEST_CASE("operation: keys and their limits") {
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    const TreeName tree = static_cast<TreeName>(i);
+    Key key;
+    REQUIRE(parse_key(tree, key_text(tree, key_max(tree)), &key).empty());
+    REQUIRE(key == key_max(tree));
+    REQUIRE(key_valid(tree, key));
+    REQUIRE(key_valid(tree, Key{}));
+    REQUIRE_FALSE(key_valid(tree, Key::of(key.lo + 1)));
+  }
+  REQUIRE_FALSE(key_valid(TreeName::index, Key::of(u64{1} << 63)));
+  Key key;
+  CHECK(parse_key(TreeName::kv, "9223372036854775807", &key) == "a number from 0 to 9223372036854775806");
+  CHECK(parse_key(TreeName::id, "0xffffffffffffffffffffffffffffffff", &key) ==
+        "a number from 0 to 0xfffffffffffffffffffffffffffffffe");
+  CHECK(parse_key(TreeName::id, std::string(100'000, '9'), &key) ==
+        "a number from 0 to 0xfffffffffffffffffffffffffffffffe");
+  CHECK(parse_key(TreeName::index, "5", &key) == "field/timestamp, min or max");
+  CHECK(parse_key(TreeName::index, "x/5", &key) ==
+        "field/timestamp, the field a number from 0 to 18446744073709551615");
+  CHECK(parse_key(TreeName::index, "5/9223372036854775808", &key) ==
+        "field/timestamp, the timestamp a number from 0 to 9223372036854775807");
+  CHECK(parse_key(TreeName::index, "5/6/7", &key) ==
+        "field/timestamp, the timestamp a number from 0 to 9223372036854775807");
+}
+
+TEST_CASE("number: what counts as one") {
+  u64 value = 7;
+  for (const char* text :
+       {"", "x", "0x", "0X1", "-1", "+1", " 1", "1 ", "1_000", "1.0", "1e3", "0x-1", "0xg",
+        "18446744073709551616", "0x10000000000000000", "99999999999999999999999999999999999999999",
+        "340282366920938463463374607431768211457"}) {
+    INFO(text);
+    CHECK(parse_number(text, 0, u64_max, &value) == "a number from 0 to 18446744073709551615");
+    CHECK(value == 7);
+  }
+  for (const char* text : {"00", "010", "0000000000000000000000000001", "007"}) {
+    INFO(text);
+    CHECK(parse_number(text, 0, u64_max, &value) == "a number without leading zeros (there is no octal)");
+  }
+  const std::pair<const char*, u64> good[] = {{"0", 0},
+                                              {"10", 10},
+                                              {"0x0", 0},
+                                              {"0x010", 16},
+                                              {"0xDEADbeef", 0xdeadbeef},
+                                              {"999999999999999999", 999999999999999999u},
+                                              {"1000000000000000000", 1000000000000000000u},
+                                              {"18446744073709551615", u64_max},
+                                              {"0xffffffffffffffff", u64_max}};
+  for (const auto& [text, expected] : good) {
+    INFO(text);
+    REQUIRE(parse_number(text, 0, u64_max, &value).empty());
+    REQUIRE(value == expected);
+  }
+  REQUIRE(quoted(std::string("a\0b\xff", 4)) == "`a\\x00b\\xff`");
+  REQUIRE(quoted(std::string(1000, 'y')) == "`" + std::string(40, 'y') + "...`");
+}

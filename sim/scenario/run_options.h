@@ -1,0 +1,37 @@
+// Everything that decides a run besides its operations. Swarm draws it from the seed, `--set` and
+// `set` lines change it, and a printed scenario spells all of it out.
+#pragma once
+
+#include "base/options.h"
+#include "sim/disk/sim_storage.h"
+
+namespace tonearm::sim {
+
+struct RunOptions {
+  FormatOptions format;
+  RuntimeOptions runtime;
+  DiskOptions disk;
+
+  // The caller's mark_checkpoint_durable() comes d(C) ops after the checkpoint, d keyed by C alone,
+  // 0 <= d <= this, and always before the next checkpoint.
+  u32 durability_delay_ops_max = 0;
+
+  // --- the generator's knobs (see workload/); a scenario file carries them for information only
+  u64 ops = 4000;               // Lines.
+  u32 key_universe = 512;
+  u32 phase_lines = 200;
+  u32 weight_put = 40, weight_remove = 10, weight_get = 20, weight_scan = 5;
+  u32 weight_commit = 20, weight_checkpoint = 1, weight_scope = 2, weight_crash = 1, weight_reopen = 1;
+  u32 weight_kv = 2, weight_index = 1, weight_id = 1;
+  u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
+  u32 bias_cold = 50;           // Percent of the reads.
+  u32 ladder_victims = 2;
+
+  // --- oracles' work, not their strictness
+  u32 audit_live_percent = 50;      // Chance that full audits go through the live engine, not a shadow.
+  u32 shadow_every_checkpoints = 2; // Shadow audits; 0: none.
+  u32 directed_checks_max = 4;      // Per op.
+  u64 liveness_ticks_max = 50'000'000;  // One engine call may take this long in virtual time.
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,135 @@
+// Random but valid scenarios for the tests: every kind of line, every setting.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "sim/scenario/scenario.h"
+#include "sim/scenario/settings.h"
+
+namespace tonearm::sim {
+
+// Draws by name of what is drawn and its index, none from a state.
+class Draw {
+ public:
+  explicit Draw(u64 seed) : seed_(seed) {}
+  u64 operator()(std::string_view what, u64 index, u64 bound) const {
+    return below(Stream(what, seed_).at(index), bound);
+  }
+  u64 bits(std::string_view what, u64 index) const { return Stream(what, seed_).at(index); }
+
+ private:
+  u64 seed_;
+};
+
+inline Key random_key(const Draw& draw, std::string_view what, u64 index, TreeName tree) {
+  const u64 shift = draw("shift", index, 64);
+  const u64 a = draw.bits(what, 2 * index) >> shift;
+  const u64 b = draw.bits(what, 2 * index + 1) >> shift;
+  switch (tree) {
+    case TreeName::kv: return Key::of(a % ((u64{1} << 63) - 1));
+    case TreeName::index: return Key::of(u128{a} << 64 | b >> 1);
+    case TreeName::id: return Key::of(shift % 2 == 0 ? u128{a} : (u128{a} << 64 | b) % u128_max);
+  }
+  return {};
+}
+
+inline RequestName random_request(const Draw& draw, u64 i) {
+  OpId recovery;
+  if (draw("recovered", i, 2) == 0) recovery = {.number = 1 + draw("recovery", i, 1000)};
+  const OpId op = {.number = draw("op", i, 100), .child = 0};
+  RequestName request;
+  request.recovery = recovery;
+  request.attribution = attribution_of(op, recovery);
+  request.tag.purpose = static_cast<IoPurpose>(draw("purpose", i, io_purpose_count));
+  request.tag.tree = static_cast<u16>(draw("request tree", i, 2) * draw("tree id", i, 65536));
+  request.tag.level = static_cast<u8>(draw("request level", i, 2) * draw("level", i, 256));
+  request.n = static_cast<u32>(draw("n", i, 5));
+  return request;
+}
+
+inline void random_changes(const Draw& draw, u64 i, Operation* operation) {
+  static constexpr const char* names[] = {"cache_blocks", "read_iops", "write_iops", "lookups_max"};
+  for (u32 j = 0; j < std::size(names); ++j) {
+    if (draw(names[j], i, 2) == 0) continue;
+    operation->changes.push(
+        {.setting = *find_setting(names[j]), .value = 16 * (1 + draw("value", i + j, 4))});
+  }
+}
+
+inline Operation random_operation(const Draw& draw, u64 i) {
+  Operation operation;
+  operation.id = {.number = 1 + 2 * i + draw("gap", i, 2),
+                  .child = draw("split", i, 4) == 0 ? static_cast<u32>(1 + draw("child", i, 9)) : 0};
+  operation.kind = static_cast<OperationKind>(draw("kind", i, operation_kind_count));
+  operation.tree = static_cast<TreeName>(draw("tree", i, tree_name_count));
+  switch (operation.kind) {
+    case OperationKind::put:
+      if (operation.tree != TreeName::index) operation.value = draw.bits("value", i) >> 1;
+      [[fallthrough]];
+    case OperationKind::remove:
+    case OperationKind::get:
+      operation.key = random_key(draw, "key", i, operation.tree);
+      operation.cold = operation.kind == OperationKind::get && draw("cold", i, 2) == 0;
+      break;
+    case OperationKind::scan:
+      operation.key = random_key(draw, "from", i, operation.tree);
+      operation.key_end =
+          draw("end", i, 2) == 0 ? key_max(operation.tree) : random_key(draw, "to", i, operation.tree);
+      if (operation.key_end < operation.key) std::swap(operation.key, operation.key_end);
+      operation.direction = draw("direction", i, 2) == 0 ? Direction::ascending : Direction::descending;
+      operation.limit = static_cast<u32>(draw("limited", i, 2) * (1 + draw("limit", i, 10)));
+      operation.cold = draw("cold", i, 2) == 0;
+      break;
+    case OperationKind::commit: operation.count = 1 + draw("times", i, 3); break;
+    case OperationKind::checkpoint:
+    case OperationKind::scope: break;
+    case OperationKind::end: operation.persist = draw("persist", i, 2) == 0; break;
+    case OperationKind::crash:
+      operation.count = draw("at", i, 100);
+      for (u64 j = draw("writes", i, 17); j > 0; --j) {
+        operation.writes.push(static_cast<CrashOutcome>(draw("outcome", 16 * i + j, 4)));
+      }
+      break;
+    case OperationKind::reopen: random_changes(draw, i, &operation); break;
+    case OperationKind::fault: operation.request = random_request(draw, i); break;
+    case OperationKind::latency:
+      operation.request = random_request(draw, i);
+      operation.count = draw("ticks", i, 5000);
+      break;
+  }
+  return operation;
+}
+
+inline Scenario random_scenario(u64 seed, u32 operations) {
+  const Draw draw(seed);
+  Scenario scenario;
+  scenario.seed = draw.bits("seed", 0);
+  scenario.expect_fail = draw("expect", 0, 2) == 0;
+  scenario.expect_signature = scenario.expect_fail ? static_cast<u32>(draw.bits("signature", 0)) : 0;
+  if (draw("story", 0, 2) == 0) scenario.story = "a put # came back after \"42\" crashes";
+  scenario.options.disk.seed = scenario.seed;
+  for (u32 i = 0; i < settings().size(); ++i) {
+    const Setting& setting = settings()[i];
+    if (draw("change", i, 3) != 0) continue;
+    const RunOptions before = scenario.options;
+    u64 value = between(draw.bits("setting", i), setting.min, setting.max) >> draw("small", i, 64);
+    if (setting.type == SettingType::ratio) value = draw("numerator", i, 50) << 32 | 50;
+    setting.set(scenario.options, value);
+    if (!validate_options(scenario.options).empty()) scenario.options = before;
+  }
+  for (u32 i = 0; i < operations; ++i) scenario.operations.push_back(random_operation(draw, i));
+  return scenario;
+}
+
+inline Scenario require_scenario(std::string_view text) {
+  std::variant<Scenario, ScenarioError> result = parse_scenario(text);
+  if (const ScenarioError* error = std::get_if<ScenarioError>(&result)) {
+    FAIL(error->line << ":" << error->column << ": " << error->message);
+  }
+  return std::get<Scenario>(std::move(result));
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,403 @@
+#include "sim/scenario/settings.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+
+#include "base/assert.h"
+#include "sim/scenario/number.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// --- a setting's place in RunOptions: a path of member pointers, with one conversion per type
+
+u64 to_value(Ratio ratio) { return u64{ratio.numerator} << 32 | ratio.denominator; }
+template <class T>
+u64 to_value(T value) {
+  return static_cast<u64>(value);
+}
+
+template <class T>
+T from_value(u64 value) {
+  if constexpr (std::is_same_v<T, Ratio>) {
+    return {.numerator = static_cast<u32>(value >> 32), .denominator = static_cast<u32>(value)};
+  } else {
+    return static_cast<T>(value);
+  }
+}
+
+struct Access {
+  u64 (*get)(const RunOptions&);
+  void (*set)(RunOptions&, u64);
+};
+
+template <auto... path>
+constexpr Access field = {
+    .get = [](const RunOptions& options) -> u64 { return to_value((options.*....*path)); },
+    .set =
+        [](RunOptions& options, u64 value) {
+          auto& target = (options.*....*path);
+          target = from_value<std::remove_reference_t<decltype(target)>>(value);
+          finish_options(&options);
+        },
+};
+
+template <auto member>
+constexpr Access format_field = field<&RunOptions::format, member>;
+template <auto member>
+constexpr Access runtime_field = field<&RunOptions::runtime, member>;
+template <auto... path>
+constexpr Access disk_field = field<&RunOptions::disk, path...>;
+
+// --- rows
+
+constexpr Setting number(const char* name, u64 min, u64 max, Access access, const char* help) {
+  return {.name = name,
+          .type = SettingType::number,
+          .min = min,
+          .max = max,
+          .format = false,
+          .reopenable = false,
+          .help = help,
+          .get = access.get,
+          .set = access.set};
+}
+
+constexpr Setting format_number(const char* name, u64 min, u64 max, Access access, const char* help) {
+  Setting setting = number(name, min, max, access, help);
+  setting.format = true;
+  return setting;
+}
+
+constexpr Setting runtime_number(const char* name, u64 min, u64 max, Access access, const char* help) {
+  Setting setting = number(name, min, max, access, help);
+  setting.reopenable = true;
+  return setting;
+}
+
+constexpr Setting ratio(const char* name, Access access, const char* help) {
+  Setting setting = number(name, 0, u64_max, access, help);
+  setting.type = SettingType::ratio;
+  return setting;
+}
+
+constexpr Setting name(const char* name, const char* const* names, u64 count, Access access,
+                       const char* help) {
+  Setting setting = number(name, 0, count - 1, access, help);
+  setting.type = SettingType::name;
+  setting.names = names;
+  return setting;
+}
+
+constexpr u64 policy_count = 6;
+constexpr const char* policy_names[policy_count + 1] = {"latency", "fifo",     "lifo", "uniform",
+                                                        "starve",  "priority", nullptr};
+static_assert(static_cast<u64>(CompletionPolicy::priority) == policy_count - 1);
+constexpr u64 profile_count = 2;
+constexpr const char* profile_names[profile_count + 1] = {"durable", "cached", nullptr};
+static_assert(static_cast<u64>(DurabilityProfile::cached) == profile_count - 1);
+
+const std::array<const char*, io_purpose_count + 1> purpose_names = [] {
+  std::array<const char*, io_purpose_count + 1> names{};
+  for (u32 i = 0; i < io_purpose_count; ++i) names[i] = io_purpose_name(static_cast<IoPurpose>(i));
+  return names;
+}();
+
+// What a simulated run may ask for is less than what the engine allows: memory is taken for it.
+constexpr u64 blocks_count_max = u64{1} << 22;
+constexpr u64 cache_bytes_max = 1024_MiB;
+constexpr u64 ticks_max = 1'000'000'000;
+constexpr u64 weight_max = 10'000;
+
+using Format = FormatOptions;
+using Runtime = RuntimeOptions;
+using Disk = DiskOptions;
+using Latency = LatencyProfile;
+using Run = RunOptions;
+
+const Setting table[] = {
+    format_number("sector_size", 512, 4096, format_field<&Format::sector_size>,
+                  "Bytes; a power of two. Unit of reads and writes."),
+    format_number("block_size", 512, 1_MiB, format_field<&Format::block_size>,
+                  "Bytes; a power of two, at least a sector."),
+    format_number("levels", 2, levels_max, format_field<&Format::levels>, "Levels of each tree."),
+    format_number("growth", 2, growth_max, format_field<&Format::growth>,
+                  "Level l holds up to growth^(l+1) tables."),
+    format_number("beats", 2, 64, format_field<&Format::beats>, "Ops per bar; even."),
+    format_number("checkpoint_interval", 4, 65536, format_field<&Format::checkpoint_interval>,
+                  "Ops from checkpoint to checkpoint; a multiple of beats, two bars or more."),
+    format_number("batch_values_max", 1, 65536, format_field<&Format::batch_values_max>,
+                  "Values one op may put into each tree."),
+    format_number("coalescing_percent", 0, 100, format_field<&Format::coalescing_percent>,
+                  "Tables of level 0 that are less full than this are coalesced."),
+    format_number("manifest_extra_blocks", 1, 64, format_field<&Format::manifest_extra_blocks>,
+                  "Manifest blocks compacted per half-bar beyond what it appends."),
+    format_number("values_per_block_max", 0, 65536, format_field<&Format::values_per_block_max>,
+                  "Cap on the values of a block; 0: as many as fit."),
+    format_number("value_blocks_max", 0, 65536, format_field<&Format::value_blocks_max>,
+                  "Value blocks of a table; 0: as many as a full table needs."),
+
+    runtime_number("blocks_count", 64, blocks_count_max, runtime_field<&Runtime::blocks_count>,
+                   "Blocks of the grid; a multiple of 64. A reopen can only raise it."),
+    runtime_number("cache_blocks", 16, 1U << 24, runtime_field<&Runtime::cache_blocks>,
+                   "Blocks cached; a multiple of 16."),
+    runtime_number("cache_hash_bits", 0, 64, runtime_field<&Runtime::cache_hash_bits>,
+                   "Fewer make equal tags and crowded sets common."),
+    runtime_number("read_iops", 1, 1024, runtime_field<&Runtime::read_iops>, "Grid reads in flight."),
+    runtime_number("write_iops", 1, 1024, runtime_field<&Runtime::write_iops>, "Grid writes in flight."),
+    runtime_number("compaction_blocks", compaction_blocks_min, 1024,
+                   runtime_field<&Runtime::compaction_blocks>, "Block buffers of compaction."),
+    runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
+                   "Tries to read a block before it counts as damaged."),
+    runtime_number("lookups_max", 1, 1024, runtime_field<&Runtime::lookups_max>,
+                   "Lookups in flight a tree may have."),
+
+    number("latency.read.min", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_min>,
+           "Ticks every read takes."),
+    number("latency.read.mean", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_mean>,
+           "Mean of the exponential part; 0: none."),
+    ratio("latency.read.stall", disk_field<&Disk::read, &Latency::stall>,
+          "Chance of taking 100 times as long."),
+    number("latency.write.min", 0, ticks_max, disk_field<&Disk::write, &Latency::latency_ticks_min>,
+           "Ticks every write takes."),
+    number("latency.write.mean", 0, ticks_max, disk_field<&Disk::write, &Latency::latency_ticks_mean>,
+           "Mean of the exponential part; 0: none."),
+    ratio("latency.write.stall", disk_field<&Disk::write, &Latency::stall>,
+          "Chance of taking 100 times as long."),
+    number("latency.sync.min", 0, ticks_max, disk_field<&Disk::sync, &Latency::latency_ticks_min>,
+           "Ticks every sync takes."),
+    number("latency.sync.mean", 0, ticks_max, disk_field<&Disk::sync, &Latency::latency_ticks_mean>,
+           "Mean of the exponential part; 0: none."),
+    ratio("latency.sync.stall", disk_field<&Disk::sync, &Latency::stall>,
+          "Chance of taking 100 times as long."),
+    number("latency.superblock.min", 0, ticks_max, disk_field<&Disk::superblock, &Latency::latency_ticks_min>,
+           "Ticks every read and write of the superblock zone takes."),
+    number("latency.superblock.mean", 0, ticks_max,
+           disk_field<&Disk::superblock, &Latency::latency_ticks_mean>,
+           "Mean of the exponential part; 0: none."),
+    ratio("latency.superblock.stall", disk_field<&Disk::superblock, &Latency::stall>,
+          "Chance of taking 100 times as long."),
+
+    name("completion", policy_names, policy_count, disk_field<&Disk::policy>,
+         "Which pending request completes next."),
+    name("starved", purpose_names.data(), io_purpose_count, disk_field<&Disk::starved>,
+         "What completion=starve lets wait until nothing else runs."),
+    number("queue_depth", 1, 1024, disk_field<&Disk::queue_depth>, "Requests the device works on."),
+    name("durability", profile_names, profile_count, disk_field<&Disk::profile>,
+         "cached: a volatile write cache, emptied by sync."),
+    number("tear_unit", 512, 4096, disk_field<&Disk::tear_unit>,
+           "Bytes that a crash writes wholly or not; 512 or 4096, at most a sector."),
+
+    ratio("fault.failed_sync", disk_field<&Disk::failed_sync>, "Chance that a sync fails."),
+
+    number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
+    number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
+           "Of what unwritten sectors hold. 0: derived from the run's seed."),
+
+    number("durability_delay_ops_max", 0, 65536, field<&Run::durability_delay_ops_max>,
+           "Ops until released blocks may be reused after a checkpoint, at most."),
+
+    number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
+    number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),
+    number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
+    number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,
+           "Keys that are written, sunk and written again."),
+
+    number("weight.put", 0, weight_max, field<&Run::weight_put>, "Of put lines. 0: none."),
+    number("weight.remove", 0, weight_max, field<&Run::weight_remove>, "Of remove lines."),
+    number("weight.get", 0, weight_max, field<&Run::weight_get>, "Of get lines."),
+    number("weight.scan", 0, weight_max, field<&Run::weight_scan>, "Of scan lines."),
+    number("weight.commit", 0, weight_max, field<&Run::weight_commit>, "Of commit lines."),
+    number("weight.checkpoint", 0, weight_max, field<&Run::weight_checkpoint>, "Of checkpoint lines."),
+    number("weight.scope", 0, weight_max, field<&Run::weight_scope>, "Of scope and end lines."),
+    number("weight.crash", 0, weight_max, field<&Run::weight_crash>, "Of crash lines."),
+    number("weight.reopen", 0, weight_max, field<&Run::weight_reopen>, "Of reopen lines."),
+    number("weight.kv", 0, weight_max, field<&Run::weight_kv>, "Of the tree kv."),
+    number("weight.index", 0, weight_max, field<&Run::weight_index>, "Of the tree index."),
+    number("weight.id", 0, weight_max, field<&Run::weight_id>, "Of the tree id."),
+
+    number("bias.recent", 0, 100, field<&Run::bias_recent>, "Percent of the keys: written lately."),
+    number("bias.removed", 0, 100, field<&Run::bias_removed>, "Percent of the keys: removed lately."),
+    number("bias.neighbour", 0, 100, field<&Run::bias_neighbour>, "Percent of the keys: a present one +-1."),
+    number("bias.limit", 0, 100, field<&Run::bias_limit>, "Percent of the keys: limits of the type."),
+    number("bias.cold", 0, 100, field<&Run::bias_cold>, "Percent of the reads that no cache may answer."),
+
+    number("audit_live_percent", 0, 100, field<&Run::audit_live_percent>,
+           "Chance that full audits go through the live engine, not a shadow."),
+    number("shadow_every_checkpoints", 0, 1'000'000, field<&Run::shadow_every_checkpoints>,
+           "Checkpoints from one shadow audit to the next; 0: none."),
+    number("directed_checks_max", 0, 1024, field<&Run::directed_checks_max>, "Directed checks per op."),
+    number("liveness_ticks_max", 1, u64{1} << 62, field<&Run::liveness_ticks_max>,
+           "Ticks that one call of the engine may take."),
+};
+
+EngineCheck engine_check = nullptr;
+
+u32 edit_distance(std::string_view a, std::string_view b) {
+  std::vector<u32> row(b.size() + 1);
+  for (u32 j = 0; j <= b.size(); ++j) row[j] = j;
+  for (u32 i = 0; i < a.size(); ++i) {
+    u32 diagonal = row[0];
+    row[0] = i + 1;
+    for (u32 j = 0; j < b.size(); ++j) {
+      const u32 replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string expected_value(const Setting& setting) {
+  switch (setting.type) {
+    case SettingType::number: return fmt::format("a number from {} to {}", setting.min, setting.max);
+    case SettingType::ratio: return "a ratio, for instance 1/50, at most one";
+    case SettingType::name: {
+      std::string names;
+      for (u64 i = 0; i <= setting.max; ++i) {
+        names += i == 0 ? "" : i == setting.max ? " or " : ", ";
+        names += setting.names[i];
+      }
+      return names;
+    }
+  }
+  UNREACHABLE();
+}
+
+bool valid_value(const Setting& setting, u64 value) {
+  if (setting.type != SettingType::ratio) return value >= setting.min && value <= setting.max;
+  const Ratio given = from_value<Ratio>(value);
+  return given.denominator >= 1 && given.numerator <= given.denominator;
+}
+
+std::string complaint(std::string_view field, u64 given, std::string_view expected) {
+  return fmt::format("{}: {}, expected {}", field, given, expected);
+}
+
+std::string validate_relations(const RunOptions& o) {
+  const u64 cached = u64{o.runtime.cache_blocks} * o.format.block_size;
+  if (cached > cache_bytes_max) {
+    return complaint("cache_blocks", o.runtime.cache_blocks,
+                     fmt::format("at most {} for this block_size", cache_bytes_max / o.format.block_size));
+  }
+  if (o.disk.tear_unit != 512 && o.disk.tear_unit != 4096) {
+    return complaint("tear_unit", o.disk.tear_unit, "512 or 4096");
+  }
+  if (o.disk.tear_unit > o.format.sector_size) {
+    return complaint("tear_unit", o.disk.tear_unit,
+                     fmt::format("at most the sector size {}", o.format.sector_size));
+  }
+  if (o.disk.sector_size != o.format.sector_size || o.disk.block_size != o.format.block_size ||
+      o.disk.blocks_count != o.runtime.blocks_count) {
+    return complaint("block_size", o.format.block_size, "the same geometry for the engine and its disk");
+  }
+  const u64 operations = u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan +
+                         o.weight_commit + o.weight_checkpoint + o.weight_scope + o.weight_crash +
+                         o.weight_reopen;
+  if (operations == 0) return complaint("weight.put", 0, "some operation to have a weight");
+  if (u64{o.weight_kv} + o.weight_index + o.weight_id == 0) {
+    return complaint("weight.kv", 0, "some tree to have a weight");
+  }
+  const u64 biases = u64{o.bias_recent} + o.bias_removed + o.bias_neighbour + o.bias_limit;
+  if (biases > 100) {
+    return complaint("bias.recent", o.bias_recent,
+                     "recent, removed, neighbour and limit to be at most 100 together");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::span<const Setting> settings() { return table; }
+
+std::optional<u16> find_setting(std::string_view name) {
+  for (u16 i = 0; i < std::size(table); ++i) {
+    if (name == table[i].name) return i;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> nearest_settings(std::string_view name, u32 limit) {
+  constexpr std::size_t compared_max = 64;  // Longer than any name: the rest cannot come nearer.
+  name = name.substr(0, compared_max);
+  std::vector<std::pair<u32, u32>> order;  // Distance, then place in the table.
+  for (u32 i = 0; i < std::size(table); ++i) order.emplace_back(edit_distance(name, table[i].name), i);
+  std::sort(order.begin(), order.end());
+  std::vector<std::string> nearest;
+  for (u32 i = 0; i < limit && i < order.size(); ++i) nearest.emplace_back(table[order[i].second].name);
+  return nearest;
+}
+
+std::string expected_setting(std::string_view name) {
+  return fmt::format("a setting, nearest: {}", fmt::join(nearest_settings(name, 3), ", "));
+}
+
+SettingValue parse_setting(const Setting& setting, std::string_view text) {
+  switch (setting.type) {
+    case SettingType::number: {
+      SettingValue result;
+      result.error = parse_number(text, setting.min, setting.max, &result.value);
+      return result;
+    }
+    case SettingType::ratio: {
+      if (text == "0") return {.value = to_value(Ratio{.numerator = 0, .denominator = 1}), .error = {}};
+      const std::size_t slash = text.find('/');
+      u64 numerator = 0;
+      u64 denominator = 0;
+      if (slash == std::string_view::npos ||
+          !parse_number(text.substr(slash + 1), 1, 0xffffffff, &denominator).empty() ||
+          !parse_number(text.substr(0, slash), 0, denominator, &numerator).empty()) {
+        return {.value = 0, .error = expected_value(setting)};
+      }
+      return {.value = numerator << 32 | denominator, .error = {}};
+    }
+    case SettingType::name:
+      for (u64 i = 0; i <= setting.max; ++i) {
+        if (text == setting.names[i]) return {.value = i, .error = {}};
+      }
+      return {.value = 0, .error = expected_value(setting)};
+  }
+  UNREACHABLE();
+}
+
+std::string print_setting(const Setting& setting, u64 value) {
+  switch (setting.type) {
+    case SettingType::number:
+      // A seed is a bit pattern; everything else is an amount.
+      if (value != 0 && std::string_view(setting.name).starts_with("seed."))
+        return fmt::format("{:#x}", value);
+      return fmt::format("{}", value);
+    case SettingType::ratio: return fmt::format("{}/{}", value >> 32, value & 0xffffffff);
+    case SettingType::name: return value <= setting.max ? setting.names[value] : "?";
+  }
+  UNREACHABLE();
+}
+
+void finish_options(RunOptions* options) {
+  options->disk.sector_size = options->format.sector_size;
+  options->disk.block_size = options->format.block_size;
+  options->disk.blocks_count = options->runtime.blocks_count;
+}
+
+std::string validate_options(const RunOptions& options) {
+  if (const OptionsError error = validate(options.format, options.runtime)) {
+    return complaint(error.field, error.given, error.expected);
+  }
+  for (const Setting& setting : table) {
+    const u64 value = setting.get(options);
+    if (!valid_value(setting, value)) {
+      return fmt::format("{}: {}, expected {}", setting.name, print_setting(setting, value),
+                         expected_value(setting));
+    }
+  }
+  if (std::string error = validate_relations(options); !error.empty()) return error;
+  return engine_check != nullptr ? engine_check(options) : std::string();
+}
+
+void set_engine_check(EngineCheck check) { engine_check = check; }
+
+}  // namespace tonearm::sim

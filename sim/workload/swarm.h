@@ -1,0 +1,27 @@
+// Swarm: each seed draws what exists in its run at all, with which weights, on which geometry, disk
+// and completion order. Half of the seeds get a tiny geometry, in which everything rare is common:
+// blocks of one value, levels of two tables, a cache of one set, hashes of no bits.
+//
+// Every draw is keyed by a name, so that a new one shifts no other.
+#pragma once
+
+#include "sim/scenario/run_options.h"
+
+namespace tonearm::sim {
+
+// The options of the `tree` workload, always valid.
+void draw_tree(u64 seed, RunOptions* options);
+
+// A short run on a tiny geometry, without crashes and faults: what fails in it was planted.
+void draw_canary(u64 seed, RunOptions* options);
+
+// The index block of a table of every tree must hold all value blocks of a full memory table.
+bool index_fits(const FormatOptions& format);
+
+// How many different keys a tree may have so that its last level is never too small.
+u64 universe_max(const FormatOptions& format);
+
+// Blocks that are enough for the whole run, so that the disk never fills.
+u64 blocks_needed(const FormatOptions& format, u64 universe);
+
+}  // namespace tonearm::sim

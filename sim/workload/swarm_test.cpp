@@ -1,0 +1,116 @@
+#include "sim/workload/swarm.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+#include "sim/scenario/settings.h"
+#include "sim/workload/workload.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 seeds = 2000;
+
+bool same(const RunOptions& a, const RunOptions& b) {
+  return std::all_of(settings().begin(), settings().end(),
+                     [&](const Setting& setting) { return setting.get(a) == setting.get(b); });
+}
+
+}  // namespace
+
+TEST_CASE("every drawn option is valid", "[swarm]") {
+  for (u64 seed = 0; seed < seeds; ++seed) {
+    for (const Workload& workload : workloads()) {
+      RunOptions o;
+      workload.draw(seed, &o);
+      CAPTURE(seed, workload.name);
+      const OptionsError error = validate(o.format, o.runtime);
+      CAPTURE(error.field == nullptr ? "" : error.field);
+      REQUIRE_FALSE(error);
+      const std::string complaint = validate_options(o);
+      CAPTURE(complaint);
+      REQUIRE(complaint.empty());
+      REQUIRE(index_fits(o.format));
+      REQUIRE(o.key_universe <= universe_max(o.format));
+      REQUIRE(o.key_universe >= 32);
+      REQUIRE(o.disk.sector_size == o.format.sector_size);
+      REQUIRE(o.disk.block_size == o.format.block_size);
+      REQUIRE(o.disk.blocks_count == o.runtime.blocks_count);
+      REQUIRE(o.disk.tear_unit <= o.disk.sector_size);
+      REQUIRE(o.durability_delay_ops_max < o.format.checkpoint_interval);
+      for (const Setting& setting : settings()) {
+        if (setting.type != SettingType::number) continue;
+        if (setting.get(o) < setting.min || setting.get(o) > setting.max) FAIL(setting.name);
+      }
+      RunOptions again;
+      workload.draw(seed, &again);
+      REQUIRE(same(o, again));
+    }
+  }
+}
+
+TEST_CASE("the swarm is as various as it should be", "[swarm]") {
+  u64 tiny = 0, crashing = 0, cached = 0, failing = 0, immediate = 0, delayed = 0, one_set = 0;
+  std::vector<u64> lines;
+  std::vector<u64> policies(6);
+  std::vector<u64> tiny_levels(11);
+  u64 blocks_max = 0;
+  for (u64 seed = 0; seed < seeds; ++seed) {
+    RunOptions o;
+    draw_tree(seed, &o);
+    lines.push_back(o.ops);
+    ++policies[static_cast<u32>(o.disk.policy)];
+    if (o.format.batch_values_max <= 8) {
+      ++tiny;
+      ++tiny_levels[o.format.levels];
+      if (o.runtime.cache_blocks == 16) ++one_set;
+    }
+    if (o.weight_crash > 0) ++crashing;
+    if (o.disk.profile == DurabilityProfile::cached) ++cached;
+    if (o.disk.failed_sync.numerator > 0) ++failing;
+    if (o.disk.write.latency_ticks_mean == 0 && o.disk.sync.latency_ticks_mean == 0) ++immediate;
+    if (o.durability_delay_ops_max > 0) ++delayed;
+    blocks_max = std::max(blocks_max, o.runtime.blocks_count * o.format.block_size);
+  }
+  std::sort(lines.begin(), lines.end());
+  INFO("lines: min " << lines.front() << ", median " << lines[seeds / 2] << ", max " << lines.back());
+  INFO("levels of tiny: 3: " << tiny_levels[3] << ", 4: " << tiny_levels[4] << ", 5: " << tiny_levels[5]
+                             << ", 6: " << tiny_levels[6] << ", 7: " << tiny_levels[7]);
+  const auto share = [](u64 count, u64 of) { return 100 * count / of; };
+  CHECK(lines[seeds / 2] >= 2000);
+  CHECK(lines.back() <= 30'000);
+  CHECK(share(tiny, seeds) >= 45);
+  CHECK(share(tiny, seeds) <= 55);
+  CHECK(share(one_set, tiny) >= 40);
+  for (u32 levels = 3; levels <= 7; ++levels) CHECK(tiny_levels[levels] > 0);
+  CHECK(share(crashing, seeds) >= 40);
+  CHECK(share(cached, crashing) >= 40);
+  CHECK(share(cached, crashing) <= 60);
+  CHECK(share(failing, crashing) >= 8);
+  CHECK(share(immediate, seeds) >= 9);
+  CHECK(share(delayed, seeds) >= 40);
+  for (const u64 count : policies) CHECK(count > seeds / 20);
+  CHECK(blocks_max <= 256_MiB);  // Of addresses; only what is written takes memory.
+}
+
+TEST_CASE("the canary is short, tiny and fails for one seed in four", "[swarm]") {
+  u64 failing = 0;
+  for (u64 seed = 0; seed < seeds; ++seed) {
+    RunOptions o;
+    draw_canary(seed, &o);
+    REQUIRE(o.ops == 200);
+    REQUIRE(o.format.batch_values_max <= 8);
+    REQUIRE(o.weight_crash == 0);
+    if (canary_fails(seed)) ++failing;
+  }
+  CHECK(failing > seeds / 4 - seeds / 20);
+  CHECK(failing < seeds / 4 + seeds / 20);
+  CHECK(find_workload("canary") != nullptr);
+  CHECK(find_workload("nothing") == nullptr);
+}
+
+}  // namespace tonearm::sim

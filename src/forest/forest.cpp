@@ -1,0 +1,523 @@
+#include "forest/forest.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/mark.h"
+#include "base/math.h"
+
+namespace tonearm {
+
+// Sizes that measuring and constructing must agree on.
+struct Forest::Parts {
+  FormatOptions format;
+  u64 tables_max;          // All trees.
+  u64 payload_size_max;    // Of a checkpoint trailer.
+  u64 scratch_size;        // Bytes: the largest memory table.
+  Grid::Options grid;
+  u64 trailer_blocks_max;  // Both trailers.
+  u64 nodes_max;           // Of the manifests.
+};
+
+namespace {
+
+u64 schema_hash(std::span<const TreeConfig> trees) {
+  u64 hash = trees.size();
+  for (const TreeConfig& tree : trees) {
+    const u64 words[] = {tree.id, tree.kernel->key_size(), tree.kernel->value_size(),
+                         static_cast<u64>(tree.kernel->usage())};
+    hash = hash_of(std::as_bytes(std::span(words)), hash);
+  }
+  return hash;
+}
+
+// Blocks released while a checkpoint is being made durable, for at most one interval: those of both
+// trailers, the inputs of every compaction, and what the manifest log compacts.
+u64 released_prior_max(const FormatOptions& format, const ForestOptions& options, u64 tables_max,
+                       u64 payload_size_max) {
+  const u64 half_bars = u64{2} * (format.checkpoint_interval / format.beats + 1);
+  u64 per_half_bar = 0;
+  for (const TreeConfig& tree : options.trees) {
+    TableLayout layout;
+    (void)table_layout(format, tree.id, tree.kernel->key_size(), tree.kernel->value_size(), &layout);
+    per_half_bar += div_ceil(format.levels, 2) * (1 + format.growth) * layout.blocks_max();
+  }
+  const u32 trees = static_cast<u32>(options.trees.size());
+  per_half_bar += ManifestPace::of(format, trees, tables_max).compact_blocks_max;
+  const u64 trailers = u64{2} * CheckpointTrailer::blocks_for(payload_size_max, format.block_size);
+  return std::min(trailers + half_bars * per_half_bar, options.runtime.blocks_count);
+}
+
+}  // namespace
+
+OptionsError Forest::validate(const ForestOptions& options) {
+  if (const OptionsError error = tonearm::validate(options.format, options.runtime)) return error;
+  if (options.trees.empty() || options.trees.size() > trees_max) {
+    return {.field = "trees", .expected = "1 to 64 trees", .given = options.trees.size()};
+  }
+  u16 id_before = 0;
+  for (const TreeConfig& tree : options.trees) {
+    if (tree.id <= id_before) return {.field = "tree id", .expected = "ids in ascending order", .given = tree.id};
+    id_before = tree.id;
+    TableLayout layout;
+    const OptionsError error = table_layout(options.format, tree.id, tree.kernel->key_size(),
+                                            tree.kernel->value_size(), &layout);
+    if (error) return error;
+  }
+  return {};
+}
+
+Forest::Parts Forest::parts(const ForestOptions& options) {
+  Parts parts{};
+  parts.format = options.format;
+  parts.format.schema_hash = schema_hash(options.trees);
+  parts.tables_max =
+      options.trees.size() * tree_tables_max(options.format, options.runtime.blocks_count);
+  parts.nodes_max = Manifest::nodes_max(options.format, options.runtime.blocks_count,
+                                        static_cast<u32>(options.trees.size()));
+  parts.payload_size_max = FreeSet::encode_size_max(options.runtime.blocks_count);
+  parts.trailer_blocks_max =
+      u64{2} * CheckpointTrailer::blocks_for(parts.payload_size_max, options.format.block_size);
+  for (const TreeConfig& tree : options.trees) {
+    parts.scratch_size = std::max<u64>(parts.scratch_size, u64{options.format.beats} *
+                                                               options.format.batch_values_max *
+                                                               tree.kernel->value_size());
+  }
+  parts.grid = {.format = parts.format,
+                .runtime = options.runtime,
+                .released_prior_max =
+                    released_prior_max(parts.format, options, parts.tables_max, parts.payload_size_max)};
+  return parts;
+}
+
+void Forest::measure(Arena& arena, const ForestOptions& options) {
+  const Parts parts = Forest::parts(options);
+  const u32 trees = static_cast<u32>(options.trees.size());
+  Superblock::measure(arena);
+  Grid::measure(arena, parts.grid);
+  CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
+  CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
+  ManifestLog::measure(arena, parts.format, trees, parts.tables_max, options.runtime.blocks_count);
+  NodePool::measure(arena, parts.nodes_max);
+  arena.take<std::byte>(parts.scratch_size, 64);
+  arena.take<u64>(parts.trailer_blocks_max);
+  CompactionSchedule::measure(arena, parts.format, trees, options.runtime.compaction_blocks);
+  TreeScan::measure(arena, parts.format);
+  for (const TreeConfig& config : options.trees) {
+    arena.take<Tree>(1);
+    Tree::measure(arena, parts.format, options.runtime.blocks_count, config);
+  }
+}
+
+u64 Forest::memory_required(const ForestOptions& options) {
+  ASSERT(!validate(options));
+  Arena arena;
+  measure(arena, options);
+  return arena.used();
+}
+
+Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory)
+    : Forest(storage, options, memory, parts(options)) {}
+
+Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory, const Parts& parts)
+    : storage_(&storage),
+      options_(options),
+      arena_(memory),
+      superblock_(storage, arena_),
+      grid_(storage, arena_, parts.grid),
+      trailer_acquired_(grid_, arena_, parts.payload_size_max),
+      trailer_released_(grid_, arena_, parts.payload_size_max),
+      manifest_log_(grid_, arena_, parts.format, static_cast<u32>(options.trees.size()), parts.tables_max),
+      node_pool_(arena_, parts.nodes_max),
+      scratch_{.bytes = arena_.take<std::byte>(parts.scratch_size, 64)},
+      trailer_addresses_(arena_.take<u64>(parts.trailer_blocks_max)),
+      tree_count_(static_cast<u32>(options.trees.size())),
+      schedule_(grid_, arena_, parts.format, tree_count_, options.runtime.compaction_blocks),
+      scan_(grid_, arena_, parts.format) {
+  ASSERT(!validate(options));
+  static_assert(std::is_trivially_destructible_v<Tree>);
+  options_.format.schema_hash = parts.format.schema_hash;
+  const Tree::Shared shared{
+      .grid = &grid_, .node_pool = &node_pool_, .manifest_log = &manifest_log_, .scratch = &scratch_};
+  for (u32 i = 0; i < tree_count_; ++i) {
+    Tree* place = arena_.take<Tree>(1).data();
+    trees_[i] = new (place)
+        Tree(shared, arena_, options_.format, options_.runtime.blocks_count, options_.trees[i]);
+  }
+  ASSERT(arena_.used() == memory_required(options));
+}
+
+Tree& Forest::tree(u32 index) {
+  ASSERT(index < tree_count_);
+  return *trees_[index];
+}
+
+u64 Forest::checkpoint_op() const { return superblock_.working().state.op; }
+
+bool Forest::checkpoint_due(u64 op) const {
+  // The trigger of the checkpoint that this file was opened at is not repeated by a replay.
+  return checkpoint_trigger(options_.format, op) &&
+         tonearm::checkpoint_op(options_.format, op) > checkpoint_op();
+}
+
+void Forest::begin(Progress progress, Callback<> done) {
+  ASSERT(progress_ == Progress::none);
+  ASSERT(done);
+  progress_ = progress;
+  done_ = done;
+}
+
+// Completes on the next tick, so that `done` never runs inside the call that began.
+void Forest::finish() {
+  stage_ = Stage::finish;
+  next_tick_.done = Callback<Storage::NextTick&>::to<&Forest::tick_done>(this);
+  storage_->next_tick(next_tick_);
+}
+
+void Forest::tick_done(Storage::NextTick&) {
+  ASSERT(stage_ == Stage::finish);
+  progress_ = Progress::none;
+  stage_ = Stage::idle;
+  const Callback<> done = done_;
+  done_ = {};
+  done();
+}
+
+void Forest::fail(const Error& error) {
+  ASSERT(error);
+  if (!error_) error_ = error;
+  finish();
+}
+
+// The one dispatcher: the stage at hand is complete; what comes next depends on what is in progress.
+void Forest::stage_done() {
+  switch (progress_) {
+    case Progress::format: return advance_format();
+    case Progress::open: return advance_open();
+    case Progress::compact: return advance_compact();
+    case Progress::checkpoint: return advance_checkpoint();
+    case Progress::none: break;
+  }
+  UNREACHABLE();
+}
+
+// --- format
+
+void Forest::format(Callback<> done) {
+  ASSERT(!opened_);
+  begin(Progress::format, done);
+  stage_ = Stage::superblock;
+  superblock_.format(options_.cluster, options_.format, Callback<>::to<&Forest::stage_done>(this));
+}
+
+void Forest::advance_format() {
+  ASSERT(stage_ == Stage::superblock);
+  if (superblock_.error()) return fail(superblock_.error());
+  finish();
+}
+
+// --- open
+
+void Forest::open(Callback<> done) {
+  ASSERT(!opened_);
+  begin(Progress::open, done);
+  stage_ = Stage::superblock;
+  superblock_.open(options_.format, Callback<>::to<&Forest::stage_done>(this));
+}
+
+void Forest::advance_open() {
+  const Callback<> next = Callback<>::to<&Forest::stage_done>(this);
+  switch (stage_) {
+    case Stage::superblock: {
+      if (superblock_.error()) return fail(superblock_.error());
+      const CheckpointState& state = superblock_.working().state;
+      grid_.set_cluster(superblock_.working().cluster);
+      stage_ = Stage::trailer_acquired;
+      trailer_acquired_.open({.last = {.address = state.acquired_last_address, .checksum = state.acquired_last},
+                              .size = state.acquired_size,
+                              .checksum = state.acquired_payload},
+                             next);
+      return;
+    }
+    case Stage::trailer_acquired: {
+      if (trailer_acquired_.error()) return fail(trailer_acquired_.error());
+      const CheckpointState& state = superblock_.working().state;
+      stage_ = Stage::trailer_released;
+      trailer_released_.open({.last = {.address = state.released_last_address, .checksum = state.released_last},
+                              .size = state.released_size,
+                              .checksum = state.released_payload},
+                             next);
+      return;
+    }
+    case Stage::trailer_released: {
+      if (trailer_released_.error()) return fail(trailer_released_.error());
+      if (!open_free_set()) return;
+      const CheckpointState& state = superblock_.working().state;
+      stage_ = Stage::manifest;
+      manifest_log_.open({.oldest = {.address = state.manifest_oldest_address, .checksum = state.manifest_oldest},
+                          .newest = {.address = state.manifest_newest_address, .checksum = state.manifest_newest},
+                          .block_count = state.manifest_block_count},
+                         Callback<const TableInfo&>::to<&Forest::open_table>(this), next);
+      return;
+    }
+    case Stage::manifest: {
+      if (manifest_log_.error()) return fail(manifest_log_.error());
+      for (u32 i = 0; i < tree_count_; ++i) trees_[i]->open_complete();
+      op_ = superblock_.working().state.op;
+      opened_ = true;
+      assert_between_bars();
+      finish();
+      return;
+    }
+    case Stage::idle:
+    case Stage::beat:
+    case Stage::manifest_compact:
+    case Stage::sync:
+    case Stage::finish: break;
+  }
+  UNREACHABLE();
+}
+
+// False: failed. The trailers' own blocks are in neither bitmap: those were encoded before the
+// trailers acquired them.
+bool Forest::open_free_set() {
+  const CheckpointState& state = superblock_.working().state;
+  const std::span<const u64> acquired = trailer_acquired_.addresses();
+  const std::span<const u64> released = trailer_released_.addresses();
+  ASSERT(acquired.size() + released.size() <= trailer_addresses_.size());
+  std::copy(acquired.begin(), acquired.end(), trailer_addresses_.begin());
+  std::copy(released.begin(), released.end(), trailer_addresses_.begin() + acquired.size());
+  const bool opened = grid_.free_set().open(
+      trailer_acquired_.payload().first(state.acquired_size),
+      trailer_released_.payload().first(state.released_size),
+      std::span<const u64>(trailer_addresses_).first(acquired.size() + released.size()));
+  if (opened) return true;
+  fail({.kind = ErrorKind::storage_size,
+        .reason = "the data file has more blocks than the storage limit allows",
+        .stored = state.storage_size,
+        .given = superblock_zone_size + grid_.blocks_count() * grid_.block_size()});
+  return false;
+}
+
+void Forest::open_table(const TableInfo& table) {
+  for (u32 i = 0; i < tree_count_; ++i) {
+    if (trees_[i]->config().id != table.tree_id) continue;
+    trees_[i]->open_table(table);
+    return;
+  }
+  UNREACHABLE();  // The schema hash matched and the block authenticated: only a bug gets here.
+}
+
+// --- compact
+
+void Forest::compact(u64 op, Callback<> done) {
+  ASSERT(opened_);
+  ASSERT(op == op_ + 1);
+  ASSERT(!scope_active_);
+  ASSERT(scan_.state() == TreeScan::State::idle);
+  begin(Progress::compact, done);
+  if (error_) {
+    mark(Mark::sticky_error);
+    return finish();
+  }
+  op_ = op;
+  compact_start();
+}
+
+void Forest::compact_start() {
+  const Beat beat{.op = op_, .beats = options_.format.beats};
+  const u64 checkpointed = checkpoint_op();
+  const bool compacted = checkpointed > 0 && op_ <= checkpointed + options_.format.beats;
+  if (op_ < options_.format.beats || compacted) {
+    if (compacted) mark(Mark::replay_op_compacted);
+    compact_op_end();
+    return;
+  }
+  if (beat.first() || beat.half()) {
+    schedule_.half_bar_commence(op_, std::span<Tree* const>(trees_).first(tree_count_));
+    if (schedule_.error()) return fail(schedule_.error());
+  }
+  // The manifest log reserves first: its addresses must not depend on the trees' needs.
+  const bool half_bar_ends = beat.last_of_half() || beat.last();
+  if (half_bar_ends && !manifest_log_.reserve()) return fail({.kind = ErrorKind::storage_full});
+  if (!schedule_.beat_reserve(op_)) return fail({.kind = ErrorKind::storage_full});
+  stage_ = Stage::beat;
+  schedule_.beat(Callback<>::to<&Forest::stage_done>(this));
+}
+
+void Forest::advance_compact() {
+  const Beat beat{.op = op_, .beats = options_.format.beats};
+  const bool half_bar_ends = beat.last_of_half() || beat.last();
+  if (stage_ == Stage::beat) {
+    if (schedule_.error()) return fail(schedule_.error());
+    if (half_bar_ends) {
+      stage_ = Stage::manifest_compact;
+      manifest_log_.compact(Callback<>::to<&Forest::stage_done>(this));
+      return;
+    }
+    schedule_.beat_forfeit();
+  } else {
+    ASSERT(stage_ == Stage::manifest_compact);
+    ASSERT(half_bar_ends);
+    if (manifest_log_.error()) return fail(manifest_log_.error());
+    schedule_.half_bar_complete();
+    manifest_log_.compact_end();
+    schedule_.beat_forfeit();
+  }
+  compact_op_end();
+}
+
+void Forest::compact_op_end() {
+  for (u32 i = 0; i < tree_count_; ++i) trees_[i]->op_end();
+  if (op_ % options_.format.beats == options_.format.beats - 1) {
+    for (u32 i = 0; i < tree_count_; ++i) trees_[i]->swap_mutable_and_immutable(op_ + 1);
+    assert_between_bars();
+  }
+  finish();
+}
+
+void Forest::assert_between_bars() const {
+  ASSERT(!schedule_.active());
+  ASSERT(grid_.free_set().reservation_count() == 0);
+  u64 tables = 0;
+  for (u32 i = 0; i < tree_count_; ++i) {
+    trees_[i]->assert_between_bars();
+    tables += trees_[i]->manifest().table_count();
+  }
+  ASSERT(tables == manifest_log_.table_count());
+}
+
+// --- checkpoint
+
+void Forest::checkpoint(Callback<> done) {
+  ASSERT(opened_);
+  ASSERT(!scope_active_);
+  begin(Progress::checkpoint, done);
+  if (error_) {
+    mark(Mark::sticky_error);
+    return finish();
+  }
+  ASSERT(checkpoint_due(op_));
+  ASSERT(checkpoint_durable());
+  ASSERT(grid_.idle());
+  assert_between_bars();
+  for (u32 i = 0; i < tree_count_; ++i) ASSERT(!trees_[i]->table_immutable().absorbed());
+  stage_ = Stage::manifest;
+  manifest_log_.checkpoint(Callback<>::to<&Forest::stage_done>(this));
+}
+
+void Forest::advance_checkpoint() {
+  const Callback<> next = Callback<>::to<&Forest::stage_done>(this);
+  switch (stage_) {
+    case Stage::manifest: {
+      if (manifest_log_.error()) return fail(manifest_log_.error());
+      checkpoint_trailers_start();
+      return;
+    }
+    case Stage::trailer_acquired: {
+      if (trailer_acquired_.error()) return fail(trailer_acquired_.error());
+      stage_ = Stage::trailer_released;
+      trailer_released_.write(payload_released_size_, trailer_reservation_, next);
+      return;
+    }
+    case Stage::trailer_released: {
+      if (trailer_released_.error()) return fail(trailer_released_.error());
+      if (trailer_reserved_) grid_.forfeit(trailer_reservation_);
+      trailer_reserved_ = false;
+      ASSERT(grid_.idle());
+      // Everything the new superblock will refer to is written; now it must be durable.
+      stage_ = Stage::sync;
+      sync_.tag = {.purpose = IoPurpose::checkpoint_sync};
+      sync_.done = Callback<Storage::Sync&>::to<&Forest::sync_done>(this);
+      storage_->sync(sync_);
+      return;
+    }
+    case Stage::sync: {
+      // Never tried again: what the failed sync covered may be lost although a second one succeeds.
+      if (sync_.result != IoResult::ok) return fail({.kind = ErrorKind::sync_failed});
+      stage_ = Stage::superblock;
+      superblock_.checkpoint(checkpoint_state(), next);
+      return;
+    }
+    case Stage::superblock: {
+      if (superblock_.error()) return fail(superblock_.error());
+      mark(Mark::checkpoint_done);
+      // In this order: released first, the trailers' blocks would be freed together with the blocks
+      // of the checkpoint before, while this checkpoint still needs them.
+      grid_.free_set().mark_checkpoint_not_durable();
+      for (const u64 address : trailer_acquired_.addresses()) grid_.release(address);
+      for (const u64 address : trailer_released_.addresses()) grid_.release(address);
+      finish();
+      return;
+    }
+    case Stage::idle:
+    case Stage::beat:
+    case Stage::manifest_compact:
+    case Stage::finish: break;
+  }
+  UNREACHABLE();
+}
+
+void Forest::sync_done(Storage::Sync&) { stage_done(); }
+
+void Forest::checkpoint_trailers_start() {
+  payload_acquired_size_ = grid_.free_set().encode_acquired(trailer_acquired_.payload());
+  payload_released_size_ = grid_.free_set().encode_released(trailer_released_.payload());
+  const u32 blocks = CheckpointTrailer::blocks_for(payload_acquired_size_, grid_.block_size()) +
+                     CheckpointTrailer::blocks_for(payload_released_size_, grid_.block_size());
+  trailer_reserved_ = blocks > 0;
+  if (trailer_reserved_) {
+    const std::optional<Reservation> reservation = grid_.reserve(blocks);
+    if (!reservation) return fail({.kind = ErrorKind::storage_full});
+    trailer_reservation_ = *reservation;
+  }
+  stage_ = Stage::trailer_acquired;
+  trailer_acquired_.write(payload_acquired_size_, trailer_reservation_,
+                          Callback<>::to<&Forest::stage_done>(this));
+}
+
+CheckpointState Forest::checkpoint_state() const {
+  CheckpointState state = superblock_.working().state;
+  state.op = tonearm::checkpoint_op(options_.format, op_);
+  const u64 op_words[] = {state.op, static_cast<u64>(options_.cluster)};
+  state.op_id = checksum_of(std::as_bytes(std::span(op_words)));
+  const TrailerReference& acquired = trailer_acquired_.reference();
+  state.acquired_last = acquired.last.checksum;
+  state.acquired_last_address = acquired.last.address;
+  state.acquired_payload = acquired.checksum;
+  state.acquired_size = acquired.size;
+  const TrailerReference& released = trailer_released_.reference();
+  state.released_last = released.last.checksum;
+  state.released_last_address = released.last.address;
+  state.released_payload = released.checksum;
+  state.released_size = released.size;
+  const ManifestReferences manifest = manifest_log_.references();
+  state.manifest_oldest = manifest.oldest.checksum;
+  state.manifest_oldest_address = manifest.oldest.address;
+  state.manifest_newest = manifest.newest.checksum;
+  state.manifest_newest_address = manifest.newest.address;
+  state.manifest_block_count = manifest.block_count;
+  state.storage_size = superblock_zone_size + grid_.free_set().highest_acquired() * grid_.block_size();
+  return state;
+}
+
+void Forest::mark_checkpoint_durable() {
+  ASSERT(opened_);
+  ASSERT(!busy());
+  if (!checkpoint_durable()) grid_.free_set().mark_checkpoint_durable();
+}
+
+void Forest::scope_open() {
+  ASSERT(!scope_active_);
+  ASSERT(scan_.state() == TreeScan::State::idle);
+  scope_active_ = true;
+  for (u32 i = 0; i < tree_count_; ++i) trees_[i]->scope_open();
+}
+
+void Forest::scope_close(ScopeMode mode) {
+  ASSERT(scope_active_);
+  scope_active_ = false;
+  for (u32 i = 0; i < tree_count_; ++i) trees_[i]->scope_close(mode);
+}
+
+}  // namespace tonearm

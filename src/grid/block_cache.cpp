@@ -1,0 +1,105 @@
+#include "grid/block_cache.h"
+
+#include "base/mark.h"
+#include "base/math.h"
+
+namespace tonearm {
+
+BlockCache::Memory::Memory(Arena& arena, const Options& options) {
+  sets = arena.take<Set>(options.blocks_count / ways, 64);
+  blocks = arena.take<std::byte>(u64{options.blocks_count} * options.block_size, Arena::align_max);
+}
+
+BlockCache::BlockCache(Arena& arena, const Options& options)
+    : block_size_(options.block_size),
+      sector_size_(options.sector_size),
+      hash_mask_(options.hash_bits == 0 ? 0 : u64_max << (64 - options.hash_bits)) {
+  ASSERT(options.blocks_count >= ways);
+  ASSERT(options.blocks_count % ways == 0);
+  ASSERT(options.hash_bits <= 64);
+  const Memory memory(arena, options);
+  sets_ = memory.sets;
+  blocks_ = memory.blocks;
+  for (u64 set = 0; set < sets_.size(); ++set) {
+    sets_[set] = Set{};
+    for (u32 way = 0; way < ways; ++way) empty_way(set, way);
+  }
+}
+
+bool BlockCache::contains(u64 address) const {
+  const Place place = place_of(address);
+  return find(sets_[place.set], place.tag, address) != ways;
+}
+
+void BlockCache::insert(const std::byte* block) {
+  const BlockHeader& header = header_of(block);
+  ASSERT(header.address >= 1);
+  ASSERT(header.size >= block_header_size);
+  ASSERT(header.size <= block_size_);
+  const Place place = place_of(header.address);
+  Set& set = sets_[place.set];
+
+  u32 way = find(set, place.tag, header.address);
+  if (way == ways) {
+    way = vacate(place.set);
+    for (u32 other = 0; other < ways; ++other) {
+      if (set.counts[other] > 0 && set.tags[other] == place.tag) {
+        mark(Mark::grid_cache_tag_collision);
+        break;
+      }
+    }
+  }
+  ASSERT(block_at(place.set, way) != block);
+  std::memcpy(block_at(place.set, way), block, round_up(header.size, sector_size_));
+  set.tags[way] = place.tag;
+  set.counts[way] = 1;
+  set.addresses[way] = header.address;
+  set.checksums[way] = header.checksum;
+}
+
+u32 BlockCache::vacate(u64 set_index) {
+  Set& set = sets_[set_index];
+  // Each round takes one off every count: after three at the latest some count is zero.
+  for (u32 step = 0; step <= ways * count_max; ++step) {
+    const u32 way = set.hand;
+    set.hand = static_cast<u8>((way + 1) % ways);
+    if (set.counts[way] == 0) return way;
+    if (--set.counts[way] > 0) continue;
+    empty_way(set_index, way);
+    mark(Mark::grid_cache_evicted);
+    return way;
+  }
+  UNREACHABLE();
+}
+
+void BlockCache::empty_way(u64 set, u32 way) {
+  sets_[set].counts[way] = 0;
+  sets_[set].addresses[way] = 0;
+  sets_[set].checksums[way] = 0;
+  std::memset(block_at(set, way), 0, block_header_size);
+}
+
+void BlockCache::demote(u64 address) {
+  const Place place = place_of(address);
+  Set& set = sets_[place.set];
+  const u32 way = find(set, place.tag, address);
+  if (way == ways) return;
+  set.counts[way] = 1;
+  mark(Mark::grid_cache_demoted);
+}
+
+void BlockCache::remove(u64 address) {
+  const Place place = place_of(address);
+  const u32 way = find(sets_[place.set], place.tag, address);
+  if (way != ways) empty_way(place.set, way);
+}
+
+u32 BlockCache::count() const {
+  u32 total = 0;
+  for (const Set& set : sets_) {
+    for (u32 way = 0; way < ways; ++way) total += set.counts[way] > 0 ? 1 : 0;
+  }
+  return total;
+}
+
+}  // namespace tonearm

@@ -1,0 +1,115 @@
+#include "table/k_way_merge.h"
+
+#include "base/assert.h"
+
+namespace tonearm {
+
+void KWayMerge::init(MergeSource& source, u32 stream_count, Direction direction) {
+  ASSERT(stream_count <= streams_max);
+  source_ = &source;
+  stream_count_ = stream_count;
+  direction_ = direction;
+  key_popped_valid_ = false;
+  key_popped_ = {};
+  versions_dropped_ = 0;
+  reset();
+}
+
+void KWayMerge::reset() {
+  loaded_ = false;
+  winner_taken_ = false;
+}
+
+PeekResult KWayMerge::peek(u32 stream, Key* rank) const {
+  Key key;
+  const PeekResult result = source_->peek(stream, &key);
+  if (result == PeekResult::value) {
+    *rank = direction_ == Direction::ascending ? key : Key{.lo = ~key.lo, .hi = ~key.hi};
+  }
+  return result;
+}
+
+bool KWayMerge::beats(u32 a, u32 b) const {
+  const Key& rank_a = ranks_[a];
+  const Key& rank_b = ranks_[b];
+  if (ended_[a] != ended_[b]) return ended_[b];
+  if (rank_a.hi != rank_b.hi) return rank_a.hi < rank_b.hi;
+  if (rank_a.lo != rank_b.lo) return rank_a.lo < rank_b.lo;
+  return a < b;
+}
+
+bool KWayMerge::load() {
+  ASSERT(stream_count_ > 0);
+  for (u32 stream = 0; stream < stream_count_; ++stream) {
+    const PeekResult result = peek(stream, &ranks_[stream]);
+    if (result == PeekResult::pending) return false;  // Nothing to undo: a peek changes nothing.
+    ended_[stream] = result == PeekResult::end;
+  }
+  // Play the whole tournament once, leaves first. Node n has the children 2n and 2n + 1; the leaf of
+  // stream s is node stream_count + s. This works for any number of streams.
+  std::array<u8, 2 * streams_max> winners;
+  for (u32 stream = 0; stream < stream_count_; ++stream) {
+    winners[stream_count_ + stream] = static_cast<u8>(stream);
+  }
+  for (u32 node = stream_count_ - 1; node > 0; --node) {
+    const u8 left = winners[2 * node];
+    const u8 right = winners[2 * node + 1];
+    const bool left_wins = beats(left, right);
+    winners[node] = left_wins ? left : right;
+    losers_[node] = left_wins ? right : left;
+  }
+  winner_ = winners[1];  // With one stream, node 1 is its leaf.
+  loaded_ = true;
+  return true;
+}
+
+bool KWayMerge::replay() {
+  const u32 stream = winner_;
+  Key rank{};
+  const PeekResult result = peek(stream, &rank);
+  if (result == PeekResult::pending) return false;
+  ASSERT(!ended_[stream]);
+  if (result == PeekResult::value) {
+    ASSERT(ranks_[stream] < rank);
+    ranks_[stream] = rank;
+  } else {
+    ended_[stream] = true;
+  }
+  u32 winner = stream;
+  for (u32 node = (stream_count_ + stream) / 2; node > 0; node /= 2) {
+    const u32 challenger = losers_[node];
+    const bool lost = beats(challenger, winner);
+    losers_[node] = static_cast<u8>(lost ? winner : challenger);
+    winner = lost ? challenger : winner;
+  }
+  winner_ = winner;
+  winner_taken_ = false;
+  return true;
+}
+
+KWayMerge::Result KWayMerge::pop(const std::byte** value, u32* stream) {
+  ASSERT(source_ != nullptr);
+  if (stream_count_ == 0) return Result::end;
+  if (!loaded_ && !load()) return Result::pending;
+  for (;;) {  // Each turn takes a value from a stream; there are at most `stream_count` of one key.
+    if (winner_taken_ && !replay()) return Result::pending;
+    if (ended_[winner_]) return Result::end;
+    const Key& rank = ranks_[winner_];
+    const bool older_version = key_popped_valid_ && rank == key_popped_;
+    ASSERT_IMPLIES(key_popped_valid_, key_popped_ <= rank);
+    const std::byte* taken = source_->pop(winner_);
+    winner_taken_ = true;
+    if (older_version) {
+      ++versions_dropped_;
+      continue;
+    }
+    ASSERT(taken != nullptr);
+    key_popped_ = rank;
+    key_popped_valid_ = true;
+    *value = taken;
+    *stream = winner_;
+    return Result::value;
+  }
+}
+
+}  // namespace tonearm

@@ -1,0 +1,144 @@
+#include "table/schema.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/math.h"
+
+namespace tonearm {
+
+namespace {
+
+constexpr u64 slot_checksum_size = 32;
+constexpr u64 slot_address_size = 8;
+
+bool all_zero(const void* bytes, u64 size) {
+  const u8* at = static_cast<const u8*>(bytes);
+  return std::all_of(at, at + size, [](u8 byte) { return byte == 0; });
+}
+
+}  // namespace
+
+OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size, u32 value_size,
+                          TableLayout* layout) {
+  ASSERT(key_size == 8 || key_size == 16 || key_size == 32);
+  ASSERT(is_power_of_two(value_size) && value_size >= 8 && value_size <= 256);
+
+  const u64 body = format.block_size - std::min(format.block_size, block_header_size);
+  u64 values_per_block = body / value_size;
+  if (values_per_block == 0) {
+    return {.field = "block_size",
+            .expected = "large enough for a header and one value of every tree",
+            .given = format.block_size};
+  }
+  if (format.values_per_block_max != 0) {
+    values_per_block = std::min<u64>(values_per_block, format.values_per_block_max);
+  }
+  const u64 value_count_max = u64{format.beats} * format.batch_values_max;
+  const u64 needed = div_ceil(value_count_max, values_per_block);
+  if (format.value_blocks_max != 0 && format.value_blocks_max < needed) {
+    return {.field = "value_blocks_max",
+            .expected = "0, or at least what a full memory table of every tree needs",
+            .given = format.value_blocks_max};
+  }
+  const u64 value_blocks_max = std::max<u64>(needed, format.value_blocks_max);
+  const u64 slot_size = slot_checksum_size + 2 * u64{key_size} + slot_address_size;
+  const u64 index_size = block_header_size + value_blocks_max * slot_size;
+  if (index_size > format.block_size) {
+    return {.field = "block_size",
+            .expected = "large enough for an index of all value blocks of a table",
+            .given = format.block_size};
+  }
+  *layout = {
+      .tree_id = tree_id,
+      .key_size = key_size,
+      .value_size = value_size,
+      .values_per_block = static_cast<u32>(values_per_block),
+      .value_count_max = static_cast<u32>(value_count_max),
+      .value_blocks_max = static_cast<u32>(value_blocks_max),
+      .index_size = static_cast<u32>(index_size),
+  };
+  ASSERT(layout->addresses_offset() + value_blocks_max * slot_address_size == index_size);
+  return {};
+}
+
+IndexBlock::IndexBlock(const TableLayout& layout, const TableKernel& kernel, const std::byte* block)
+    : layout_(&layout), kernel_(&kernel), block_(block), count_(0) {
+  const BlockHeader& header = header_of(block);
+  const IndexMetadata& metadata = metadata_of<IndexMetadata>(block);
+  ASSERT(layout.key_size == kernel.key_size());
+  ASSERT(header.block_type == BlockType::index);
+  ASSERT(header.size == layout.index_size);
+  ASSERT(metadata.value_blocks_max == layout.value_blocks_max);
+  ASSERT(metadata.key_size == layout.key_size);
+  ASSERT(metadata.tree_id == layout.tree_id);
+  ASSERT(metadata.value_block_count >= 1);
+  ASSERT(metadata.value_block_count <= metadata.value_blocks_max);
+  count_ = metadata.value_block_count;
+}
+
+void IndexBlock::verify() const {
+  const u64 unused = layout_->value_blocks_max - count_;
+  const auto unused_zero = [this, unused](u32 offset, u64 size) {
+    return all_zero(block_ + offset + count_ * size, unused * size);
+  };
+  ASSERT(all_zero(metadata_of<IndexMetadata>(block_).reserved, sizeof(IndexMetadata::reserved)));
+  ASSERT(unused_zero(block_header_size, slot_checksum_size));
+  ASSERT(unused_zero(layout_->keys_min_offset(), layout_->key_size));
+  ASSERT(unused_zero(layout_->keys_max_offset(), layout_->key_size));
+  ASSERT(unused_zero(layout_->addresses_offset(), slot_address_size));
+  for (u32 index = 0; index < count_; ++index) {
+    const u64 padding_offset = block_header_size + index * slot_checksum_size + sizeof(Checksum);
+    ASSERT(all_zero(block_ + padding_offset, sizeof(Checksum)));
+    ASSERT(value_block(index).address >= 1);
+    ASSERT(key_min(index) <= key_max(index));
+    ASSERT_IMPLIES(index > 0, key_max(index - 1) < key_min(index));
+  }
+  ASSERT(key_max(count_ - 1) <= kernel_->key_max());
+}
+
+Key IndexBlock::key_min(u32 index) const {
+  ASSERT(index < count_);
+  return kernel_->key_read(block_ + layout_->keys_min_offset(), index);
+}
+
+Key IndexBlock::key_max(u32 index) const {
+  ASSERT(index < count_);
+  return kernel_->key_read(block_ + layout_->keys_max_offset(), index);
+}
+
+BlockReference IndexBlock::value_block(u32 index) const {
+  ASSERT(index < count_);
+  BlockReference reference;
+  std::memcpy(&reference.address, block_ + layout_->addresses_offset() + index * slot_address_size,
+              slot_address_size);
+  std::memcpy(&reference.checksum, block_ + block_header_size + index * slot_checksum_size, sizeof(Checksum));
+  return reference;
+}
+
+u32 IndexBlock::lower_bound(const Key& key) const {
+  return kernel_->keys_lower_bound(block_ + layout_->keys_max_offset(), count_, key);
+}
+
+u32 IndexBlock::find(const Key& key) const {
+  const u32 index = lower_bound(key);
+  if (index == count_) return count_;
+  return key_min(index) <= key ? index : count_;
+}
+
+std::span<const std::byte> value_block_values(const TableLayout& layout, const std::byte* block) {
+  const BlockHeader& header = header_of(block);
+  const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
+  ASSERT(header.block_type == BlockType::value);
+  ASSERT(metadata.value_count_max == layout.values_per_block);
+  ASSERT(metadata.value_size == layout.value_size);
+  ASSERT(metadata.tree_id == layout.tree_id);
+  ASSERT(metadata.value_count >= 1);
+  ASSERT(metadata.value_count <= metadata.value_count_max);
+  const u64 size = u64{metadata.value_count} * metadata.value_size;
+  ASSERT(header.size == block_header_size + size);
+  ASSERT(all_zero(metadata.reserved, sizeof(ValueMetadata::reserved)));
+  return {body_of(block), static_cast<std::size_t>(size)};
+}
+
+}  // namespace tonearm

@@ -1,0 +1,269 @@
+#include "tree/tree_scan.h"
+
+#include <new>
+
+#include "base/mark.h"
+
+namespace tonearm {
+
+void TreeScan::measure(Arena& arena, const FormatOptions& format) {
+  arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096);
+}
+
+TreeScan::TreeScan(Grid& grid, Arena& arena, const FormatOptions& format)
+    : grid_(&grid), levels_count_(format.levels) {
+  static_assert(TableMemory::runs_max + 1 + levels_max <= KWayMerge::streams_max);
+  std::byte* memory = arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096).data();
+  for (u32 i = 0; i < levels_count_; ++i) {
+    Level& level = levels_[i];
+    level.scan = this;
+    level.index = i;
+    level.index_block = memory;
+    level.value_block = memory + format.block_size;
+    memory += u64{2} * format.block_size;
+  }
+}
+
+void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read) {
+  ASSERT(state_ == State::idle);
+  ASSERT(!tree.scope_active());  // The suffix is sorted below, which a discard could not undo.
+  ASSERT(tree.manifest().levels() == levels_count_);
+  tree_ = &tree;
+  range_ = range;
+  direction_ = direction;
+  cache_read_ = cache_read;
+  error_ = {};
+  blocks_read_ = 0;
+  reads_pending_ = 0;
+  if (range.max < range.min) {
+    state_ = State::finished;
+    return;
+  }
+  open_runs();
+  for (u32 i = 0; i < levels_count_; ++i) level_start(levels_[i]);
+  merge_.init(*this, run_count_ + levels_count_, direction);
+  state_ = State::needs_data;
+}
+
+// Memory streams in order of precedence: the newest run first, the immutable table last.
+void TreeScan::open_runs() {
+  run_count_ = 0;
+  TableMemory& table_mutable = tree_->table_mutable();
+  table_mutable.sort_suffix();
+  for (u32 i = table_mutable.run_count(); i-- > 0;) add_run(table_mutable.run(i));
+  add_run(tree_->table_immutable().values());
+}
+
+void TreeScan::add_run(std::span<const std::byte> values) {
+  const u32 value_size = tree_->layout().value_size;
+  const TableKernel& kernel = tree_->kernel();
+  const u32 count = static_cast<u32>(values.size() / value_size);
+  const u32 first = kernel.lower_bound(values.data(), count, range_.min);
+  u32 end = kernel.lower_bound(values.data(), count, range_.max);
+  if (end < count && kernel.key_of(values.data() + u64{end} * value_size) == range_.max) ++end;
+  ASSERT(first <= end);
+  runs_[run_count_++] = {
+      .values = values.data() + u64{first} * value_size, .count = end - first, .position = 0};
+}
+
+void TreeScan::level_start(Level& level) { level_next_table(level, nullptr); }
+
+void TreeScan::level_next_table(Level& level, const Key* exclusive) {
+  const TableInfo* table = tree_->manifest().level(level.index).next(range_, exclusive, direction_);
+  if (table == nullptr) {
+    level.stage = Level::Stage::finished;
+    return;
+  }
+  if (exclusive != nullptr) mark(Mark::scan_across_tables, tree_->config().id, &table->key_min);
+  level.table = *table;
+  level.stage = Level::Stage::index_wanted;
+}
+
+// Selects the value blocks of the table that overlap the range; maybe none.
+void TreeScan::level_index_ready(Level& level) {
+  const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
+  const u32 first = index.lower_bound(range_.min);
+  u32 end = index.lower_bound(range_.max);
+  if (end < index.count() && index.key_min(end) <= range_.max) ++end;
+  if (first >= end) {
+    mark(Mark::scan_table_gap, tree_->config().id, &range_.min);
+    const Key exclusive = direction_ == Direction::ascending ? level.table.key_max : level.table.key_min;
+    level_next_table(level, &exclusive);
+    return;
+  }
+  level.block_first = first;
+  level.block_last = end - 1;
+  level.block_next = direction_ == Direction::ascending ? first : end - 1;
+  level.stage = Level::Stage::value_wanted;
+}
+
+void TreeScan::level_value_ready(Level& level) {
+  const TableLayout& layout = tree_->layout();
+  const TableKernel& kernel = tree_->kernel();
+  const std::span<const std::byte> values = value_block_values(layout, level.value_block);
+  const u32 count = static_cast<u32>(values.size() / layout.value_size);
+  const u32 first = kernel.lower_bound(values.data(), count, range_.min);
+  u32 end = kernel.lower_bound(values.data(), count, range_.max);
+  if (end < count && kernel.key_of(values.data() + u64{end} * layout.value_size) == range_.max) ++end;
+  level.values = values.data() + u64{first} * layout.value_size;
+  level.count = end > first ? end - first : 0;
+  level.position = 0;
+  level.stage = Level::Stage::buffered;
+  if (level.count == 0) level_next_block(level);  // The range lies in a gap inside the block.
+}
+
+// Behind the block at hand: the next one of the table, else the next table.
+void TreeScan::level_next_block(Level& level) {
+  const bool ascending = direction_ == Direction::ascending;
+  if (level.block_next != (ascending ? level.block_last : level.block_first)) {
+    level.block_next = ascending ? level.block_next + 1 : level.block_next - 1;
+    level.stage = Level::Stage::value_wanted;
+    return;
+  }
+  const Key exclusive = ascending ? level.table.key_max : level.table.key_min;
+  level_next_table(level, &exclusive);
+}
+
+void TreeScan::read(Callback<> done) {
+  ASSERT(state_ == State::needs_data);
+  state_ = State::reading;
+  done_ = done;
+  dispatch();
+}
+
+// Submits what each level wants until every level is buffered or finished; then completes on a tick.
+void TreeScan::dispatch() {
+  ASSERT(state_ == State::reading);
+  if (!error_) {
+    for (u32 i = 0; i < levels_count_; ++i) level_submit(levels_[i]);
+  }
+  if (reads_pending_ > 0) return;
+  next_tick_.done = Callback<Storage::NextTick&>::to<&TreeScan::tick_done>(this);
+  grid_->storage().next_tick(next_tick_);
+}
+
+void TreeScan::tick_done(Storage::NextTick&) {
+  ASSERT(state_ == State::reading);
+  ASSERT(reads_pending_ == 0);
+  state_ = error_ ? State::finished : State::seeking;
+  done_();
+}
+
+void TreeScan::level_submit(Level& level) {
+  const bool index_wanted = level.stage == Level::Stage::index_wanted;
+  if (!index_wanted && level.stage != Level::Stage::value_wanted) return;
+  if (index_wanted) {
+    level.read.block = level.table.index_block();
+    level.read.buffer = level.index_block;
+    level.stage = Level::Stage::index_reading;
+  } else {
+    const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
+    level.read.block = index.value_block(level.block_next);
+    level.read.buffer = level.value_block;
+    level.stage = Level::Stage::value_reading;
+  }
+  level.read.tag = {.purpose = IoPurpose::scan, .level = static_cast<u8>(level.index), .tree = tree_->config().id};
+  level.read.cache_read = cache_read_;
+  level.read.cache_write = true;
+  level.read.done = Callback<Grid::Read&>::plain(&level, [](void* context, Grid::Read& read) {
+    static_cast<Level*>(context)->scan->level_read_done(*static_cast<Level*>(context), read);
+  });
+  ++reads_pending_;
+  ++blocks_read_;
+  grid_->read(level.read);
+}
+
+void TreeScan::level_read_done(Level& level, const Grid::Read& read) {
+  ASSERT(reads_pending_ > 0);
+  --reads_pending_;
+  if (read.result != BlockResult::valid) {
+    error_ = {.kind = ErrorKind::block_damaged,
+              .address = read.block.address,
+              .checksum = read.block.checksum,
+              .reason = block_result_name(read.result)};
+  } else if (level.stage == Level::Stage::index_reading) {
+    level_index_ready(level);
+  } else {
+    ASSERT(level.stage == Level::Stage::value_reading);
+    level_value_ready(level);
+  }
+  dispatch();
+}
+
+PeekResult TreeScan::peek(u32 stream, Key* key) {
+  const TableKernel& kernel = tree_->kernel();
+  const u32 value_size = tree_->layout().value_size;
+  const bool ascending = direction_ == Direction::ascending;
+  if (stream < run_count_) {
+    const Run& run = runs_[stream];
+    if (run.position == run.count) return PeekResult::end;
+    const u32 at = ascending ? run.position : run.count - 1 - run.position;
+    *key = kernel.key_of(run.values + u64{at} * value_size);
+    return PeekResult::value;
+  }
+  const Level& level = levels_[stream - run_count_];
+  switch (level.stage) {
+    case Level::Stage::finished: return PeekResult::end;
+    case Level::Stage::index_wanted:
+    case Level::Stage::value_wanted: return PeekResult::pending;
+    case Level::Stage::buffered: {
+      ASSERT(level.position < level.count);
+      const u32 at = ascending ? level.position : level.count - 1 - level.position;
+      *key = kernel.key_of(level.values + u64{at} * value_size);
+      return PeekResult::value;
+    }
+    case Level::Stage::index_reading:
+    case Level::Stage::value_reading: break;
+  }
+  UNREACHABLE();
+}
+
+const std::byte* TreeScan::pop(u32 stream) {
+  const u32 value_size = tree_->layout().value_size;
+  const bool ascending = direction_ == Direction::ascending;
+  if (stream < run_count_) {
+    Run& run = runs_[stream];
+    ASSERT(run.position < run.count);
+    const u32 at = ascending ? run.position : run.count - 1 - run.position;
+    ++run.position;
+    return run.values + u64{at} * value_size;
+  }
+  Level& level = levels_[stream - run_count_];
+  ASSERT(level.stage == Level::Stage::buffered);
+  ASSERT(level.position < level.count);
+  const u32 at = ascending ? level.position : level.count - 1 - level.position;
+  const std::byte* value = level.values + u64{at} * value_size;
+  // The value block stays in its buffer until the next read(), so the pointer outlives the move.
+  if (++level.position == level.count) level_next_block(level);
+  return value;
+}
+
+TreeScan::Next TreeScan::next(const std::byte** value) {
+  ASSERT(state_ != State::idle);
+  ASSERT(state_ != State::reading);
+  if (error_) return Next::failed;
+  if (state_ == State::finished) return Next::end;
+  if (state_ == State::needs_data) return Next::read_again;
+  // Each turn drops one tombstone; the streams are finite, so the loop is.
+  for (;;) {
+    const u64 dropped = merge_.versions_dropped();
+    u32 stream = 0;
+    switch (merge_.pop(value, &stream)) {
+      case KWayMerge::Result::end: state_ = State::finished; return Next::end;
+      case KWayMerge::Result::pending: state_ = State::needs_data; return Next::read_again;
+      case KWayMerge::Result::value: break;
+    }
+    if (merge_.versions_dropped() != dropped) mark(Mark::scan_merge_versions, tree_->config().id);
+    if (!tree_->kernel().is_tombstone(*value)) return Next::value;
+    mark(Mark::scan_tombstone, tree_->config().id);
+  }
+}
+
+void TreeScan::close() {
+  ASSERT(state_ != State::idle);
+  ASSERT(state_ != State::reading);
+  state_ = State::idle;
+  tree_ = nullptr;
+}
+
+}  // namespace tonearm
