@@ -6,7 +6,7 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <cstring>
+#include <cstring>  // strsignal
 
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
@@ -77,17 +77,12 @@ void install_handlers() {
 }
 #endif
 
-// No counter and no digest survives a signal: the verdict says `-`.
+// No counter and no digest survives a signal.
 std::string words_of(const PreparedRun& prepared, const OutputArgs& output, int signal) {
   RunResult result;
   result.failure = signal_failure(signal, exit_failed);
   if (output.json) return verdict_json(prepared, result, "") + "\n";
-  std::string line = verdict_line(prepared, result);
-  for (const char* unknown : {"answers=", "digest="}) {
-    const std::size_t at = line.find(unknown) + std::strlen(unknown);
-    line.replace(at, line.find(' ', at) - at, "-");
-  }
-  return failure_text(prepared, result, "") + line + "\n";
+  return failure_text(prepared, result, "") + verdict_line(prepared, result) + "\n";
 }
 
 }  // namespace

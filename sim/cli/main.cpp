@@ -50,6 +50,7 @@ class CommandLine {
     add_inspect();
     add_lists();
     add_bench();
+    refuse_empty_values();
   }
 
   int parse_and_run(int count, const char* const* words) {
@@ -69,6 +70,18 @@ class CommandLine {
     while (!text.empty() && text.back() == '\n') text.pop_back();
     std::replace(text.begin(), text.end(), '\n', ' ');
     return text;
+  }
+
+  // `--seed "$UNSET"` must not mean a fresh seed.
+  void refuse_empty_values() {
+    const auto problem = [](const std::string& value) {
+      return value.empty() ? std::string("found nothing, expected a value") : std::string();
+    };
+    for (CLI::App* sub : app_.get_subcommands({})) {
+      for (CLI::Option* option : sub->get_options()) {
+        if (option->get_items_expected_max() > 0) option->check(problem);
+      }
+    }
   }
 
   CLI::App* command(const char* name, const char* help, std::function<int()> action) {

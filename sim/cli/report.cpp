@@ -54,9 +54,14 @@ std::string failed_op_text(const Failure& failure) {
 
 std::string verdict_line(const PreparedRun& prepared, const RunResult& result) {
   const std::string identity = fmt::format("workload={} seed={:#x}", prepared.workload, prepared.seed);
+  // Of a run whose process died nothing came back.
+  const bool known = result.failure.failure_class != FailureClass::signal &&
+                     result.failure.failure_class != FailureClass::hang;
+  const std::string digests = known ? fmt::format("answers={:016x} digest={:016x}", result.digests.answers,
+                                                  result.digests.digest)
+                                    : std::string("answers=- digest=-");
   const std::string origin =
-      fmt::format("answers={:016x} digest={:016x} gen={} git={} build={}", result.digests.answers,
-                  result.digests.digest, generator_version, git_commit(), build_name());
+      fmt::format("{} gen={} git={} build={}", digests, generator_version, git_commit(), build_name());
   if (result.failed()) {
     return fmt::format("FAIL class={} signature={:08x} {} op={} {}",
                        failure_class_name(result.failure.failure_class), result.failure.signature(), identity,

@@ -10,8 +10,9 @@ namespace tonearm::sim {
 
 namespace {
 
-// Below this number of seeds a kind may stay silent by chance.
+// Below these a rare kind may stay silent by chance.
 constexpr u64 silent_fault_seeds = 64;
+constexpr u64 silent_fault_armed = 600;
 
 std::string percent(u64 part, u64 whole) {
   if (whole == 0) return "-";
@@ -60,7 +61,7 @@ std::vector<std::string> Totals::silent_faults() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    if (faults_armed[i] > 0 && faults_fired[i] == 0) silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
+    if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0) silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
   }
   return silent;
 }

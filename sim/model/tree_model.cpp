@@ -7,11 +7,15 @@ namespace tonearm::sim {
 void TreeModel::reset() { *this = TreeModel(); }
 
 void TreeModel::put(TreeName tree, const ModelKey& key, u64 value) {
-  change({.tree = tree, .removed = false, .key = key, .value = value});
+  effects_.push_back({.tree = tree, .removed = false, .key = key, .value = value});
+  apply(effects_.back());
+  ++batch_used_[static_cast<u32>(tree)];
 }
 
 void TreeModel::remove(TreeName tree, const ModelKey& key) {
-  change({.tree = tree, .removed = true, .key = key, .value = 0});
+  effects_.push_back({.tree = tree, .removed = true, .key = key, .value = 0});
+  apply(effects_.back());
+  ++batch_used_[static_cast<u32>(tree)];
 }
 
 u32 TreeModel::batch_used(TreeName tree) const { return batch_used_[static_cast<u32>(tree)]; }
@@ -34,7 +38,6 @@ void TreeModel::commit(u64 op, OpId line, u32 repeat) {
   ASSERT(op == this->op() + 1);
   log_.push_back({.op = op, .line = line, .repeat = repeat, .effects = effects_});
   effects_.clear();
-  replaced_.clear();
   batch_used_ = {};
 }
 
@@ -52,17 +55,15 @@ std::optional<u64> TreeModel::get(TreeName tree, const ModelKey& key) const {
 
 u64 TreeModel::size() const {
   u64 size = 0;
-  for (const ModelMap& map : current_) size += map.size();
+  for (const ModelMap& map : trees_) size += map.size();
   return size;
 }
 
 void TreeModel::checkpoint_verified(u64 op) {
   ASSERT(op >= checkpoint_op_);
   ASSERT(op <= this->op());
-  while (!log_.empty() && log_.front().op <= op) {
-    for (const Effect& effect : log_.front().effects) apply(checkpointed_, effect);
-    log_.pop_front();
-  }
+  ASSERT(rewound_ == 0);
+  while (!log_.empty() && log_.front().op <= op) log_.pop_front();
   checkpoint_op_ = op;
 }
 
@@ -70,57 +71,69 @@ std::vector<LoggedOp> TreeModel::crash_to(u64 op) {
   ASSERT(op >= checkpoint_op_);
   ASSERT(op <= this->op());
   forget_op();
-  current_ = checkpointed_;
-  std::deque<LoggedOp> kept;
-  std::vector<LoggedOp> later;
-  for (LoggedOp& logged : log_) {
-    if (logged.op > op) {
-      later.push_back(std::move(logged));
-      continue;
-    }
-    for (const Effect& effect : logged.effects) apply(current_, effect);
-    kept.push_back(std::move(logged));
-  }
-  log_ = std::move(kept);
-  return later;
+  rewind(op);
+  const auto later = log_.end() - static_cast<std::ptrdiff_t>(rewound_);
+  std::vector<LoggedOp> lost(std::make_move_iterator(later), std::make_move_iterator(log_.end()));
+  log_.erase(later, log_.end());
+  rewound_ = 0;
+  return lost;
 }
 
-void TreeModel::replay(const LoggedOp& op) {
+void TreeModel::replay(LoggedOp op) {
   ASSERT(effects_.empty());
+  ASSERT(rewound_ == 0);
   ASSERT(op.op == this->op() + 1);
-  for (const Effect& effect : op.effects) apply(current_, effect);
-  log_.push_back(op);
+  for (Effect& effect : op.effects) apply(effect);
+  log_.push_back(std::move(op));
 }
 
-void TreeModel::apply(Trees& trees, const Effect& effect) {
-  ModelMap& map = trees[static_cast<u32>(effect.tree)];
-  if (effect.removed) {
-    map.erase(effect.key);
-  } else {
-    map[effect.key] = effect.value;
+// Newest first, so that a key changed twice ends with the value it had before both. The changes of the
+// running op, if there are any, are undone with it.
+void TreeModel::rewind(u64 op) {
+  ASSERT(rewound_ == 0);
+  for (auto effect = effects_.rbegin(); effect != effects_.rend(); ++effect) undo(*effect);
+  for (auto logged = log_.rbegin(); logged != log_.rend() && logged->op > op; ++logged) {
+    for (auto effect = logged->effects.rbegin(); effect != logged->effects.rend(); ++effect) undo(*effect);
+    ++rewound_;
   }
 }
 
-void TreeModel::change(const Effect& effect) {
-  replaced_.push_back({.tree = effect.tree, .key = effect.key, .value = get(effect.tree, effect.key)});
-  effects_.push_back(effect);
-  ++batch_used_[static_cast<u32>(effect.tree)];
-  apply(current_, effect);
+void TreeModel::restore() {
+  for (; rewound_ > 0; --rewound_) {
+    for (Effect& effect : log_[log_.size() - rewound_].effects) apply(effect);
+  }
+  for (Effect& effect : effects_) apply(effect);
 }
 
-// Newest first, so that a key changed twice ends with the value it had before both.
+void TreeModel::apply(Effect& effect) {
+  ModelMap& map = trees_[static_cast<u32>(effect.tree)];
+  effect.before.reset();
+  if (effect.removed) {
+    const auto found = map.find(effect.key);
+    if (found == map.end()) return;
+    effect.before = found->second;
+    map.erase(found);
+    return;
+  }
+  const auto [place, inserted] = map.try_emplace(effect.key, effect.value);
+  if (inserted) return;
+  effect.before = place->second;
+  place->second = effect.value;
+}
+
+void TreeModel::undo(const Effect& effect) {
+  ModelMap& map = trees_[static_cast<u32>(effect.tree)];
+  if (effect.before) {
+    map[effect.key] = *effect.before;
+  } else {
+    map.erase(effect.key);
+  }
+}
+
 void TreeModel::undo_to(std::size_t count) {
-  while (effects_.size() > count) {
-    const Replaced& replaced = replaced_.back();
-    ModelMap& map = current_[static_cast<u32>(replaced.tree)];
-    if (replaced.value) {
-      map[replaced.key] = *replaced.value;
-    } else {
-      map.erase(replaced.key);
-    }
-    --batch_used_[static_cast<u32>(replaced.tree)];
-    replaced_.pop_back();
-    effects_.pop_back();
+  for (; effects_.size() > count; effects_.pop_back()) {
+    undo(effects_.back());
+    --batch_used_[static_cast<u32>(effects_.back().tree)];
   }
 }
 

@@ -1,33 +1,34 @@
 // The oracle: what the trees must hold, in plain standard containers, without a byte of engine code.
 //
-// The model knows three states: `current`; the state at the last verified checkpoint; and the list of
-// ops since, each with its effects, so that after a crash it can say what the state at C must be and
-// what replaying brings back. Values are 64-bit payloads (0 for the index tree).
+// There is one state, the current one, and the list of ops since the last verified checkpoint, each
+// with its effects and what every effect replaced. Undoing the newest effects first gives the state at
+// any op of the list: at C after a crash, or for a while, to audit a checkpoint. When a checkpoint is
+// verified its ops leave the list. Values are 64-bit payloads (0 for the index tree).
 #pragma once
 
 #include <array>
 #include <deque>
 #include <map>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "sim/scenario/operation.h"
 
 namespace tonearm::sim {
 
-// 256 bits compared as a number, independent of the engine's type.
-using ModelKey = std::pair<u128, u128>;  // hi, lo
+// As a number; the keys of all trees fit into 128 bits.
+using ModelKey = u128;
 using ModelMap = std::map<ModelKey, u64>;
 
-inline ModelKey model_key(const Key& key) { return {key.hi, key.lo}; }
-inline Key engine_key(const ModelKey& key) { return {.lo = key.second, .hi = key.first}; }
+inline ModelKey model_key(const Key& key) { return key.lo; }
+inline Key engine_key(const ModelKey& key) { return Key::of(key); }
 
 struct Effect {
   TreeName tree;
   bool removed;
   ModelKey key;
   u64 value;
+  std::optional<u64> before = {};  // What it replaced: filled in by the model.
 };
 
 struct LoggedOp {
@@ -53,41 +54,34 @@ class TreeModel {
 
   // --- queries on the current state
   std::optional<u64> get(TreeName tree, const ModelKey& key) const;
-  const ModelMap& tree(TreeName tree) const { return current_[static_cast<u32>(tree)]; }
+  const ModelMap& tree(TreeName tree) const { return trees_[static_cast<u32>(tree)]; }
   u64 size() const;
 
   // --- checkpoints and crashes
-  void checkpoint_verified(u64 op);  // Folds ops <= op into the checkpointed state.
+  void checkpoint_verified(u64 op);  // Ops <= op can no longer be lost.
   u64 checkpoint_op() const { return checkpoint_op_; }
-  const ModelMap& checkpointed(TreeName tree) const { return checkpointed_[static_cast<u32>(tree)]; }
   u64 op() const { return log_.empty() ? checkpoint_op_ : log_.back().op; }  // The last op that is known.
-  // The current state becomes what was true at op C (>= checkpoint_op(), in the log); returns the ops
-  // after C, which the engine must be given again (the log then ends at C). The running op is forgotten.
+  // The current state becomes what was true at op C (>= checkpoint_op()); returns the ops after C, which
+  // the engine must be given again (the log then ends at C). The running op is forgotten.
   std::vector<LoggedOp> crash_to(u64 op);
-  void replay(const LoggedOp& op);  // Applies it to the current state and to the log.
+  void replay(LoggedOp op);  // Applies it to the current state and to the log.
+
+  // Shows the state at op C until restore(). Nothing else may be called in between but queries.
+  void rewind(u64 op);
+  void restore();
 
  private:
-  using Trees = std::array<ModelMap, tree_name_count>;
-
-  // What a change of the running op replaced, to be put back if the change is undone.
-  struct Replaced {
-    TreeName tree;
-    ModelKey key;
-    std::optional<u64> value;
-  };
-
-  static void apply(Trees& trees, const Effect& effect);
-  void change(const Effect& effect);
+  void apply(Effect& effect);  // Notes what it replaced.
+  void undo(const Effect& effect);
   void undo_to(std::size_t count);
 
-  Trees current_;
-  Trees checkpointed_;
+  std::array<ModelMap, tree_name_count> trees_;
   u64 checkpoint_op_ = 0;
   std::deque<LoggedOp> log_;
+  u64 rewound_ = 0;  // Ops at the end of the log that are undone for now.
 
-  // The running op: its changes in order, and what each of them replaced.
+  // The running op: its changes in order.
   std::vector<Effect> effects_;
-  std::vector<Replaced> replaced_;
   std::array<u32, tree_name_count> batch_used_{};
   std::optional<std::size_t> scope_;  // How many changes there were when it was opened.
 };

@@ -274,7 +274,7 @@ void Player::line_scan() {
   }
   u64 hash = 0;
   for (const ScanRow& row : audit.rows()) {
-    hash = hash_of(hash ^ static_cast<u64>(row.key.second) ^ static_cast<u64>(row.key.second >> 64));
+    hash = hash_of(hash ^ static_cast<u64>(row.key) ^ static_cast<u64>(row.key >> 64));
     hash = hash_of(hash ^ row.value);
   }
   record_answer(audit.rows().size(), hash);

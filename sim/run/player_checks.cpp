@@ -117,8 +117,7 @@ void Player::check_checkpoint(u64 op) {
   }
   check_structure(op);
   if (!config_->oracles.has(Oracle::shadow)) return;
-  u64 live = 0;
-  for (u32 i = 0; i < tree_name_count; ++i) live += model_.checkpointed(static_cast<TreeName>(i)).size();
+  const u64 live = model_.size();
   const u64 ops_since_full = commits_since_full_ * options_.format.batch_values_max;
   const bool full = ops_since_full > 2 * live + 200;
   const bool live_engine = full && below(audits_.at(op, 7), 200) < options_.audit_live_percent;
@@ -149,10 +148,11 @@ void Player::shadow_audit(u64 op, bool full) {
     fail(FailureClass::crash_legal, "shadow: another checkpoint",
          fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(), op));
   }
+  model_.rewind(op);
   Audit audit(shadow);
   for (u32 i = 0; i < tree_name_count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
-    const ModelMap& map = model_.checkpointed(tree);
+    const ModelMap& map = model_.tree(tree);
     if (full) {
       audit.full(tree, map, audits_.at(op, i), points_full, false);
       continue;
@@ -168,6 +168,7 @@ void Player::shadow_audit(u64 op, bool full) {
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
   result_.counters.checks += audit.outcome().checks;
+  model_.restore();
   disk.crash({});
   marks_muted_ = false;
   if (audit.failed()) {

@@ -200,9 +200,10 @@ void Player::replay(const Recover& cause) {
           effect.removed ? tree.remove(key) : tree.put(encode_value(effect.tree, key, effect.value).bytes.data());
       if (result != PutResult::ok) fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }
-    model_.replay(op);
+    const u64 number = op.op;
+    model_.replay(std::move(op));
     ++result_.counters.replayed_ops;
-    commit_op(op.op);
+    commit_op(number);
   }
 }
 

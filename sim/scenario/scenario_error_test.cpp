@@ -100,7 +100,7 @@ TEST_CASE("scenario errors: the header") {
       "tonearm 1\n", "\n---\n");
 }
 
-TEST_CASE("scenario errors: operations") {
+TEST_CASE("scenario errors: operations on trees") {
   check(
       {
           {"17",
@@ -134,6 +134,13 @@ TEST_CASE("scenario errors: operations") {
           {"scan kv limit=0", "3:15: found `0`, expected a number from 1 to 4294967295"},
           {"scan kv backwards", "3:9: found `backwards`, expected from=, to=, limit=, cold, asc or desc"},
           {"scan kv to=4 from=5", "3:12: found `4`, expected from= not above to="},
+      },
+      "tonearm 1\n---\n", "\n");
+}
+
+TEST_CASE("scenario errors: operations that touch no key, and ids") {
+  check(
+      {
           {"commit times=0", "3:14: found `0`, expected a number from 1 to 1000000"},
           {"commit 3", "3:8: found `3`, expected times="},
           {"checkpoint now", "3:12: found `now`, expected the end of the line"},

@@ -20,28 +20,31 @@ void KWayMerge::reset() {
   winner_taken_ = false;
 }
 
-PeekResult KWayMerge::peek(u32 stream, Key* rank) const {
-  Key key;
-  const PeekResult result = source_->peek(stream, &key);
-  if (result == PeekResult::value) {
-    *rank = direction_ == Direction::ascending ? key : Key{.lo = ~key.lo, .hi = ~key.hi};
+// Straight into its place: copying a key that was just written is dearer than comparing it.
+PeekResult KWayMerge::peek(u32 stream) {
+  Key& rank = ranks_[stream];
+  const PeekResult result = source_->peek(stream, &rank);
+  if (result == PeekResult::value && direction_ == Direction::descending) {
+    rank.lo = ~rank.lo;
+    rank.hi = ~rank.hi;
   }
   return result;
 }
 
+// Which stream is next is a coin flip, so this computes the answer instead of branching to it.
 bool KWayMerge::beats(u32 a, u32 b) const {
   const Key& rank_a = ranks_[a];
   const Key& rank_b = ranks_[b];
-  if (ended_[a] != ended_[b]) return ended_[b];
-  if (rank_a.hi != rank_b.hi) return rank_a.hi < rank_b.hi;
-  if (rank_a.lo != rank_b.lo) return rank_a.lo < rank_b.lo;
-  return a < b;
+  const u32 lo_less = u32{rank_a.lo < rank_b.lo} | (u32{rank_a.lo == rank_b.lo} & u32{a < b});
+  const u32 less = u32{rank_a.hi < rank_b.hi} | (u32{rank_a.hi == rank_b.hi} & lo_less);
+  return (u32{ended_[a] < ended_[b]} | (u32{ended_[a] == ended_[b]} & less)) != 0;
 }
 
 bool KWayMerge::load() {
   ASSERT(stream_count_ > 0);
   for (u32 stream = 0; stream < stream_count_; ++stream) {
-    const PeekResult result = peek(stream, &ranks_[stream]);
+    ranks_[stream] = {};  // An empty stream never gets another.
+    const PeekResult result = peek(stream);
     if (result == PeekResult::pending) return false;  // Nothing to undo: a peek changes nothing.
     ended_[stream] = result == PeekResult::end;
   }
@@ -65,22 +68,17 @@ bool KWayMerge::load() {
 
 bool KWayMerge::replay() {
   const u32 stream = winner_;
-  Key rank{};
-  const PeekResult result = peek(stream, &rank);
-  if (result == PeekResult::pending) return false;
+  const PeekResult result = peek(stream);
+  if (result == PeekResult::pending) return false;  // Its rank means nothing until it is peeked again.
   ASSERT(!ended_[stream]);
-  if (result == PeekResult::value) {
-    ASSERT(ranks_[stream] < rank);
-    ranks_[stream] = rank;
-  } else {
-    ended_[stream] = true;
-  }
+  ended_[stream] = result == PeekResult::end;
+  ASSERT_IMPLIES(!ended_[stream], key_popped_ < ranks_[stream]);
   u32 winner = stream;
   for (u32 node = (stream_count_ + stream) / 2; node > 0; node /= 2) {
     const u32 challenger = losers_[node];
-    const bool lost = beats(challenger, winner);
-    losers_[node] = static_cast<u8>(lost ? winner : challenger);
-    winner = lost ? challenger : winner;
+    const u32 swap = u32{beats(challenger, winner)} * (winner ^ challenger);
+    losers_[node] = static_cast<u8>(challenger ^ swap);
+    winner ^= swap;
   }
   winner_ = winner;
   winner_taken_ = false;

@@ -47,7 +47,7 @@ class KWayMerge {
   u64 versions_dropped() const { return versions_dropped_; }
 
  private:
-  PeekResult peek(u32 stream, Key* rank) const;
+  PeekResult peek(u32 stream);
   bool beats(u32 a, u32 b) const;
   bool load();    // False: a stream is pending.
   bool replay();  // Peeks the stream of the last winner again. False: it is pending.

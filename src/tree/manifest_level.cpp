@@ -52,8 +52,7 @@ const TableInfo* ManifestLevel::find(const Key& key) const {
   return table.key_min <= key ? &table : nullptr;
 }
 
-const TableInfo* ManifestLevel::next(const KeyRange& range, const Key* exclusive,
-                                     Direction direction) const {
+const TableInfo* ManifestLevel::next(const KeyRange& range, const Key* exclusive, Direction direction) const {
   ASSERT(range.min <= range.max);
   if (direction == Direction::ascending) {
     u64 index = lower_bound(range.min);

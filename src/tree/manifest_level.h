@@ -50,9 +50,9 @@ class ManifestLevel {
   KeyRange range() const;
 
   struct Overlap {
-    u64 first = 0;    // Position of the first overlapping table.
+    u64 first = 0;  // Position of the first overlapping table.
     u32 count = 0;
-    KeyRange range{}; // Union of the given range and of all overlapping tables.
+    KeyRange range{};  // Union of the given range and of all overlapping tables.
   };
   // All tables that overlap `range`. Note that the union does not overlap more tables than `range`
   // does, since tables are disjoint.

@@ -192,7 +192,8 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   log_.push_front(block);
   const bool last = log_.count() == references_.block_count;
   if (last != (block == references_.oldest)) {
-    damaged(block, last ? "the manifest log has more blocks than it should" : "the manifest log is too short");
+    damaged(block,
+            last ? "the manifest log has more blocks than it should" : "the manifest log is too short");
     return advance();
   }
   const ManifestMetadata& metadata = metadata_of<ManifestMetadata>(data);

@@ -82,7 +82,7 @@ class ManifestLog {
   struct Sizes {
     Sizes(const FormatOptions& format, u32 trees, u64 tables_max, u64 blocks_count);
     ManifestPace pace;
-    u64 tables_max;       // Each table has two blocks at least.
+    u64 tables_max;  // Each table has two blocks at least.
     u64 log_blocks_max;
     u64 blocks_count;
     u32 levels;
@@ -98,8 +98,7 @@ class ManifestLog {
   };
 
   // `tables_max`: of all trees.
-  static void measure(Arena& arena, const FormatOptions& format, u32 trees, u64 tables_max,
-                      u64 blocks_count);
+  static void measure(Arena& arena, const FormatOptions& format, u32 trees, u64 tables_max, u64 blocks_count);
   ManifestLog(Grid& grid, Arena& arena, const FormatOptions& format, u32 trees, u64 tables_max);
   ManifestLog(const ManifestLog&) = delete;
 

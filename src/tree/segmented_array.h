@@ -149,9 +149,7 @@ class SegmentedArray {
 
  private:
   T* elements(u32 node) { return reinterpret_cast<T*>(pool_.data(memory_.nodes[node])); }
-  const T* elements(u32 node) const {
-    return reinterpret_cast<const T*>(pool_.data(memory_.nodes[node]));
-  }
+  const T* elements(u32 node) const { return reinterpret_cast<const T*>(pool_.data(memory_.nodes[node])); }
   u32 node_length(u32 node) const {
     ASSERT(node < node_count_);
     return memory_.firsts[node + 1] - memory_.firsts[node];

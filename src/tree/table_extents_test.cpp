@@ -26,7 +26,8 @@ TEST_CASE("extents are a map", "[table_extents]") {
     std::mt19937 random(static_cast<u32>(count_max));
     for (u32 step = 0; step < 20000; ++step) {
       const u64 table = 1 + random() % (2 * count_max);
-      const TableExtents::Location location{.block = 1 + random() % 1000, .entry = static_cast<u32>(random() % 65536)};
+      const TableExtents::Location location{.block = 1 + random() % 1000,
+                                            .entry = static_cast<u32>(random() % 65536)};
       if (!model.contains(table)) {
         if (model.size() == count_max) continue;
         extents.insert(table, location);

@@ -1,0 +1,281 @@
+// The program as a user meets it: what it prints, and the status it ends with.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <string>
+
+#include "base/mark.h"
+#include "sim/scenario/scenario.h"
+#include "sim/scenario/settings.h"
+#include "sim/workload/workload.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ended {
+  int status = -1;
+  std::string out;
+  std::string err;
+
+  std::string last_line() const {
+    const std::size_t end = out.find_last_not_of('\n');
+    if (end == std::string::npos) return {};
+    const std::size_t begin = out.rfind('\n', end);
+    return out.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+  }
+};
+
+std::string slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// A directory of its own, so that failures/ is written there.
+struct Fixture {
+  Fixture() {
+    char name[] = "/tmp/tonearm-cli-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    directory = name;
+  }
+  ~Fixture() {
+    std::error_code error;
+    fs::remove_all(directory, error);
+  }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+
+  Ended tonearm(const std::string& words) const {
+    const std::string command =
+        "cd " + directory.string() + " && " + TONEARM_PROGRAM + " " + words + " 2>stderr.txt </dev/null";
+    Ended ended;
+    std::FILE* pipe = popen(command.c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    char buffer[4096];
+    std::size_t got = 0;
+    while ((got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0) ended.out.append(buffer, got);
+    const int status = pclose(pipe);
+    ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    ended.err = slurp(directory / "stderr.txt");
+    return ended;
+  }
+
+  void write(const std::string& name, const std::string& text) const {
+    std::ofstream(directory / name, std::ios::binary) << text;
+  }
+
+  fs::path directory;
+};
+
+std::string field(const std::string& line, const std::string& name) {
+  std::smatch match;
+  return std::regex_search(line, match, std::regex("(^| )" + name + "=(\\S+)")) ? match[2].str() : "";
+}
+
+u64 failing_canary() {
+  u64 seed = 1;
+  while (!canary_fails(seed)) ++seed;
+  return seed;
+}
+
+}  // namespace
+
+TEST_CASE("bad usage ends with status 2 and one line", "[cli]") {
+  const Fixture f;
+  f.write("bad.scenario", "tonearm 1\nworkload tree\nseed 0x5eed\n---\n17 putt kv key=5 value=9\n");
+  f.write("other.scenario", "tonearm 1\nworkload polka\n---\n");
+  f.write("version.scenario", "tonearm 2\n");
+  f.write("empty.scenario", "");
+  f.write("image.bin", "odd");
+  const char* bad[] = {
+      "", "--frobnicate", "dance", "run --frobnicate", "run --seed", "run --seed -1", "run --seed 010",
+      "run --seed 18446744073709551616", "run --seed 0x10000000000000000", "run --seed=-1", "run --seed 1x",
+      "run --seed ''", "run --seed 1 --seed 2", "run --seed 1 --workload polka", "run --seed 1 --ops x", "run --seed 1 --ops -3",
+      "run --seed 1 --set blok_size=512", "run --seed 1 --set block_size", "run --seed 1 --set block_size=513",
+      "run --seed 1 --set block_size=", "run --seed 1 --set completion=best", "run --seed 1 --set fault.failed_sync=2/1",
+      "run --seed 1 --disable polka", "run --seed 1 --oracles model,polka", "run --seed 1 --oracles ''x",
+      "run --seed 1 --twins -1", "run --seed 1 --until x", "run --seed 1 --break-at tick:x", "run --seed 1 --color mauve",
+      "run --seed 1 --scenario bad.scenario", "run --scenario bad.scenario", "run --scenario nowhere.scenario",
+      "run --scenario .", "run --scenario empty.scenario", "run --scenario other.scenario --ops 5",
+      "run --scenario other.scenario", "run extra", "replay", "replay bad.scenario", "replay version.scenario",
+      "replay last", "replay nowhere", "replay bad.scenario other.scenario", "print", "print --seed x",
+      "print --seed 1 --ops 4194305", "diff", "diff --seed 1 bad.scenario", "campaign", "campaign --seeds 5..1",
+      "campaign --seeds 1..", "campaign --seeds 1..2 --jobs 0", "campaign --for 5", "campaign --for 0s",
+      "campaign --for 99999999999999999999s", "campaign --seeds 1..2 --workload polka", "inspect", "inspect nowhere.bin",
+      "inspect image.bin", "inspect --seed 1 image.bin", "inspect --seed x", "marks --seeds x", "bench polka",
+  };
+  for (const char* words : bad) {
+    CAPTURE(words);
+    const Ended ended = f.tonearm(words);
+    CAPTURE(ended.err);
+    CHECK(ended.status == 2);
+    CHECK(ended.out.empty());
+    CHECK(std::regex_match(ended.err, std::regex("tonearm: [^\\n]+\\n")));
+  }
+}
+
+TEST_CASE("a malformed file is named with line and column", "[cli]") {
+  const Fixture f;
+  f.write("bad.scenario", "tonearm 1\nworkload tree\nseed 0x5eed\n---\n17 putt kv key=5 value=9\n");
+  CHECK(f.tonearm("replay bad.scenario").err.starts_with("tonearm: bad.scenario:5:4: found `putt`, expected "));
+  const Ended unknown = f.tonearm("run --seed 1 --set blok_size=512");
+  CHECK(unknown.err.find("block_size") != std::string::npos);
+}
+
+TEST_CASE("what cannot be written ends with status 3", "[cli]") {
+  const Fixture f;
+  CHECK(f.tonearm("print --seed 1 --ops 5 -o nowhere/x").status == 3);
+  CHECK(f.tonearm("run --seed 1 --ops 5 --answers nowhere/x").status == 3);
+  CHECK(f.tonearm("print --seed 1 --ops 5 >/dev/full").status == 3);
+}
+
+TEST_CASE("help and lists end with status 0", "[cli]") {
+  const Fixture f;
+  for (const char* words : {"--help", "run --help", "campaign --help", "--version", "workloads", "options", "marks"}) {
+    CAPTURE(words);
+    const Ended ended = f.tonearm(words);
+    CHECK(ended.status == 0);
+    CHECK_FALSE(ended.out.empty());
+    CHECK(ended.err.empty());
+  }
+  CHECK(f.tonearm("run --help").out.find("Example") != std::string::npos);
+  CHECK(f.tonearm("--version").out.find("scenario format 1") != std::string::npos);
+  const auto options = nlohmann::json::parse(f.tonearm("options --json").out);
+  CHECK(options.size() == settings().size());
+  CHECK(options[0]["option"] == settings()[0].name);
+  CHECK(nlohmann::json::parse(f.tonearm("marks --json").out).size() == mark_count);
+}
+
+TEST_CASE("a run ends with one line of fixed shape", "[cli]") {
+  const Fixture f;
+  const Ended ended = f.tonearm("run --seed 0x5eed --ops 400");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 0);
+  CHECK(ended.err.empty());
+  CHECK(std::regex_match(
+      ended.last_line(),
+      std::regex("PASS workload=tree seed=0x5eed ops=\\d+ ticks=\\d+ faults=\\d+ crashes=\\d+ checks=\\d+ unanswered=\\d+ "
+                 "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=(gcc|clang)-[0-9.]+-\\S+")));
+  CHECK(f.tonearm("run --seed 24301 --ops 400 --check-determinism --twins 1").last_line() == ended.last_line());
+
+  const auto json = nlohmann::json::parse(f.tonearm("run --seed 0x5eed --ops 400 --json").out);
+  CHECK(json["schema"] == "tonearm.run/1");
+  CHECK(json["verdict"] == "pass");
+  CHECK(json["seed"] == "0x5eed");
+  CHECK(json["digest"] == field(ended.last_line(), "digest"));
+  CHECK(json["answers"] == field(ended.last_line(), "answers"));
+  CHECK(json["counters"]["checks"].dump() == field(ended.last_line(), "checks"));
+}
+
+TEST_CASE("a run without a seed prints a fresh one first", "[cli]") {
+  const Fixture f;
+  const Ended ended = f.tonearm("run --ops 50");
+  std::smatch match;
+  REQUIRE(std::regex_search(ended.out, match, std::regex("^seed (0x[0-9a-f]+)\n")));
+  CHECK(field(ended.last_line(), "seed") == match[1].str());
+}
+
+TEST_CASE("a printed seed replays to the same digests", "[cli]") {
+  const Fixture f;
+  for (const char* seed : {"1", "2", "3"}) {
+    const Ended run = f.tonearm(std::string("run --ops 500 --seed ") + seed);
+    CAPTURE(run.out, run.err);
+    REQUIRE(f.tonearm(std::string("print --ops 500 -o one.scenario --seed ") + seed).status == 0);
+    const Ended replay = f.tonearm("replay one.scenario");
+    CAPTURE(replay.out, replay.err);
+    CHECK(replay.status == 0);
+    CHECK(field(replay.last_line(), "digest") == field(run.last_line(), "digest"));
+    CHECK(field(replay.last_line(), "answers") == field(run.last_line(), "answers"));
+    CHECK(field(replay.last_line(), "as_expected") == "yes");
+  }
+}
+
+TEST_CASE("answers are written one a line", "[cli]") {
+  const Fixture f;
+  REQUIRE(f.tonearm("run --seed 1 --ops 500 --answers answers.txt").status == 0);
+  const std::string answers = slurp(f.directory / "answers.txt");
+  REQUIRE_FALSE(answers.empty());
+  CHECK(std::regex_search(answers, std::regex("^[0-9.]+ -> \\S")));
+}
+
+TEST_CASE("a run compared with itself shows no difference", "[cli]") {
+  const Fixture f;
+  CHECK(f.tonearm("diff --seed 1 --ops 300").status == 0);
+  CHECK(f.tonearm(std::string("diff --seed 1 --ops 300 --against ") + TONEARM_PROGRAM).status == 0);
+  CHECK(f.tonearm("diff --seed 1 --ops 300 --against /bin/false").status == 3);
+}
+
+TEST_CASE("the canary fails, leaves its scenario, and that replays to the same failure", "[cli]") {
+  const Fixture f;
+  const Ended run = f.tonearm("run --workload canary --seed " + std::to_string(failing_canary()));
+  CAPTURE(run.out, run.err);
+  CHECK(run.status == 1);
+  CHECK(std::regex_match(run.last_line(),
+                         std::regex("FAIL class=sim signature=[0-9a-f]{8} workload=canary seed=0x[0-9a-f]+ op=\\S+ "
+                                    "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=\\S+")));
+  CHECK(run.out.find("\nreproduce: tonearm run --workload canary --seed 0x") != std::string::npos);
+  CHECK(run.out.find("\nreplay:    tonearm replay last\n") != std::string::npos);
+  const std::string signature = field(run.last_line(), "signature");
+  CHECK(slurp(f.directory / "failures" / "last") == "failures/" + signature + ".scenario\n");
+  CHECK(slurp(f.directory / "failures" / (signature + ".scenario")).find("\nexpect fail " + signature) !=
+        std::string::npos);
+  const Ended replay = f.tonearm("replay last");
+  CAPTURE(replay.out, replay.err);
+  CHECK(replay.status == 0);
+  CHECK(field(replay.last_line(), "signature") == signature);
+  CHECK(field(replay.last_line(), "digest") == field(run.last_line(), "digest"));
+}
+
+TEST_CASE("a campaign of the canary fails at its known rate", "[cli]") {
+  const Fixture f;
+  const Ended ended = f.tonearm("campaign --workload canary --seeds 1..60 --jobs 2");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 1);
+  u64 expected = 0;
+  for (u64 seed = 1; seed <= 60; ++seed) expected += canary_fails(seed) ? 1 : 0;
+  CHECK(expected > 0);
+  CHECK(field(ended.last_line(), "failed") == std::to_string(expected));
+  CHECK(field(ended.last_line(), "signatures") == "1");
+}
+
+TEST_CASE("a campaign plays every seed once and writes its digests in order", "[cli]") {
+  const Fixture f;
+  const Ended ended = f.tonearm("campaign --seeds 8..19 --ops 200 --jobs 2 --digests digests.tsv --twins 1 --check-determinism");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 0);
+  CHECK(field(ended.last_line(), "seeds") == "12");
+  CHECK(field(ended.last_line(), "passed") == "12");
+  std::ifstream digests(f.directory / "digests.tsv");
+  std::string line;
+  u64 seed = 8;
+  while (std::getline(digests, line)) {
+    CAPTURE(line);
+    char shape[64];
+    std::snprintf(shape, sizeof(shape), "0x%llx\t[0-9a-f]{16}\t[0-9a-f]{16}", static_cast<unsigned long long>(seed++));
+    CHECK(std::regex_match(line, std::regex(shape)));
+  }
+  CHECK(seed == 20);
+  const auto json = nlohmann::json::parse(f.tonearm("campaign --seeds 8..9 --ops 200 --json --quiet").out);
+  CHECK(json["schema"] == "tonearm.campaign/1");
+  CHECK(json["seeds"] == 2);
+}
+
+TEST_CASE("a worker that is killed costs one seed, which is named", "[cli]") {
+  const Fixture f;
+  // SIGTRAP has no handler: the run dies where --break-at says, and replay sees a signal.
+  REQUIRE(f.tonearm("print --seed 1 --ops 50 -o one.scenario").status == 0);
+  const Ended ended = f.tonearm("replay one.scenario --break-at 3");
+  CHECK(ended.status != 0);
+  CHECK(ended.status != 2);
+}
+
+}  // namespace tonearm::sim
