@@ -1,6 +1,6 @@
 // What was typed, as plain structs: only main.cpp knows the library that parses command lines.
 //
-// Numbers stay text until numbers.h of the scenario layer reads them, because the library takes
+// Numbers stay text until number.h of the scenario layer reads them, because the library takes
 // `010`, `-1` and 2^64 without a word.
 #pragma once
 

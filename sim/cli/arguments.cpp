@@ -1,10 +1,10 @@
 // Parsers of what is typed, and files.
 #include <fmt/format.h>
+#include <sys/random.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <random>
 
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
@@ -53,7 +53,8 @@ u64 seconds_argument(const std::string& text) {
   if (!text.empty()) unit = text.back() == 's' ? 1 : text.back() == 'm' ? 60 : text.back() == 'h' ? 3600 : 0;
   u64 value = 0;
   if (unit == 0 ||
-      !parse_number(std::string_view(text).substr(0, text.size() - 1), 1, days_max * 86400 / unit, &value).empty()) {
+      !parse_number(std::string_view(text).substr(0, text.size() - 1), 1, days_max * 86400 / unit, &value)
+           .empty()) {
     refuse("--for", text, expected);
   }
   return value * unit;
@@ -63,14 +64,17 @@ SeedRange range_argument(const std::string& text) {
   constexpr const char* expected = "two seeds A..B with A at most B, or one seed";
   const std::size_t dots = text.find("..");
   const SeedResult first = parse_seed(std::string_view(text).substr(0, dots));
-  const SeedResult last = dots == std::string::npos ? first : parse_seed(std::string_view(text).substr(dots + 2));
-  if (!first.error.empty() || !last.error.empty() || first.seed > last.seed) refuse("--seeds", text, expected);
+  const SeedResult last =
+      dots == std::string::npos ? first : parse_seed(std::string_view(text).substr(dots + 2));
+  if (!first.error.empty() || !last.error.empty() || first.seed > last.seed)
+    refuse("--seeds", text, expected);
   return {.first = first.seed, .last = last.seed};
 }
 
 u64 fresh_seed() {
-  std::random_device device;
-  return u64{device()} << 32 | device();
+  u64 seed = 0;
+  if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed)) throw EnvironmentError("no fresh seed could be had");
+  return seed;
 }
 
 std::string read_text_file(const std::string& name) {

@@ -1,41 +1,285 @@
 #include "sim/cli/bench.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <ctime>
+#include <vector>
 
 #include "sim/cli/json.h"
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
+#include "sim/model/tree_model.h"
+#include "sim/run/engine_host.h"
 #include "sim/scenario/number.h"
+#include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-u64 cpu_micros() {
+u64 cpu_nanos() {
   timespec time{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<u64>(time.tv_sec) * 1'000'000 + static_cast<u64>(time.tv_nsec) / 1000;
+  return static_cast<u64>(time.tv_sec) * 1'000'000'000 + static_cast<u64>(time.tv_nsec);
 }
 
-// One fixed seed with everything on, at growing lengths: the cost of an operation must stay flat.
-void bench_tree(const BenchArgs& args, const char* ops, RunnerMemory& memory) {
-  PlayArgs play;
-  play.ops = ops;
-  play.set = args.set;
-  const PreparedRun prepared = prepare_seed(parse_play(play, "tree"), 1);
-  const u64 before = cpu_micros();
-  const RunResult result = run(prepared.config(), memory);
-  const u64 micros = cpu_micros() - before;
-  const u64 rate = micros == 0 ? 0 : result.counters.ops * 1'000'000 / micros;
-  fmt::print("{}\n", json_text(JsonFields{{"bench", std::string("tree")},
-                                          {"seed", std::string("0x1")},
-                                          {"ops", result.counters.ops},
-                                          {"cpu_micros", micros},
-                                          {"ops_per_cpu_second", rate},
-                                          {"passed", !result.failed()}}));
+// The pinned work: of a hundred lines 45 put, 5 remove, 45 get and 5 scan at most 32 rows, over a key
+// universe that keeps the live objects near their number; an op is committed every `lines_per_op`.
+// It begins by filling the tree, which is not part of what is measured.
+class BenchSource final : public OperationSource {
+ public:
+  BenchSource(u64 count, u64 live, u64 lines_per_op)
+      : count_(count), universe_(live * 10 / 9), lines_per_op_(lines_per_op), stream_("bench", 1) {}
+
+  u64 fill_lines() const { return universe_ * 2; }
+  u64 count() const override { return count_; }
+
+  void at(u64 index, Operation* line) const override {
+    *line = Operation{};
+    line->id = {.number = index + 1, .child = 0};
+    line->tree = TreeName::kv;
+    if (index % lines_per_op_ == lines_per_op_ - 1) {
+      line->kind = OperationKind::commit;
+      return;
+    }
+    const u64 random = stream_.at(index);
+    line->key = Key::of(below(remix(random, 1), universe_) * 7 + 3);
+    line->value = index;
+    const u64 kind = index < fill_lines() ? 0 : below(random, 100);
+    if (kind < 45) {
+      line->kind = OperationKind::put;
+    } else if (kind < 50) {
+      line->kind = OperationKind::remove;
+    } else if (kind < 95) {
+      line->kind = OperationKind::get;
+    } else {
+      line->kind = OperationKind::scan;
+      line->limit = 1 + static_cast<u32>(below(remix(random, 2), 32));
+      line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
+      (line->direction == Direction::ascending ? line->key_end : line->key) =
+          line->direction == Direction::ascending ? Key::of(universe_ * 8) : Key{};
+      if (line->direction == Direction::descending) line->key_end = Key::of(below(remix(random, 1), universe_) * 7 + 3);
+    }
+  }
+
+ private:
+  u64 count_;
+  u64 universe_;
+  u64 lines_per_op_;
+  Stream stream_;
+};
+
+struct Geometry {
+  const char* name;
+  u64 live;
+  u64 lines_per_op;
+  RunOptions options;
+};
+
+Geometry geometry(bool tiny, const std::vector<std::string>& set) {
+  Geometry bench{.name = tiny ? "tiny" : "default", .live = tiny ? 1800U : 20'000U, .lines_per_op = tiny ? 10U : 61U, .options = {}};
+  RunOptions& o = bench.options;
+  o.disk.read = o.disk.write = o.disk.sync = {.latency_ticks_min = 10, .latency_ticks_mean = 30, .stall = {}};
+  o.disk.profile = DurabilityProfile::cached;
+  if (tiny) {
+    o.format.sector_size = o.format.block_size = 512;
+    o.format.batch_values_max = 6;
+    o.runtime.cache_blocks = 16;
+    o.runtime.blocks_count = 16'384;
+  }
+  for (const std::string& assignment : set) {
+    const std::size_t equals = assignment.find('=');
+    const std::optional<u16> setting = find_setting(assignment.substr(0, equals));
+    if (equals == std::string::npos || !setting) throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(assignment)));
+    const SettingValue value = parse_setting(settings()[*setting], assignment.substr(equals + 1));
+    if (!value.error.empty()) throw UsageError(fmt::format("--set: found {}, expected {}", quoted(assignment), value.error));
+    settings()[*setting].set(o, value.value);
+  }
+  finish_options(&o);
+  o.disk.seed = 1;
+  if (const std::string error = validate_run(o); !error.empty()) throw UsageError(error);
+  return bench;
+}
+
+struct Timed {
+  u64 nanos = 0;
+  RunResult result;
+};
+
+Timed timed_run(const Geometry& bench, u64 lines, OracleSet oracles, RunnerMemory& memory) {
+  const BenchSource source(lines, bench.live, bench.lines_per_op);
+  RunConfig config;
+  config.seed = 1;
+  config.options = bench.options;
+  config.source = &source;
+  config.oracles = oracles;
+  Timed timed;
+  const u64 before = cpu_nanos();
+  timed.result = run(config, memory);
+  timed.nanos = cpu_nanos() - before;
+  return timed;
+}
+
+// The same lines on the model alone.
+u64 model_nanos(const Geometry& bench, u64 lines) {
+  const BenchSource source(lines, bench.live, bench.lines_per_op);
+  TreeModel model;
+  Operation line;
+  u64 op = 0;
+  u64 sum = 0;
+  u64 before = 0;
+  for (u64 i = 0; i < lines; ++i) {
+    if (i == source.fill_lines()) before = cpu_nanos();
+    source.at(i, &line);
+    const ModelKey key = model_key(line.key);
+    if (line.kind == OperationKind::put) model.put(line.tree, key, line.value);
+    if (line.kind == OperationKind::remove) model.remove(line.tree, key);
+    if (line.kind == OperationKind::get) sum += model.get(line.tree, key).value_or(0);
+    if (line.kind == OperationKind::scan) {
+      auto at = model.tree(line.tree).lower_bound(key);
+      for (u32 row = 0; row < line.limit && at != model.tree(line.tree).end(); ++row, ++at) sum += at->second;
+    }
+    if (line.kind == OperationKind::commit) {
+      model.commit(++op, line.id, 0);
+      if (op % 20 == 0) model.checkpoint_verified(op);
+    }
+  }
+  const u64 nanos = cpu_nanos() - before;
+  if (sum == 1) fmt::print("\n");  // The sum is used: the loop stays.
+  return nanos;
+}
+
+// Events recorded and folded, no run around them.
+u64 digest_nanos(u64 events) {
+  Trace trace;
+  const u64 before = cpu_nanos();
+  for (u64 i = 0; i < events; ++i) trace.record(i, EventKind::submit_read, i, 4096, i * 7);
+  const Digests digests = trace.digests();
+  const u64 nanos = cpu_nanos() - before;
+  return digests.digest == 1 ? nanos + 1 : nanos;
+}
+
+struct Requests {
+  u32 left = 0;
+  void read_done(Storage::Read&) { --left; }
+  void write_done(Storage::Write&) { --left; }
+};
+
+// As many block reads and writes on the simulated disk alone, without a trace.
+u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
+  PageStore pages;
+  SimStorage disk(pages, bench.options.disk, nullptr);
+  std::vector<u128> buffer(bench.options.format.block_size / sizeof(u128));
+  const std::span<std::byte> bytes = std::as_writable_bytes(std::span(buffer));
+  Requests requests;
+  const u64 blocks = bench.options.runtime.blocks_count;
+  const auto write = [&](u64 block) {
+    Storage::Write request{.buffer = bytes, .offset = block % blocks * bytes.size(), .tag = {.purpose = IoPurpose::compact_write}};
+    request.done = Callback<Storage::Write&>::to<&Requests::write_done>(&requests);
+    requests.left = 1;
+    disk.write(request);
+    while (requests.left > 0) (void)disk.step();
+  };
+  for (u64 i = 0; i < blocks; ++i) write(i);
+  const u64 before = cpu_nanos();
+  for (u64 i = 0; i < writes; ++i) write(i);
+  for (u64 i = 0; i < reads; ++i) {
+    Storage::Read request{.buffer = bytes, .offset = i % blocks * bytes.size(), .tag = {.purpose = IoPurpose::lookup}};
+    request.done = Callback<Storage::Read&>::to<&Requests::read_done>(&requests);
+    requests.left = 1;
+    disk.read(request);
+    while (requests.left > 0) (void)disk.step();
+  }
+  return cpu_nanos() - before;
+}
+
+void print_line(const JsonFields& fields) {
+  fmt::print("{}\n", json_text(fields));
   std::fflush(stdout);
+}
+
+u64 rate(u64 count, u64 nanos) { return nanos == 0 ? 0 : count * 1'000'000'000 / nanos; }
+
+// Verified operations per CPU second, all oracles on, beyond the fill. False: a run failed.
+bool bench_rate(const Geometry& bench, u64 lines, RunnerMemory& memory) {
+  const u64 fill = BenchSource(0, bench.live, bench.lines_per_op).fill_lines();
+  const Timed base = timed_run(bench, fill, OracleSet::all(), memory);
+  const Timed full = timed_run(bench, fill + lines, OracleSet::all(), memory);
+  const u64 nanos = full.nanos - std::min(full.nanos, base.nanos);
+  print_line({{"bench", std::string("tree")},
+              {"geometry", std::string(bench.name)},
+              {"figure", std::string("verified_ops_per_cpu_second")},
+              {"ops", lines},
+              {"value", rate(lines, nanos)},
+              {"checks", full.result.counters.checks},
+              {"checkpoints", full.result.counters.checkpoints},
+              {"passed", !full.result.failed() && !base.result.failed()}});
+  if (full.result.failed()) fmt::print(stderr, "tonearm: bench: {}\n", full.result.failure.message);
+  return !full.result.failed() && !base.result.failed();
+}
+
+// Where the time goes, each part measured by itself on the same amount of work; the engine is the rest.
+void bench_shares(const Geometry& bench, u64 lines, RunnerMemory& memory) {
+  OracleSet bare = OracleSet::none();
+  bare.set(Oracle::model, true);
+  const u64 fill = BenchSource(0, bench.live, bench.lines_per_op).fill_lines();
+  const Timed base = timed_run(bench, fill, OracleSet::all(), memory);
+  const Timed full = timed_run(bench, fill + lines, OracleSet::all(), memory);
+  const Timed base_bare = timed_run(bench, fill, bare, memory);
+  const Timed full_bare = timed_run(bench, fill + lines, bare, memory);
+  const u64 total = std::max<u64>(1, full.nanos - std::min(full.nanos - 1, base.nanos));
+  const u64 total_bare = full_bare.nanos - std::min(full_bare.nanos, base_bare.nanos);
+  const u64 audits = total - std::min(total, total_bare);
+  const u64 reads = full_bare.result.counters.blocks_read - base_bare.result.counters.blocks_read;
+  const u64 writes = full_bare.result.counters.blocks_written - base_bare.result.counters.blocks_written;
+  const u64 model = model_nanos(bench, fill + lines);
+  const u64 simulator = simulator_nanos(bench, reads, writes);
+  const u64 steps = full_bare.result.counters.steps - base_bare.result.counters.steps;
+  const u64 digest = digest_nanos(2 * steps + 2 * lines);
+  const u64 others = model + simulator + digest + audits;
+  const auto percent = [total](u64 nanos) { return nanos * 100 / total; };
+  print_line({{"bench", std::string("tree")},
+              {"geometry", std::string(bench.name)},
+              {"figure", std::string("share_percent")},
+              {"ops", lines},
+              {"engine", percent(total - std::min(total, others))},
+              {"model", percent(model)},
+              {"simulator", percent(simulator)},
+              {"digest", percent(digest)},
+              {"audits", percent(audits)}});
+}
+
+// Construction, format, open, one checkpoint and the end of a run of no lines; memory of the process.
+void bench_setup(const Geometry& bench, RunnerMemory& memory) {
+  constexpr u64 rounds = 200;
+  PageStore pages;
+  std::vector<std::byte> buffer;
+  struct Quiet final : Interrupt {
+    void before_step() override {}
+    void stuck(const char* why) override { throw UsageError(why); }
+  } quiet;
+  u64 nanos = 0;
+  for (u64 i = 0; i < rounds; ++i) {
+    const u64 before = cpu_nanos();
+    SimStorage disk(pages, bench.options.disk, nullptr);
+    EngineHost host(disk, bench.options, buffer, quiet);
+    const bool failed = host.format() || host.open();
+    if (failed) throw UsageError("bench: format or open failed");
+    nanos += cpu_nanos() - before;
+  }
+  print_line({{"bench", std::string("tree")},
+              {"geometry", std::string(bench.name)},
+              {"figure", std::string("setup_micros")},
+              {"value", nanos / rounds / 1000}});
+  (void)timed_run(bench, 0, OracleSet::all(), memory);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  print_line({{"bench", std::string("tree")},
+              {"geometry", std::string(bench.name)},
+              {"figure", std::string("memory_mib")},
+              {"engine_buffer", Forest::memory_required(forest_options(bench.options)) >> 20},
+              {"process_peak", static_cast<u64>(usage.ru_maxrss) / 1024}});
 }
 
 }  // namespace
@@ -44,13 +288,22 @@ int bench_command(const BenchArgs& args) {
   if (!args.name.empty() && args.name != "tree") {
     throw UsageError(fmt::format("bench: found {}, expected tree", quoted(args.name)));
   }
-  RunnerMemory memory;
+  std::vector<u64> sizes = {10'000, 100'000, 1'000'000};
   if (!args.ops.empty()) {
-    bench_tree(args, args.ops.c_str(), memory);
-    return exit_passed;
+    u64 ops = 0;
+    const std::string error = parse_number(args.ops, 1, 100'000'000, &ops);
+    if (!error.empty()) throw UsageError(fmt::format("--ops: found {}, expected {}", quoted(args.ops), error));
+    sizes = {ops};
   }
-  for (const char* ops : {"10000", "100000", "1000000"}) bench_tree(args, ops, memory);
-  return exit_passed;
+  bool passed = true;
+  for (const bool tiny : {false, true}) {
+    RunnerMemory memory;
+    const Geometry bench = geometry(tiny, args.set);
+    bench_setup(bench, memory);
+    for (const u64 lines : sizes) passed &= bench_rate(bench, lines, memory);
+    bench_shares(bench, std::min<u64>(sizes.back(), 200'000), memory);
+  }
+  return passed ? exit_passed : exit_failed;
 }
 
 }  // namespace tonearm::sim

@@ -46,9 +46,9 @@ class Progress {
     } else if (done > 0) {
       left = fmt::format("{} s left", static_cast<u64>(u128{jobs_ - done} * elapsed / done / 1000));
     }
-    const std::string line = fmt::format("{} seeds, {}/s, {} failed ({} kinds), {} of {} marks, {}", done,
-                                         done * 1000 / elapsed, totals.failed, totals.signatures.size(),
-                                         totals.marks_hit(), mark_count, left);
+    const std::string line =
+        fmt::format("{} seeds, {}/s, {} failed ({} kinds), {} of {} marks, {}", done, done * 1000 / elapsed,
+                    totals.failed, totals.signatures.size(), totals.marks_hit(), mark_count, left);
     fmt::print(stderr, "{}{}{}", terminal_ ? "\r\033[K" : "", line, terminal_ ? "" : "\n");
     std::fflush(stderr);
     dirty_ = terminal_;
@@ -117,7 +117,8 @@ class Campaign {
 
   void take(const Outcome& outcome) {
     ++done_;
-    pending_.erase((outcome.job.seed - campaign_.seeds.first) * plan_.workloads.size() + outcome.job.workload);
+    pending_.erase((outcome.job.seed - campaign_.seeds.first) * plan_.workloads.size() +
+                   outcome.job.workload);
     end_.totals.add(outcome);
     if (!outcome.impossible.empty()) return;
     if (!campaign_.digests_file.empty()) {
@@ -145,18 +146,22 @@ class Campaign {
       if (campaign_.save_failures) total.file = save_failure(prepared, failure);
     }
     // A seed whose process died is always named: its signature says little.
-    const bool died = failure.failure_class == FailureClass::signal || failure.failure_class == FailureClass::hang;
+    const bool died =
+        failure.failure_class == FailureClass::signal || failure.failure_class == FailureClass::hang;
     if (!campaign_.announce || !(first || died)) return;
     progress_.clear();
-    if (first) fmt::print("{}", failure_text(prepared, outcome.result, total.file));
-    else fmt::print("reproduce: {}\n", prepared.reproduce);
+    if (first)
+      fmt::print("{}", failure_text(prepared, outcome.result, total.file));
+    else
+      fmt::print("reproduce: {}\n", prepared.reproduce);
     fmt::print("{}\n", verdict_line(prepared, outcome.result));
     std::fflush(stdout);
   }
 
   void write_digests() {
     if (campaign_.digests_file.empty()) return;
-    std::sort(digests_.begin(), digests_.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::sort(digests_.begin(), digests_.end(),
+              [](const auto& a, const auto& b) { return a.first < b.first; });
     std::string text;
     for (const auto& [seed, digests] : digests_) {
       text += fmt::format("{:#x}\t{:016x}\t{:016x}\n", seed, digests.answers, digests.digest);

@@ -9,18 +9,18 @@
 namespace tonearm::sim {
 
 struct CampaignPlan {
-  SeedRange seeds;               // Every one with every workload.
+  SeedRange seeds;  // Every one with every workload.
   std::optional<u64> for_seconds;
   u32 workers = 1;
   bool save_failures = true;
-  bool announce = true;          // Failures, on standard output.
-  bool progress = true;          // On standard error.
+  bool announce = true;  // Failures, on standard output.
+  bool progress = true;  // On standard error.
   std::string digests_file;
 };
 
 struct CampaignEnd {
   Totals totals;
-  int interrupted_by = 0;  // SIGINT or SIGTERM.
+  int interrupted_by = 0;        // SIGINT or SIGTERM.
   std::optional<u64> resume_at;  // The first seed that was not played.
 };
 

@@ -30,20 +30,22 @@ Judged judge(const PlayPlan& plan, const Totals& totals) {
     }
     return judged;
   }
-  const std::string rate = fmt::format("canary: {} of {} seeds failed, {} must (about one in {})", totals.failed,
-                                       totals.seeds, totals.canary_expected, canary_one_in);
+  const std::string rate = fmt::format("canary: {} of {} seeds failed, {} must (about one in {})",
+                                       totals.failed, totals.seeds, totals.canary_expected, canary_one_in);
   if (totals.canary_wrong == 0) {
     say(judged.status, rate);
   } else {
-    say(exit_environment, fmt::format("{}; {} seeds are wrong: failures are lost or made up on their way here", rate,
-                                      totals.canary_wrong));
+    say(exit_environment,
+        fmt::format("{}; {} seeds are wrong: failures are lost or made up on their way here", rate,
+                    totals.canary_wrong));
   }
   return judged;
 }
 
 std::string workload_names(const PlayPlan& plan) {
   std::string names;
-  for (const Workload* workload : plan.workloads) names += (names.empty() ? "" : ",") + std::string(workload->name);
+  for (const Workload* workload : plan.workloads)
+    names += (names.empty() ? "" : ",") + std::string(workload->name);
   return names;
 }
 
@@ -58,18 +60,20 @@ void print_text(const PlayPlan& plan, const CampaignEnd& end, const Judged& judg
   const Totals& totals = end.totals;
   fmt::print("{}{}", totals.text(), judged.why);
   if (args.play.output.verbose) {
-    for (u32 i = 0; i < mark_count; ++i) fmt::print("mark {:<36} {}\n", mark_name(static_cast<Mark>(i)), totals.marks[i]);
+    for (u32 i = 0; i < mark_count; ++i)
+      fmt::print("mark {:<36} {}\n", mark_name(static_cast<Mark>(i)), totals.marks[i]);
   }
   if (!resume.empty()) fmt::print("interrupted; what is left: {}\n", resume);
-  const std::string line =
-      fmt::format("{} workload={} seeds={} passed={} failed={} signatures={} ops={} checks={} gen={} git={} build={}",
-                  judged.status == exit_passed ? "PASS" : "FAIL", workload_names(plan), totals.seeds,
-                  totals.seeds - totals.failed, totals.failed, totals.signatures.size(), totals.counters.ops,
-                  totals.counters.checks, generator_version, git_commit(), build_name());
+  const std::string line = fmt::format(
+      "{} workload={} seeds={} passed={} failed={} signatures={} ops={} checks={} gen={} git={} build={}",
+      judged.status == exit_passed ? "PASS" : "FAIL", workload_names(plan), totals.seeds,
+      totals.seeds - totals.failed, totals.failed, totals.signatures.size(), totals.counters.ops,
+      totals.counters.checks, generator_version, git_commit(), build_name());
   fmt::print("{}\n", colored(args.play.output, line));
 }
 
-void print_json(const PlayPlan& plan, const CampaignEnd& end, const Judged& judged, const std::string& resume) {
+void print_json(const PlayPlan& plan, const CampaignEnd& end, const Judged& judged,
+                const std::string& resume) {
   JsonFields fields{{"schema", std::string("tonearm.campaign/1")},
                     {"verdict", std::string(judged.status == exit_passed ? "pass" : "fail")},
                     {"workload", workload_names(plan)}};
@@ -86,7 +90,8 @@ void print_json(const PlayPlan& plan, const CampaignEnd& end, const Judged& judg
 CampaignPlan parse_campaign(const CampaignArgs& args, const PlayPlan& plan) {
   const OutputArgs& output = args.play.output;
   CampaignPlan campaign;
-  if (args.seeds.empty() && args.duration.empty()) throw UsageError("campaign: expected --seeds A..B or --for DURATION");
+  if (args.seeds.empty() && args.duration.empty())
+    throw UsageError("campaign: expected --seeds A..B or --for DURATION");
   if (!args.duration.empty()) campaign.for_seconds = seconds_argument(args.duration);
   if (!args.seeds.empty()) {
     campaign.seeds = range_argument(args.seeds);
@@ -95,10 +100,12 @@ CampaignPlan parse_campaign(const CampaignArgs& args, const PlayPlan& plan) {
     campaign.seeds = {.first = fresh_seed() >> 1, .last = u64_max};
     if (!output.json) fmt::print("seeds from {:#x}\n", campaign.seeds.first);
   }
-  campaign.workers =
-      args.jobs.empty() ? processors() : static_cast<u32>(number_argument("--jobs", args.jobs, 1, workers_max));
+  campaign.workers = args.jobs.empty()
+                         ? processors()
+                         : static_cast<u32>(number_argument("--jobs", args.jobs, 1, workers_max));
   campaign.digests_file = args.digests;
-  if (!args.digests.empty() && plan.workloads.size() > 1) throw UsageError("--digests: expected one workload, not all");
+  if (!args.digests.empty() && plan.workloads.size() > 1)
+    throw UsageError("--digests: expected one workload, not all");
   campaign.announce = !output.json && !output.quiet;
   campaign.progress = !output.quiet;
   return campaign;

@@ -37,9 +37,9 @@ void compare_again(const RunConfig& config, RunResult* result, RunnerMemory& mem
   failure.failure_class = FailureClass::determinism;
   failure.site = second.digests.answers != result->digests.answers ? "second run: other answers"
                                                                    : "second run: other events";
-  failure.message = fmt::format("played twice, the digests are {:016x} and {:016x}, of the answers {:016x} and {:016x}",
-                                result->digests.digest, second.digests.digest, result->digests.answers,
-                                second.digests.answers);
+  failure.message = fmt::format(
+      "played twice, the digests are {:016x} and {:016x}, of the answers {:016x} and {:016x}",
+      result->digests.digest, second.digests.digest, result->digests.answers, second.digests.answers);
   failure.story = first_difference(config, memory);
   result->failure = std::move(failure);
 }
@@ -55,8 +55,8 @@ RunResult play_checked(const RunConfig& config, bool check_determinism, u32 twin
     RunResult other = run_twin(silent(config), result, twin, memory);
     if (!other.failed()) continue;
     result.failure = std::move(other.failure);
-    result.failure.story = fmt::format("in twin {}, whose line ids count what took effect:\n", twin) +
-                           result.failure.story;
+    result.failure.story =
+        fmt::format("in twin {}, whose line ids count what took effect:\n", twin) + result.failure.story;
   }
   return result;
 }

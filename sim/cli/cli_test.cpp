@@ -31,7 +31,8 @@ struct Ended {
     const std::size_t end = out.find_last_not_of('\n');
     if (end == std::string::npos) return {};
     const std::size_t begin = out.rfind('\n', end);
-    return out.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+    return out.substr(begin == std::string::npos ? 0 : begin + 1,
+                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
   }
 };
 
@@ -87,6 +88,72 @@ u64 failing_canary() {
   return seed;
 }
 
+constexpr const char* bad_usage[] = {
+    "",
+    "--frobnicate",
+    "dance",
+    "run --frobnicate",
+    "run --seed",
+    "run --seed -1",
+    "run --seed 010",
+    "run --seed 18446744073709551616",
+    "run --seed 0x10000000000000000",
+    "run --seed=-1",
+    "run --seed 1x",
+    "run --seed ''",
+    "run --seed 1 --seed 2",
+    "run --seed 1 --workload polka",
+    "run --seed 1 --ops x",
+    "run --seed 1 --ops -3",
+    "run --seed 1 --set blok_size=512",
+    "run --seed 1 --set block_size",
+    "run --seed 1 --set block_size=513",
+    "run --seed 1 --set block_size=",
+    "run --seed 1 --set completion=best",
+    "run --seed 1 --set fault.failed_sync=2/1",
+    "run --seed 1 --disable polka",
+    "run --seed 1 --oracles model,polka",
+    "run --seed 1 --oracles ''x",
+    "run --seed 1 --twins -1",
+    "run --seed 1 --until x",
+    "run --seed 1 --break-at tick:x",
+    "run --seed 1 --color mauve",
+    "run --seed 1 --scenario bad.scenario",
+    "run --scenario bad.scenario",
+    "run --scenario nowhere.scenario",
+    "run --scenario .",
+    "run --scenario empty.scenario",
+    "run --scenario other.scenario --ops 5",
+    "run --scenario other.scenario",
+    "run extra",
+    "replay",
+    "replay bad.scenario",
+    "replay version.scenario",
+    "replay last",
+    "replay nowhere",
+    "replay bad.scenario other.scenario",
+    "print",
+    "print --seed x",
+    "print --seed 1 --ops 4194305",
+    "diff",
+    "diff --seed 1 bad.scenario",
+    "campaign",
+    "campaign --seeds 5..1",
+    "campaign --seeds 1..",
+    "campaign --seeds 1..2 --jobs 0",
+    "campaign --for 5",
+    "campaign --for 0s",
+    "campaign --for 99999999999999999999s",
+    "campaign --seeds 1..2 --workload polka",
+    "inspect",
+    "inspect nowhere.bin",
+    "inspect image.bin",
+    "inspect --seed 1 image.bin",
+    "inspect --seed x",
+    "marks --seeds x",
+    "bench polka",
+};
+
 }  // namespace
 
 TEST_CASE("bad usage ends with status 2 and one line", "[cli]") {
@@ -96,24 +163,7 @@ TEST_CASE("bad usage ends with status 2 and one line", "[cli]") {
   f.write("version.scenario", "tonearm 2\n");
   f.write("empty.scenario", "");
   f.write("image.bin", "odd");
-  const char* bad[] = {
-      "", "--frobnicate", "dance", "run --frobnicate", "run --seed", "run --seed -1", "run --seed 010",
-      "run --seed 18446744073709551616", "run --seed 0x10000000000000000", "run --seed=-1", "run --seed 1x",
-      "run --seed ''", "run --seed 1 --seed 2", "run --seed 1 --workload polka", "run --seed 1 --ops x", "run --seed 1 --ops -3",
-      "run --seed 1 --set blok_size=512", "run --seed 1 --set block_size", "run --seed 1 --set block_size=513",
-      "run --seed 1 --set block_size=", "run --seed 1 --set completion=best", "run --seed 1 --set fault.failed_sync=2/1",
-      "run --seed 1 --disable polka", "run --seed 1 --oracles model,polka", "run --seed 1 --oracles ''x",
-      "run --seed 1 --twins -1", "run --seed 1 --until x", "run --seed 1 --break-at tick:x", "run --seed 1 --color mauve",
-      "run --seed 1 --scenario bad.scenario", "run --scenario bad.scenario", "run --scenario nowhere.scenario",
-      "run --scenario .", "run --scenario empty.scenario", "run --scenario other.scenario --ops 5",
-      "run --scenario other.scenario", "run extra", "replay", "replay bad.scenario", "replay version.scenario",
-      "replay last", "replay nowhere", "replay bad.scenario other.scenario", "print", "print --seed x",
-      "print --seed 1 --ops 4194305", "diff", "diff --seed 1 bad.scenario", "campaign", "campaign --seeds 5..1",
-      "campaign --seeds 1..", "campaign --seeds 1..2 --jobs 0", "campaign --for 5", "campaign --for 0s",
-      "campaign --for 99999999999999999999s", "campaign --seeds 1..2 --workload polka", "inspect", "inspect nowhere.bin",
-      "inspect image.bin", "inspect --seed 1 image.bin", "inspect --seed x", "marks --seeds x", "bench polka",
-  };
-  for (const char* words : bad) {
+  for (const char* words : bad_usage) {
     CAPTURE(words);
     const Ended ended = f.tonearm(words);
     CAPTURE(ended.err);
@@ -126,7 +176,8 @@ TEST_CASE("bad usage ends with status 2 and one line", "[cli]") {
 TEST_CASE("a malformed file is named with line and column", "[cli]") {
   const Fixture f;
   f.write("bad.scenario", "tonearm 1\nworkload tree\nseed 0x5eed\n---\n17 putt kv key=5 value=9\n");
-  CHECK(f.tonearm("replay bad.scenario").err.starts_with("tonearm: bad.scenario:5:4: found `putt`, expected "));
+  CHECK(
+      f.tonearm("replay bad.scenario").err.starts_with("tonearm: bad.scenario:5:4: found `putt`, expected "));
   const Ended unknown = f.tonearm("run --seed 1 --set blok_size=512");
   CHECK(unknown.err.find("block_size") != std::string::npos);
 }
@@ -140,7 +191,8 @@ TEST_CASE("what cannot be written ends with status 3", "[cli]") {
 
 TEST_CASE("help and lists end with status 0", "[cli]") {
   const Fixture f;
-  for (const char* words : {"--help", "run --help", "campaign --help", "--version", "workloads", "options", "marks"}) {
+  for (const char* words :
+       {"--help", "run --help", "campaign --help", "--version", "workloads", "options", "marks"}) {
     CAPTURE(words);
     const Ended ended = f.tonearm(words);
     CHECK(ended.status == 0);
@@ -163,9 +215,12 @@ TEST_CASE("a run ends with one line of fixed shape", "[cli]") {
   CHECK(ended.err.empty());
   CHECK(std::regex_match(
       ended.last_line(),
-      std::regex("PASS workload=tree seed=0x5eed ops=\\d+ ticks=\\d+ faults=\\d+ crashes=\\d+ checks=\\d+ unanswered=\\d+ "
-                 "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=(gcc|clang)-[0-9.]+-\\S+")));
-  CHECK(f.tonearm("run --seed 24301 --ops 400 --check-determinism --twins 1").last_line() == ended.last_line());
+      std::regex(
+          "PASS workload=tree seed=0x5eed ops=\\d+ ticks=\\d+ faults=\\d+ crashes=\\d+ checks=\\d+ "
+          "unanswered=\\d+ "
+          "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=(gcc|clang)-[0-9.]+-\\S+")));
+  CHECK(f.tonearm("run --seed 24301 --ops 400 --check-determinism --twins 1").last_line() ==
+        ended.last_line());
 
   const auto json = nlohmann::json::parse(f.tonearm("run --seed 0x5eed --ops 400 --json").out);
   CHECK(json["schema"] == "tonearm.run/1");
@@ -219,9 +274,10 @@ TEST_CASE("the canary fails, leaves its scenario, and that replays to the same f
   const Ended run = f.tonearm("run --workload canary --seed " + std::to_string(failing_canary()));
   CAPTURE(run.out, run.err);
   CHECK(run.status == 1);
-  CHECK(std::regex_match(run.last_line(),
-                         std::regex("FAIL class=sim signature=[0-9a-f]{8} workload=canary seed=0x[0-9a-f]+ op=\\S+ "
-                                    "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=\\S+")));
+  CHECK(std::regex_match(
+      run.last_line(),
+      std::regex("FAIL class=sim signature=[0-9a-f]{8} workload=canary seed=0x[0-9a-f]+ op=\\S+ "
+                 "answers=[0-9a-f]{16} digest=[0-9a-f]{16} gen=\\d+ git=\\S+ build=\\S+")));
   CHECK(run.out.find("\nreproduce: tonearm run --workload canary --seed 0x") != std::string::npos);
   CHECK(run.out.find("\nreplay:    tonearm replay last\n") != std::string::npos);
   const std::string signature = field(run.last_line(), "signature");
@@ -249,7 +305,8 @@ TEST_CASE("a campaign of the canary fails at its known rate", "[cli]") {
 
 TEST_CASE("a campaign plays every seed once and writes its digests in order", "[cli]") {
   const Fixture f;
-  const Ended ended = f.tonearm("campaign --seeds 8..19 --ops 200 --jobs 2 --digests digests.tsv --twins 1 --check-determinism");
+  const Ended ended = f.tonearm(
+      "campaign --seeds 8..19 --ops 200 --jobs 2 --digests digests.tsv --twins 1 --check-determinism");
   CAPTURE(ended.out, ended.err);
   CHECK(ended.status == 0);
   CHECK(field(ended.last_line(), "seeds") == "12");
@@ -260,7 +317,8 @@ TEST_CASE("a campaign plays every seed once and writes its digests in order", "[
   while (std::getline(digests, line)) {
     CAPTURE(line);
     char shape[64];
-    std::snprintf(shape, sizeof(shape), "0x%llx\t[0-9a-f]{16}\t[0-9a-f]{16}", static_cast<unsigned long long>(seed++));
+    std::snprintf(shape, sizeof(shape), "0x%llx\t[0-9a-f]{16}\t[0-9a-f]{16}",
+                  static_cast<unsigned long long>(seed++));
     CHECK(std::regex_match(line, std::regex(shape)));
   }
   CHECK(seed == 20);

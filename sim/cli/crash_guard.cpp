@@ -28,7 +28,6 @@ namespace tonearm::sim {
 namespace {
 
 constexpr int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
-constexpr std::size_t stack_size = 64 * 1024;
 
 struct Words {
   int signal;  // 0: a sanitizer's report.
@@ -65,6 +64,7 @@ void on_signal(int signal) {
 }
 
 void install_handlers() {
+  constexpr std::size_t stack_size = 64 * 1024;
   alignas(16) static std::array<char, stack_size> stack;
   stack_t alternate{};
   alternate.ss_sp = stack.data();
@@ -87,10 +87,11 @@ std::string words_of(const PreparedRun& prepared, const OutputArgs& output, int 
 
 }  // namespace
 
-CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output) {
+CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output, bool save) {
   std::size_t at = 0;
   all_words[at++] = {.signal = 0, .text = words_of(prepared, output, 0)};
-  for (const int signal : signals) all_words[at++] = {.signal = signal, .text = words_of(prepared, output, signal)};
+  for (const int signal : signals)
+    all_words[at++] = {.signal = signal, .text = words_of(prepared, output, signal)};
   active = true;
 #ifdef TONEARM_ADDRESS_SANITIZER
   __sanitizer_set_death_callback(on_death);
@@ -100,11 +101,11 @@ CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output) {
   std::fflush(stdout);
   const bool json = output.json;
   // The runner's report of an assertion; it ends the process with status 1 afterwards.
-  set_fatal_failure([&prepared, json](const RunConfig&, const RunResult& result) {
+  set_fatal_failure([&prepared, json, save](const RunConfig&, const RunResult& result) {
     active = false;
     std::string file;
     try {
-      file = save_failure(prepared, result.failure);
+      if (save) file = save_failure(prepared, result.failure);
     } catch (const EnvironmentError& error) {
       fmt::print(stderr, "tonearm: {}\n", error.what());
     }

@@ -12,7 +12,8 @@ namespace tonearm::sim {
 // handler may do nothing but write.
 class CrashGuard {
  public:
-  CrashGuard(const PreparedRun& prepared, const OutputArgs& output);
+  // `save`: an assertion leaves its scenario file.
+  CrashGuard(const PreparedRun& prepared, const OutputArgs& output, bool save);
   ~CrashGuard();
   CrashGuard(const CrashGuard&) = delete;
   CrashGuard& operator=(const CrashGuard&) = delete;

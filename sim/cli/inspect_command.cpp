@@ -11,12 +11,15 @@ namespace tonearm::sim {
 namespace {
 
 void show(const InspectArgs& args, const Image& image) {
-  const DecodedImage decoded = decode_image(image, {.values = args.values || !args.block.empty(), .tables = true});
+  const DecodedImage decoded =
+      decode_image(image, {.values = args.values || !args.block.empty(), .tables = true});
   if (!args.block.empty()) {
     const u64 address = number_argument("--block", args.block, 1, u64_max);
     const u64 blocks = decoded.format.block_size == 0 ? 0 : image.size() / decoded.format.block_size;
-    if (address > blocks) throw UsageError(fmt::format("--block: found `{}`, expected at most {}", address, blocks));
-    fmt::print("{}", args.hex ? print_block_hex(image, decoded, address) : print_block(image, decoded, address));
+    if (address > blocks)
+      throw UsageError(fmt::format("--block: found `{}`, expected at most {}", address, blocks));
+    fmt::print("{}",
+               args.hex ? print_block_hex(image, decoded, address) : print_block(image, decoded, address));
     return;
   }
   fmt::print("{}", print_image(decoded, true, args.values));
@@ -32,23 +35,13 @@ void save(const std::string& file, const Image& image) {
 void inspect_file(const InspectArgs& args) {
   const std::string bytes = read_text_file(args.image);
   if (bytes.empty() || bytes.size() % PageStore::unit_size != 0) {
-    throw UsageError(fmt::format("{}: {} bytes, expected an image: a multiple of {}", args.image, bytes.size(),
-                                 PageStore::unit_size));
+    throw UsageError(fmt::format("{}: {} bytes, expected an image: a multiple of {}", args.image,
+                                 bytes.size(), PageStore::unit_size));
   }
   PageStore pages;
   Image image(pages, bytes.size(), PageStore::unit_size, 0);
   image.write(0, std::as_bytes(std::span(bytes)));
   show(args, image);
-}
-
-// The runner hands out its disk when the lines are played, or when the run failed.
-template <class Config>
-bool listen_to_disk(Config& config, const std::function<void(const SimStorage&)>& listener) {
-  if constexpr (requires { config.disk_listener = listener; }) {
-    config.disk_listener = listener;
-    return true;
-  }
-  return false;
 }
 
 void inspect_run(const InspectArgs& args) {
@@ -57,12 +50,11 @@ void inspect_run(const InspectArgs& args) {
   RunConfig config = prepared.config();
   if (!args.at.empty()) config.until = op_argument("--at", args.at);
   bool shown = false;
-  const bool heard = listen_to_disk(config, [&](const SimStorage& disk) {
+  config.disk_listener = [&](const SimStorage& disk) {
     shown = true;
     if (!args.output_file.empty()) save(args.output_file, disk.image());
     show(args, disk.image());
-  });
-  if (!heard) throw UsageError("inspect: --seed is not there yet, expected an IMAGE");
+  };
   RunnerMemory memory;
   const RunResult result = run(config, memory);
   if (result.failed()) fmt::print("the run failed: {}\n", result.failure.message);
@@ -72,7 +64,8 @@ void inspect_run(const InspectArgs& args) {
 }  // namespace
 
 int inspect_command(const InspectArgs& args) {
-  if (args.image.empty() == args.seed.empty()) throw UsageError("inspect: expected an IMAGE or --seed N, and not both");
+  if (args.image.empty() == args.seed.empty())
+    throw UsageError("inspect: expected an IMAGE or --seed N, and not both");
   if (args.image.empty()) {
     inspect_run(args);
   } else {

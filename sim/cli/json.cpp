@@ -45,7 +45,8 @@ std::string json_text(const std::vector<JsonFields>& list) {
   return dump(array);
 }
 
-std::string verdict_json(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file) {
+std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
+                         const std::string& scenario_file) {
   Json json;
   json["schema"] = "tonearm.run/1";
   json["verdict"] = result.failed() ? "fail" : "pass";
@@ -60,7 +61,8 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result, c
   }
   json["workload"] = prepared.workload;
   json["seed"] = fmt::format("{:#x}", prepared.seed);
-  for (const CounterName& counter : counter_names()) json["counters"][counter.name] = result.counters.*counter.field;
+  for (const CounterName& counter : counter_names())
+    json["counters"][counter.name] = result.counters.*counter.field;
   json["faults"] = result.faults();
   for (u32 i = 0; i < fault_kind_count; ++i) {
     const char* name = fault_kind_name(static_cast<FaultKind>(i));

@@ -17,7 +17,7 @@ struct JsonField {
   std::string name;
   std::variant<std::string, u64, bool, JsonFields, std::vector<JsonFields>> value;
 };
-std::string json_text(const JsonFields& fields);              // One line, without a newline.
+std::string json_text(const JsonFields& fields);  // One line, without a newline.
 std::string json_text(const std::vector<JsonFields>& list);
 
 }  // namespace tonearm::sim

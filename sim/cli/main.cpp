@@ -127,7 +127,8 @@ class CommandLine {
 
   void add_run() {
     CLI::App* run = command("run", "Play one seed or one file", [this] { return run_command(run_); });
-    run->add_option("--seed", run_.seed, "Decimal, 0x hexadecimal or a 40-digit git hash; without it a fresh one");
+    run->add_option("--seed", run_.seed,
+                    "Decimal, 0x hexadecimal or a 40-digit git hash; without it a fresh one");
     run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
     add_play(run, &run_.play);
     add_stops(run, &run_);
@@ -135,12 +136,15 @@ class CommandLine {
   }
 
   void add_replay() {
-    CLI::App* replay = command("replay", "Play scenario files; one verdict a line against each file's `expect`",
-                               [this] { return replay_command(replay_); });
-    replay->add_option("FILE", replay_.files, "Files, directories, or `last`: the newest failure")->required();
+    CLI::App* replay =
+        command("replay", "Play scenario files; one verdict a line against each file's `expect`",
+                [this] { return replay_command(replay_); });
+    replay->add_option("FILE", replay_.files, "Files, directories, or `last`: the newest failure")
+        ->required();
     add_play(replay, &replay_.run.play);
     add_stops(replay, &replay_.run);
-    replay->footer("Example:\n  tonearm replay corpus/scenarios\n\nExit status 1: some file did not end as expected.");
+    replay->footer(
+        "Example:\n  tonearm replay corpus/scenarios\n\nExit status 1: some file did not end as expected.");
   }
 
   void add_print() {
@@ -167,8 +171,8 @@ class CommandLine {
   }
 
   void add_campaign() {
-    CLI::App* campaign = command("campaign", "Many seeds in worker processes",
-                                 [this] { return campaign_command(campaign_); });
+    CLI::App* campaign =
+        command("campaign", "Many seeds in worker processes", [this] { return campaign_command(campaign_); });
     campaign->add_option("--seeds", campaign_.seeds, "A..B, both included; without it fresh ones");
     campaign->add_option("--for", campaign_.duration, "30s, 5m, 8h");
     campaign->add_option("--jobs", campaign_.jobs, "Worker processes; default: one per processor");
@@ -178,8 +182,9 @@ class CommandLine {
   }
 
   void add_inspect() {
-    CLI::App* inspect = command("inspect", "What is on a disk: superblock, free set, manifest, levels, blocks",
-                                [this] { return inspect_command(inspect_); });
+    CLI::App* inspect =
+        command("inspect", "What is on a disk: superblock, free set, manifest, levels, blocks",
+                [this] { return inspect_command(inspect_); });
     inspect->add_option("IMAGE", inspect_.image, "A data file");
     inspect->add_option("--seed", inspect_.seed, "The disk of this run instead");
     inspect->add_option("--at", inspect_.at, "After the line with this id; without it after the last one");
@@ -192,19 +197,22 @@ class CommandLine {
   }
 
   void add_lists() {
-    CLI::App* list = command("workloads", "What generates scenarios", [this] { return workloads_command(list_); });
+    CLI::App* list =
+        command("workloads", "What generates scenarios", [this] { return workloads_command(list_); });
     add_output(list, &list_.output);
-    list = command("options", "Every option with type, range and default", [this] { return options_command(list_); });
+    list = command("options", "Every option with type, range and default",
+                   [this] { return options_command(list_); });
     add_output(list, &list_.output);
-    list = command("marks", "Every mark; with --seeds how often it was hit", [this] { return marks_command(list_); });
+    list = command("marks", "Every mark; with --seeds how often it was hit",
+                   [this] { return marks_command(list_); });
     add_output(list, &list_.output);
     list->add_option("--seeds", list_.seeds, "A..B, both included");
     list->add_option("--workload", list_.workload, "Default: all");
   }
 
   void add_bench() {
-    CLI::App* bench = command("bench", "The benchmarks, one JSON line a figure",
-                              [this] { return bench_command(bench_); });
+    CLI::App* bench =
+        command("bench", "The benchmarks, one JSON line a figure", [this] { return bench_command(bench_); });
     bench->add_option("NAME", bench_.name, "Which; default: all");
     bench->add_option("--ops", bench_.ops, "Lines, instead of the benchmark's own sizes");
     add_many(bench, "--set", &bench_.set, "KEY=VALUE, repeatable");

@@ -27,7 +27,8 @@ std::vector<const Workload*> parse_workloads(const std::string& name) {
     names.emplace_back(workload.name);
   }
   if (found.empty()) {
-    throw UsageError(fmt::format("--workload: found {}, expected one of: {}", quoted(name), fmt::join(names, ", ")));
+    throw UsageError(
+        fmt::format("--workload: found {}, expected one of: {}", quoted(name), fmt::join(names, ", ")));
   }
   return found;
 }
@@ -39,12 +40,13 @@ SettingChange parse_change(const std::string& text) {
   if (equals == std::string::npos && index) {
     throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(text)));
   }
-  if (!index) throw UsageError(fmt::format("--set: found {}, expected {}", quoted(name), expected_setting(name)));
+  if (!index)
+    throw UsageError(fmt::format("--set: found {}, expected {}", quoted(name), expected_setting(name)));
   const SettingValue value = parse_setting(settings()[*index], std::string_view(text).substr(equals + 1));
   if (!value.error.empty()) {
     const std::string given = text.substr(equals + 1);
-    throw UsageError(fmt::format("--set {}: found {}, expected {}", name, given.empty() ? "nothing" : quoted(given),
-                                 value.error));
+    throw UsageError(fmt::format("--set {}: found {}, expected {}", name,
+                                 given.empty() ? "nothing" : quoted(given), value.error));
   }
   return {.setting = *index, .value = value.value};
 }
@@ -66,7 +68,8 @@ void parse_disable(const std::string& name, PlayPlan* plan) {
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }
   if (plan->changes.size() == before) {
-    throw UsageError(fmt::format("--disable: found {}, expected one of: {}", quoted(name), fmt::join(known, ", ")));
+    throw UsageError(
+        fmt::format("--disable: found {}, expected one of: {}", quoted(name), fmt::join(known, ", ")));
   }
   for (u32 i = 0; i < operation_kind_count; ++i) {
     const OperationKind kind = static_cast<OperationKind>(i);
@@ -169,7 +172,8 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
   prepared.workload = workload.name;
   prepared.seed = seed;
   prepared.oracles = plan.oracles;
-  prepared.reproduce = fmt::format("tonearm run --workload {} --seed {:#x}{}", workload.name, seed, plan.words);
+  prepared.reproduce =
+      fmt::format("tonearm run --workload {} --seed {:#x}{}", workload.name, seed, plan.words);
   workload.draw(seed, &prepared.options);
   prepared.options.disk.seed = seed;
   *problem = geometry_problem(&prepared.options, plan);

@@ -33,7 +33,7 @@ struct PreparedRun {
   std::unique_ptr<Scenario> scenario;  // Of a file; source refers to it.
   std::string file;                    // Where it came from; empty: the seed.
   std::unique_ptr<OperationSource> source;
-  std::string reproduce;               // The command that plays it again.
+  std::string reproduce;  // The command that plays it again.
 
   RunConfig config() const;
 };

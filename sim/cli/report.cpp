@@ -57,9 +57,9 @@ std::string verdict_line(const PreparedRun& prepared, const RunResult& result) {
   // Of a run whose process died nothing came back.
   const bool known = result.failure.failure_class != FailureClass::signal &&
                      result.failure.failure_class != FailureClass::hang;
-  const std::string digests = known ? fmt::format("answers={:016x} digest={:016x}", result.digests.answers,
-                                                  result.digests.digest)
-                                    : std::string("answers=- digest=-");
+  const std::string digests =
+      known ? fmt::format("answers={:016x} digest={:016x}", result.digests.answers, result.digests.digest)
+            : std::string("answers=- digest=-");
   const std::string origin =
       fmt::format("{} gen={} git={} build={}", digests, generator_version, git_commit(), build_name());
   if (result.failed()) {
@@ -68,11 +68,12 @@ std::string verdict_line(const PreparedRun& prepared, const RunResult& result) {
                        failed_op_text(result.failure), origin);
   }
   const RunCounters& c = result.counters;
-  return fmt::format("PASS {} ops={} ticks={} faults={} crashes={} checks={} unanswered={} {}", identity, c.ops,
-                     c.ticks, result.faults(), c.crashes, c.checks, c.unanswered, origin);
+  return fmt::format("PASS {} ops={} ticks={} faults={} crashes={} checks={} unanswered={} {}", identity,
+                     c.ops, c.ticks, result.faults(), c.crashes, c.checks, c.unanswered, origin);
 }
 
-std::string failure_text(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file) {
+std::string failure_text(const PreparedRun& prepared, const RunResult& result,
+                         const std::string& scenario_file) {
   const Failure& failure = result.failure;
   std::string text = failure.message + "\n";
   text += failure.story;
@@ -81,7 +82,8 @@ std::string failure_text(const PreparedRun& prepared, const RunResult& result, c
   if (scenario_file.empty()) return text;
   text += "replay:    tonearm replay last\n";
   const bool line = failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0;
-  if (line) text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op_id_text(failure.op));
+  if (line)
+    text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op_id_text(failure.op));
   return text;
 }
 
@@ -92,8 +94,8 @@ std::string counters_text(const RunResult& result) {
   }
   for (u32 i = 0; i < fault_kind_count; ++i) {
     text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
-                        std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)), result.faults_fired[i],
-                        result.faults_armed[i]);
+                        std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)),
+                        result.faults_fired[i], result.faults_armed[i]);
   }
   for (u32 i = 0; i < mark_count; ++i) {
     if (result.marks[i] == 0) continue;

@@ -12,9 +12,11 @@ namespace tonearm::sim {
 // `PASS workload=...` or `FAIL class=...`, without a newline.
 std::string verdict_line(const PreparedRun& prepared, const RunResult& result);
 // The same fields and all counters; json.cpp. `scenario_file` may be empty.
-std::string verdict_json(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file);
+std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
+                         const std::string& scenario_file);
 // What happened, for a person; and how to see it again.
-std::string failure_text(const PreparedRun& prepared, const RunResult& result, const std::string& scenario_file);
+std::string failure_text(const PreparedRun& prepared, const RunResult& result,
+                         const std::string& scenario_file);
 std::string counters_text(const RunResult& result);  // For -v.
 
 std::string failed_op_text(const Failure& failure);  // `17.1`, `end` (behind the last line), `-`.

@@ -48,13 +48,13 @@ class AnswerFile {
   std::unique_ptr<std::FILE, FileCloser> file_;
 };
 
-RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const PlayPlan& plan) {
+RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const PlayPlan& plan, bool save) {
   RunConfig config = prepared.config();
   apply_stops(args, &config);
   AnswerFile answers(args.answers, &config);
   RunResult result;
   {
-    const CrashGuard guard(prepared, args.play.output);
+    const CrashGuard guard(prepared, args.play.output, save);
     RunnerMemory memory;
     result = play_checked(config, plan.check_determinism, plan.twins, memory);
   }
@@ -84,7 +84,8 @@ void collect(const std::string& name, std::vector<std::string>* files) {
        entry.increment(error)) {
     if (entry->path().extension() == ".scenario") found.push_back(entry->path().string());
   }
-  if (error) throw UsageError(fmt::format("{}: {}, expected a directory that can be read", name, error.message()));
+  if (error)
+    throw UsageError(fmt::format("{}: {}, expected a directory that can be read", name, error.message()));
   if (found.empty()) throw UsageError(fmt::format("{}: no file, expected one that ends in .scenario", name));
   std::sort(found.begin(), found.end());
   files->insert(files->end(), found.begin(), found.end());
@@ -93,7 +94,8 @@ void collect(const std::string& name, std::vector<std::string>* files) {
 std::string last_failure() {
   std::error_code error;
   if (!std::filesystem::exists(failures_last, error)) {
-    throw UsageError(fmt::format("{}: no such file, expected a failure that was recorded here", failures_last));
+    throw UsageError(
+        fmt::format("{}: no such file, expected a failure that was recorded here", failures_last));
   }
   std::string name = read_text_file(failures_last);
   while (!name.empty() && name.back() == '\n') name.pop_back();
@@ -105,17 +107,20 @@ bool replay_file(const ReplayArgs& args, const PlayPlan& plan, const std::string
   const OutputArgs& output = args.run.play.output;
   const PreparedRun prepared = prepare_file(plan, file);
   // Stops are for debuggers, which follow this process.
-  const bool here = single && (!args.run.until.empty() || !args.run.break_at.empty() || !args.run.answers.empty());
-  const RunResult result = here ? play_here(args.run, prepared, plan) : play_isolated(prepared, plan);
+  const bool here =
+      single && (!args.run.until.empty() || !args.run.break_at.empty() || !args.run.answers.empty());
+  const RunResult result = here ? play_here(args.run, prepared, plan, false) : play_isolated(prepared, plan);
   const bool expected = as_expected(*prepared.scenario, result);
   if (output.json) {
     fmt::print("{}\n", verdict_json(prepared, result, file));
     return expected;
   }
-  if (result.failed() && (single || !expected) && !output.quiet) fmt::print("{}", failure_text(prepared, result, ""));
+  if (result.failed() && (single || !expected) && !output.quiet)
+    fmt::print("{}", failure_text(prepared, result, ""));
   if (output.verbose) fmt::print("{}", counters_text(result));
-  const std::string line = fmt::format("{} file={} expected={} as_expected={}", verdict_line(prepared, result), file,
-                                       expectation(*prepared.scenario), expected ? "yes" : "no");
+  const std::string line =
+      fmt::format("{} file={} expected={} as_expected={}", verdict_line(prepared, result), file,
+                  expectation(*prepared.scenario), expected ? "yes" : "no");
   fmt::print("{}\n", colored(output, line));
   std::fflush(stdout);
   return expected;
@@ -128,7 +133,8 @@ int run_command(const RunArgs& args) {
     throw UsageError("--seed, --scenario: expected one of them, not both");
   }
   if (!args.scenario.empty() && !(args.play.workload.empty() && args.play.ops.empty())) {
-    throw UsageError("--scenario: a file has its own workload and operations, expected neither --workload nor --ops");
+    throw UsageError(
+        "--scenario: a file has its own workload and operations, expected neither --workload nor --ops");
   }
   const OutputArgs& output = args.play.output;
   const PlayPlan plan = parse_play(args.play, "tree");
@@ -140,7 +146,7 @@ int run_command(const RunArgs& args) {
     if (args.seed.empty() && !output.json) fmt::print("seed {:#x}\n", seed);
     prepared = prepare_seed(plan, seed);
   }
-  const RunResult result = play_here(args, prepared, plan);
+  const RunResult result = play_here(args, prepared, plan, true);
   std::string file;
   if (result.failed()) file = save_failure(prepared, result.failure);
   if (output.json) {
@@ -165,7 +171,8 @@ int replay_command(const ReplayArgs& args) {
     for (const std::string& file : files) prepare_file(plan, file);
   }
   u64 unexpected = 0;
-  for (const std::string& file : files) unexpected += replay_file(args, plan, file, files.size() == 1) ? 0 : 1;
+  for (const std::string& file : files)
+    unexpected += replay_file(args, plan, file, files.size() == 1) ? 0 : 1;
   if (files.size() > 1 && !args.run.play.output.json && !args.run.play.output.quiet) {
     fmt::print("{} files, {} not as expected\n", files.size(), unexpected);
   }

@@ -16,7 +16,8 @@ namespace tonearm::sim {
 namespace {
 
 PreparedRun prepare_diff(const DiffArgs& args, const PlayPlan& plan) {
-  if (args.seed.empty() == args.scenario.empty()) throw UsageError("expected a FILE or --seed N, and not both");
+  if (args.seed.empty() == args.scenario.empty())
+    throw UsageError("expected a FILE or --seed N, and not both");
   return args.seed.empty() ? prepare_file(plan, args.scenario) : prepare_seed(plan, seed_argument(args.seed));
 }
 
@@ -63,8 +64,8 @@ int print_command(const PrintArgs& args) {
   const PlayPlan plan = parse_play(args.play, "tree");
   const PreparedRun prepared = prepare_seed(plan, seed_argument(args.seed));
   if (prepared.source->count() > scenario_operations_max) {
-    throw UsageError(fmt::format("--ops: {}, expected at most {}, what a file may have", prepared.source->count(),
-                                 scenario_operations_max));
+    throw UsageError(fmt::format("--ops: {}, expected at most {}, what a file may have",
+                                 prepared.source->count(), scenario_operations_max));
   }
   const std::string text = print_scenario(scenario_of(prepared));
   if (!args.output_file.empty()) {
@@ -102,7 +103,8 @@ int diff_command(const DiffArgs& args) {
                                             {"story", story}}));
   } else {
     fmt::print("{}{}", story, second.equal() && !same_digests ? "but the digests differ\n" : "");
-    if (first.count() > events_recorded_max) fmt::print("only the first {} were compared one by one\n", events_recorded_max);
+    if (first.count() > events_recorded_max)
+      fmt::print("only the first {} were compared one by one\n", events_recorded_max);
   }
   return equal ? exit_passed : exit_failed;
 }
@@ -111,7 +113,9 @@ int events_command(const DiffArgs& args) {
   const PlayPlan plan = parse_play(args.play, "tree");
   const PreparedRun prepared = prepare_diff(args, plan);
   RunConfig config = prepared.config();
-  config.event_listener = [](void*, u64, const Event& event) { std::fwrite(&event, sizeof(event), 1, stdout); };
+  config.event_listener = [](void*, u64, const Event& event) {
+    std::fwrite(&event, sizeof(event), 1, stdout);
+  };
   RunnerMemory memory;
   const RunResult result = run(config, memory);
   if (std::fflush(stdout) != 0) throw EnvironmentError("standard output: cannot be written");
@@ -132,25 +136,36 @@ int options_command(const ListArgs& args) {
   const RunOptions defaults;
   std::vector<JsonFields> list;
   for (const Setting& setting : settings()) {
-    std::string range = setting.type == SettingType::ratio ? "0/1..1/1" : fmt::format("{}..{}", setting.min, setting.max);
+    std::string range =
+        setting.type == SettingType::ratio ? "0/1..1/1" : fmt::format("{}..{}", setting.min, setting.max);
     if (setting.type == SettingType::name) {
       range.clear();
-      for (const char* const* name = setting.names; *name != nullptr; ++name) range += (range.empty() ? "" : "|") + std::string(*name);
+      for (const char* const* name = setting.names; *name != nullptr; ++name)
+        range += (range.empty() ? "" : "|") + std::string(*name);
     }
-    const char* type = setting.type == SettingType::number ? "number" : setting.type == SettingType::ratio ? "ratio" : "name";
+    const char* type = setting.type == SettingType::number  ? "number"
+                       : setting.type == SettingType::ratio ? "ratio"
+                                                            : "name";
     const char* when = setting.format ? "format" : setting.reopenable ? "reopen" : "run";
     const std::string value = print_setting(setting, setting.get(defaults));
     if (args.output.json) {
-      list.push_back({{"option", std::string(setting.name)}, {"type", std::string(type)}, {"range", range},
-                      {"default", value}, {"scope", std::string(when)}, {"help", std::string(setting.help)}});
+      list.push_back({{"option", std::string(setting.name)},
+                      {"type", std::string(type)},
+                      {"range", range},
+                      {"default", value},
+                      {"scope", std::string(when)},
+                      {"help", std::string(setting.help)}});
       continue;
     }
-    fmt::print("{:<26} {:<7} {:<7} default {:<9} {}\n{:>28}{}\n", setting.name, type, when, value, range, "", setting.help);
+    fmt::print("{:<26} {:<7} {:<7} default {:<9} {}\n{:>28}{}\n", setting.name, type, when, value, range, "",
+               setting.help);
   }
   if (args.output.json) {
     fmt::print("{}\n", json_text(list));
   } else {
-    fmt::print("\nformat: part of the data file; reopen: a reopen line may change it; run: neither.\n\noracles (--oracles):\n");
+    fmt::print(
+        "\nformat: part of the data file; reopen: a reopen line may change it; run: neither.\n\noracles "
+        "(--oracles):\n");
     for (u32 i = 0; i < oracle_count; ++i) {
       const Oracle oracle = static_cast<Oracle>(i);
       fmt::print("{:<26} {}\n", oracle_name(oracle), oracle_help(oracle));

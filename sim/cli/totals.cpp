@@ -34,7 +34,8 @@ void Totals::add(const Outcome& outcome) {
   const RunResult& result = outcome.result;
   ++seeds;
   failed += result.failed() ? 1 : 0;
-  for (const CounterName& counter : counter_names()) counters.*counter.field += result.counters.*counter.field;
+  for (const CounterName& counter : counter_names())
+    counters.*counter.field += result.counters.*counter.field;
   for (u32 i = 0; i < fault_kind_count; ++i) {
     faults_fired[i] += result.faults_fired[i];
     faults_armed[i] += result.faults_armed[i];
@@ -53,7 +54,8 @@ u64 Totals::marks_hit() const {
 u64 Totals::ops_median() const {
   if (ops.empty()) return 0;
   std::vector<u64> sorted = ops;
-  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2), sorted.end());
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2),
+                   sorted.end());
   return sorted[sorted.size() / 2];
 }
 
@@ -61,7 +63,8 @@ std::vector<std::string> Totals::silent_faults() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0) silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
+    if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0)
+      silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
   }
   return silent;
 }
@@ -73,12 +76,15 @@ std::string Totals::text() const {
   };
   const auto number = [&](const char* name, u64 value) { line(name, fmt::format("{}", value)); };
   number("seeds", seeds);
-  if (impossible > 0) line("not played", fmt::format("{}: the overrides do not fit, for instance {}", impossible, impossible_why));
+  if (impossible > 0)
+    line("not played",
+         fmt::format("{}: the overrides do not fit, for instance {}", impossible, impossible_why));
   number("passed", seeds - failed);
   number("failed", failed);
   for (const auto& [signature, total] : signatures) {
     line("", fmt::format("{:08x} {} x {}, first seed {:#x}: {}", signature, total.count,
-                         failure_class_name(total.failure.failure_class), total.first.seed, total.failure.message));
+                         failure_class_name(total.failure.failure_class), total.first.seed,
+                         total.failure.message));
   }
   line("operations", fmt::format("{}, median of a seed {}", counters.ops, ops_median()));
   line("skipped", percent(counters.skips, counters.ops));
@@ -91,8 +97,9 @@ std::string Totals::text() const {
                              counters.structure_checks, counters.structure_skipped));
   number("unanswered", counters.unanswered);
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    line(i == 0 ? "faults" : "", fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
-                                             faults_fired[i], faults_armed[i]));
+    line(i == 0 ? "faults" : "",
+         fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
+                     faults_fired[i], faults_armed[i]));
   }
   line("marks", fmt::format("{} of {} hit", marks_hit(), mark_count));
   if (seeds > 0 && marks_hit() < mark_count) {

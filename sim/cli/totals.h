@@ -11,7 +11,7 @@
 namespace tonearm::sim {
 
 struct SignatureTotal {
-  Failure failure;   // Of the first seed that came.
+  Failure failure;  // Of the first seed that came.
   Job first;
   u64 count = 0;
   std::string file;  // The scenario.
@@ -19,20 +19,20 @@ struct SignatureTotal {
 };
 
 struct Totals {
-  u64 seeds = 0;       // Played.
+  u64 seeds = 0;  // Played.
   u64 failed = 0;
-  u64 impossible = 0;  // Not played: the overrides do not fit to what the seed drew.
+  u64 impossible = 0;          // Not played: the overrides do not fit to what the seed drew.
   std::string impossible_why;  // Of the first.
   std::map<u32, SignatureTotal> signatures;
   RunCounters counters;  // Sums.
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
-  std::vector<u64> ops;           // Of each seed.
-  u64 second_checkpoint = 0;      // Seeds that took two or more.
-  u64 merged_level1 = 0;          // Seeds with a merge into level 1 or deeper.
+  std::vector<u64> ops;       // Of each seed.
+  u64 second_checkpoint = 0;  // Seeds that took two or more.
+  u64 merged_level1 = 0;      // Seeds with a merge into level 1 or deeper.
   u64 cpu_micros = 0;
-  u64 canary_wrong = 0;           // Seeds of the canary that failed and should not have, or the other way round.
+  u64 canary_wrong = 0;  // Seeds of the canary that failed and should not have, or the other way round.
   u64 canary_expected = 0;
 
   void add(const Outcome& outcome);  // All but the signatures.

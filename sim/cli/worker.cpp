@@ -49,18 +49,19 @@ void become_worker() {
   setrlimit(RLIMIT_CORE, &no_core);
 }
 
-void play_and_send(int pipe, const PreparedRun& prepared, bool check_determinism, u32 twins, RunnerMemory& memory) {
+void play_and_send(int pipe, const PreparedRun& prepared, bool check_determinism, u32 twins,
+                   RunnerMemory& memory) {
   const u64 before = cpu_micros();
   set_fatal_failure([pipe, before](const RunConfig&, const RunResult& result) {
-    send_report(pipe, {.result = result, .cpu_micros = cpu_micros() - before, .impossible = {}, .last = true});
+    send_report(pipe,
+                {.result = result, .cpu_micros = cpu_micros() - before, .impossible = {}, .last = true});
   });
   limit_cpu(run_cpu_seconds_max);
   RunResult result = play_checked(prepared.config(), check_determinism, twins, memory);
   limit_cpu(0);
-  send_report(pipe, {.result = std::move(result),
-                     .cpu_micros = cpu_micros() - before,
-                     .impossible = {},
-                     .last = false});
+  send_report(
+      pipe,
+      {.result = std::move(result), .cpu_micros = cpu_micros() - before, .impossible = {}, .last = false});
 }
 
 void play_job(int pipe, const Job& job, const PlayPlan& plan, RunnerMemory& memory) {
@@ -96,13 +97,15 @@ void play_job(int pipe, const Job& job, const PlayPlan& plan, RunnerMemory& memo
 }
 
 void make_pipe(int (&ends)[2]) {
-  if (pipe(ends) != 0) throw EnvironmentError(fmt::format("a pipe could not be made: {}", std::strerror(errno)));
+  if (pipe(ends) != 0)
+    throw EnvironmentError(fmt::format("a pipe could not be made: {}", std::strerror(errno)));
 }
 
 pid_t fork_child() {
   std::fflush(nullptr);
   const pid_t child = fork();
-  if (child < 0) throw EnvironmentError(fmt::format("a worker could not be started: {}", std::strerror(errno)));
+  if (child < 0)
+    throw EnvironmentError(fmt::format("a worker could not be started: {}", std::strerror(errno)));
   return child;
 }
 

@@ -54,8 +54,8 @@ class WorkerPool {
     bool busy = false;
     bool killed = false;  // By us, because of the clock.
     Job job;
-    u64 started = 0;      // Milliseconds.
-    std::string bytes;    // Of a report that has not arrived in full.
+    u64 started = 0;    // Milliseconds.
+    std::string bytes;  // Of a report that has not arrived in full.
   };
 
   void spawn(Worker* worker);

@@ -28,9 +28,7 @@ struct Head {
 };
 static_assert(std::is_trivially_copyable_v<Head>);
 
-std::string_view limited(const std::string& text) {
-  return std::string_view(text).substr(0, text_bytes_max);
-}
+std::string_view limited(const std::string& text) { return std::string_view(text).substr(0, text_bytes_max); }
 
 }  // namespace
 
@@ -69,8 +67,8 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   Head head;
   if (bytes->size() < sizeof(head)) return std::nullopt;
   std::memcpy(static_cast<void*>(&head), bytes->data(), sizeof(head));
-  const std::size_t size = sizeof(head) + head.site_bytes + head.message_bytes + head.story_bytes +
-                           head.impossible_bytes;
+  const std::size_t size =
+      sizeof(head) + head.site_bytes + head.message_bytes + head.story_bytes + head.impossible_bytes;
   if (bytes->size() < size) return std::nullopt;
   WorkerReport report;
   RunResult& result = report.result;

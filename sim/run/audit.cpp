@@ -128,7 +128,7 @@ void Audit::window(TreeName tree, const ModelMap& map, const Key& from, u32 rows
   if (failed() || rows_.empty()) return;
   const Key last = engine_key(rows_.back().key);
   scan({.tree = tree, .range = {.min = from, .max = last}, .direction = Direction::descending, .cold = cold}, map);
-  around(tree, map, last, false);
+  points(tree, map, last, cold);
 }
 
 void Audit::edges(TreeName tree, const ModelMap& map) {
@@ -140,16 +140,19 @@ void Audit::edges(TreeName tree, const ModelMap& map) {
   around(tree, map, engine_key(map.rbegin()->first), true);
 }
 
-void Audit::around(TreeName tree, const ModelMap& map, const Key& key, bool with_scans) {
-  const Key below = key_below(tree, key);
-  const Key above = key_above(tree, key);
-  for (const Key& point : {key, below, above}) get(tree, map, point, true);
-  if (!with_scans) return;
+void Audit::points(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
+  for (const Key& point : {key, key_below(tree, key), key_above(tree, key)}) get(tree, map, point, cold);
+}
+
+void Audit::around(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
+  points(tree, map, key, cold);
   const KeyRange all = tree_range(tree);
-  scan({.tree = tree, .range = {.min = key, .max = all.max}, .limit = 3, .cold = true}, map);
-  scan({.tree = tree, .range = {.min = all.min, .max = key}, .direction = Direction::descending, .limit = 3, .cold = true},
+  scan({.tree = tree, .range = {.min = key, .max = all.max}, .limit = 3, .cold = cold}, map);
+  scan({.tree = tree, .range = {.min = all.min, .max = key}, .direction = Direction::descending, .limit = 3, .cold = cold},
        map);
-  scan({.tree = tree, .range = {.min = all.min, .max = below}, .direction = Direction::descending, .limit = 2, .cold = true},
+  const Key below = key_below(tree, key);
+  if (below == key) return;
+  scan({.tree = tree, .range = {.min = all.min, .max = below}, .direction = Direction::descending, .limit = 2, .cold = cold},
        map);
 }
 

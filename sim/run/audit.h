@@ -42,8 +42,9 @@ class Audit {
   void window(TreeName tree, const ModelMap& map, const Key& from, u32 rows, bool cold);
   // The least and greatest key, each also +-1, by point and by scan.
   void edges(TreeName tree, const ModelMap& map);
-  // A key, its neighbours, and scans that end there, cold, both directions.
-  void around(TreeName tree, const ModelMap& map, const Key& key, bool with_scans);
+  // A key, its neighbours, and scans that begin and end there, in both directions.
+  void around(TreeName tree, const ModelMap& map, const Key& key, bool cold);
+  void points(TreeName tree, const ModelMap& map, const Key& key, bool cold);  // Without the scans.
 
   // The first mismatch stays; later calls do nothing then.
   const AuditOutcome& outcome() const { return outcome_; }

@@ -25,7 +25,7 @@ SeedRun run_without_crashes(u64 seed) {
 }  // namespace
 
 TEST_CASE("a seed played again gives the same digests, whatever ran before it", "[determinism]") {
-  const u64 count = repeats(40);
+  const u64 count = repeats(24);
   std::vector<RunResult> first;
   for (u64 seed = 1; seed <= count; ++seed) {
     first.push_back(SeedRun(1000 + seed).play());
@@ -36,19 +36,19 @@ TEST_CASE("a seed played again gives the same digests, whatever ran before it", 
     INFO("seed " << 1000 + seed);
     check_same(SeedRun(1000 + seed).play(), first[seed - 1]);
   }
-  CHECK(std::any_of(first.begin(), first.end(), [](const RunResult& r) { return r.counters.replayed_ops > 0; }));
+  CHECK(std::any_of(first.begin(), first.end(), [](const RunResult& r) { return r.counters.crashes > 1; }));
   CHECK(first.front().digests.digest != first.back().digests.digest);
   CHECK(first.front().digests.answers != first.back().digests.answers);
 }
 
 TEST_CASE("what memory holds before a run does not matter", "[determinism]") {
   RunnerMemory fresh;
-  for (u64 seed = 2001; seed <= 2000 + repeats(24); ++seed) {
+  for (u64 seed = 2001; seed <= 2000 + repeats(8); ++seed) {
     INFO("seed " << seed);
     const SeedRun run_seed(seed);
     const RunResult expected = run(run_seed.config, fresh);
     check_passed(expected);
-    for (const u8 dirt : {u8{0x00}, u8{0xa5}, u8{0xff}}) {
+    for (const u8 dirt : {u8{0x00}, u8{0xa5}}) {
       RunnerMemory::Parts& parts = runner_memory().parts();
       std::fill(parts.engine.begin(), parts.engine.end(), std::byte{dirt});
       std::fill(parts.shadow.begin(), parts.shadow.end(), std::byte{dirt});
@@ -58,7 +58,7 @@ TEST_CASE("what memory holds before a run does not matter", "[determinism]") {
 }
 
 TEST_CASE("what unwritten sectors hold does not matter", "[determinism]") {
-  for (u64 seed = 3001; seed <= 3000 + repeats(40); ++seed) {
+  for (u64 seed = 3001; seed <= 3000 + repeats(12); ++seed) {
     INFO("seed " << seed);
     SeedRun run_seed(seed);
     const RunResult expected = run_seed.play();
@@ -70,7 +70,7 @@ TEST_CASE("what unwritten sectors hold does not matter", "[determinism]") {
 
 TEST_CASE("another latency seed gives another run with the same answers", "[determinism]") {
   u32 others = 0;
-  const u64 count = repeats(24);
+  const u64 count = repeats(12);
   for (u64 seed = 4001; seed <= 4000 + count; ++seed) {
     INFO("seed " << seed);
     SeedRun run_seed = run_without_crashes(seed);
@@ -86,7 +86,7 @@ TEST_CASE("another latency seed gives another run with the same answers", "[dete
 }
 
 TEST_CASE("a printed scenario replays to the digests of its seed", "[determinism]") {
-  for (u64 seed = 5001; seed <= 5000 + repeats(32); ++seed) {
+  for (u64 seed = 5001; seed <= 5000 + repeats(24); ++seed) {
     INFO("seed " << seed);
     const SeedRun run_seed(seed);
     const RunResult expected = run_seed.play();
@@ -99,7 +99,7 @@ TEST_CASE("a printed scenario replays to the digests of its seed", "[determinism
 }
 
 TEST_CASE("the oracles change no answer", "[determinism]") {
-  for (u64 seed = 6001; seed <= 6000 + repeats(24); ++seed) {
+  for (u64 seed = 6001; seed <= 6000 + repeats(9); ++seed) {
     INFO("seed " << seed);
     SeedRun run_seed = run_without_crashes(seed);
     const RunResult expected = run_seed.play();
@@ -130,7 +130,7 @@ TEST_CASE("twins reach the same checkpoints", "[twins]") {
     const RunResult result = run_seed.play();
     check_passed(result);
     checkpoints += result.checkpoints.size();
-    crashed += result.counters.replayed_ops > 0 ? 1 : 0;
+    crashed += result.counters.crashes > 1 ? 1 : 0;
     for (const u32 twin : {1U, 2U}) {
       INFO("seed " << seed << " twin " << twin);
       const RunResult other = run_twin(run_seed.config, result, twin, runner_memory());

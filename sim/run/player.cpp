@@ -48,9 +48,12 @@ RunResult Player::play() {
   try {
     start();
     play_lines();
-    epilogue();
+    show_disk();
+    if (!stopped_) epilogue();
+    judge_canary();
   } catch (const RunFailed& failed) {
     result_.failure = failed.failure;
+    show_disk();
   }
   RunCounters& counters = result_.counters;
   counters.crashes_unfired += crashes_.size();
@@ -103,6 +106,7 @@ void Player::play_lines() {
     config_->source->at(index_, &line_);
     ++index_;
     ++result_.counters.ops;
+    directed_credit_ = std::min<u64>(directed_credit_ + 1, u64{4} * options_.directed_every_lines);
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
     disk_->set_attribution({.op = line_.id, .context = 0});
@@ -111,8 +115,21 @@ void Player::play_lines() {
     } catch (const Recover& cause) {
       recover_until_open(cause);
     }
-    if (config_->until && line_.id == *config_->until) return;
+    stopped_ = config_->until && line_.id == *config_->until;
+    if (stopped_) return;
   }
+}
+
+void Player::show_disk() {
+  if (disk_shown_ || !disk_ || !config_->disk_listener) return;
+  disk_shown_ = true;
+  config_->disk_listener(*disk_);
+}
+
+// The canary must fail at its known rate: a pipeline that reports no failure at all would be noticed.
+void Player::judge_canary() {
+  if (config_->workload != "canary" || !canary_fails(config_->seed)) return;
+  fail(FailureClass::sim, "canary", "the canary fails for this seed, as it must");
 }
 
 void Player::record_operation() {
@@ -253,8 +270,7 @@ void Player::line_get() {
   if (!answer) return;
   record_answer(answer->value ? 1 : 0, answer->value.value_or(0));
   if (!config_->answer_listener) return;
-  const std::string id = line_.id.child == 0 ? fmt::format("{}", line_.id.number)
-                                              : fmt::format("{}.{}", line_.id.number, line_.id.child);
+  const std::string id = op_id_text(line_.id);
   config_->answer_listener(answer->value ? fmt::format("{} -> {}", id, *answer->value) : id + " -> absent");
 }
 
@@ -279,7 +295,7 @@ void Player::line_scan() {
   }
   record_answer(audit.rows().size(), hash);
   if (!config_->answer_listener) return;
-  std::string text = fmt::format("{} ->", line_.id.number);
+  std::string text = op_id_text(line_.id) + " ->";
   for (const ScanRow& row : audit.rows()) {
     text += fmt::format(" {}={}", key_text(line_.tree, engine_key(row.key)), row.value);
   }

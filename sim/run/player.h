@@ -54,6 +54,8 @@ class Player final : public Interrupt {
   void start();
   void play_lines();
   void play_line();
+  void judge_canary();
+  void show_disk();
   void record_operation();
   void record_answer(u64 a, u64 b);
   void line_put();
@@ -91,6 +93,7 @@ class Player final : public Interrupt {
   void judge_opened();
   void replay(const Recover& cause);
   void arm_next_crash();
+  Attribution recovering(OpId op, OpId line) const;
   u64 durable_at(u64 checkpoint_op) const;
 
   // --- player_checks.cpp
@@ -123,6 +126,8 @@ class Player final : public Interrupt {
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
   bool formatted_ = false;
+  bool disk_shown_ = false;
+  bool stopped_ = false;  // At the line that --until names: the run has no end then.
 
   // The line at hand.
   u64 index_ = 0;
@@ -134,6 +139,7 @@ class Player final : public Interrupt {
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;
   u64 strike_step_ = 0;
+  u32 recovery_attempt_ = 0;          // How often the recovery at hand was itself recovered.
   std::vector<LoggedOp> replay_;      // To be replayed still, next one last.
 
   // The checkpoint in progress: a crash may find it, once a superblock write was submitted.
@@ -147,6 +153,7 @@ class Player final : public Interrupt {
     Key key;
   };
   std::vector<Directed> directed_;
+  u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
   bool marks_muted_ = false;
   u64 commits_since_full_ = 0;
   std::array<Key, tree_name_count> window_from_{};

@@ -61,19 +61,23 @@ void Player::take_outcome(const Audit& audit, FailureClass failure_class, const 
   if (outcome.unanswered > 0) judge_error(outcome.error, where);
 }
 
+// A check costs a dozen queries, so each has to be paid for with lines: the cost of a run stays flat.
 void Player::directed_checks() {
-  if (directed_.empty() || !config_->oracles.has(Oracle::directed)) return;
+  const u64 price = options_.directed_every_lines;
+  if (directed_.empty() || directed_credit_ < price || !config_->oracles.has(Oracle::directed)) return;
   std::vector<Directed> directed;
   directed.swap(directed_);
   const Attribution before = disk_->attribution();
-  for (u64 i = 0; i < directed.size(); ++i) {
+  for (u64 i = 0; i < directed.size() && directed_credit_ >= price; ++i) {
+    directed_credit_ -= price;
     disk_->set_attribution(aside("directed", i));
     Audit audit(*host_);
     const Directed& check = directed[i];
+    const bool cold = (audits_.at(line_.id.number, i) & 1) != 0;
     const KeyRange legal = tree_range(check.tree);
     const Key key = std::min(check.key, legal.max);
     ++result_.counters.directed;
-    audit.around(check.tree, model_.tree(check.tree), key, true);
+    audit.around(check.tree, model_.tree(check.tree), key, cold);
     take_outcome(audit, FailureClass::oracle, "directed check");
   }
   directed_.clear();  // What the checks themselves marked.

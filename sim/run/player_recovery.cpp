@@ -88,7 +88,7 @@ void Player::arm_next_crash() {
 
 void Player::recover_until_open(const Recover& cause) {
   Recover next = cause;
-  for (u32 attempt = 0; attempt < recoveries_max; ++attempt) {
+  for (recovery_attempt_ = 0; recovery_attempt_ < recoveries_max; ++recovery_attempt_) {
     try {
       recover(next);
       return;
@@ -100,6 +100,14 @@ void Player::recover_until_open(const Recover& cause) {
   fail(FailureClass::sim, "recovery without end", "the run was recovered 1000 times in a row");
 }
 
+// What happens in a recovery belongs to the pair (crash line, replayed operation), so that a replayed
+// commit does not meet the same faults again; and a recovery of that recovery meets others still.
+Attribution Player::recovering(OpId op, OpId line) const {
+  Attribution attribution = attribution_of(op, line);
+  if (recovery_attempt_ > 0) attribution.context = hash_of(attribution.context + recovery_attempt_);
+  return attribution;
+}
+
 void Player::recover(const Recover& cause) {
   ++result_.counters.crashes;
   BoundedArray<CrashOutcome, 16> outcomes;
@@ -108,7 +116,7 @@ void Player::recover(const Recover& cause) {
     outcomes = crashes_.front().writes;
     crashes_.pop_front();
   }
-  drop_engine({.op = cause.line, .context = 0}, {outcomes.begin(), outcomes.count()});
+  drop_engine({.op = cause.line, .context = recovery_attempt_}, {outcomes.begin(), outcomes.count()});
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {
     Operation next;
@@ -140,7 +148,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
 
 void Player::open_engine(const Recover& cause) {
   if (!host_) host_.emplace(*disk_, options_, memory_->engine, *this);
-  disk_->set_attribution(attribution_of(cause.line, cause.line));
+  disk_->set_attribution(recovering(cause.line, cause.line));
   Error error = host_->open();
   if (error && !formatted_) {
     // A crash in format: nothing was promised yet, and format works again.
@@ -148,7 +156,7 @@ void Player::open_engine(const Recover& cause) {
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
     host_.emplace(*disk_, options_, memory_->engine, *this);
-    disk_->set_attribution(attribution_of(cause.line, cause.line));
+    disk_->set_attribution(recovering(cause.line, cause.line));
     if (const Error again = host_->format()) judge_error(again, "format");
     error = host_->open();
   }
@@ -192,7 +200,7 @@ void Player::replay(const Recover& cause) {
       fail(FailureClass::crash_legal, "replay does not follow the checkpoint",
            fmt::format("op {} is to be replayed after op {}", op.op, host_->forest().op()));
     }
-    disk_->set_attribution(attribution_of(op.line, cause.line));
+    disk_->set_attribution(recovering(op.line, cause.line));
     for (const Effect& effect : op.effects) {
       Tree& tree = host_->forest().tree(static_cast<u32>(effect.tree));
       const Key key = engine_key(effect.key);

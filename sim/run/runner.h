@@ -34,6 +34,8 @@ struct RunConfig {
 
   void* event_context = nullptr;    // See Trace::set_listener.
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
+  // Shown the disk when the last line was played (or failed), before the end of the run changes it.
+  std::function<void(const SimStorage&)> disk_listener;
   // Each query's answer as one line, `OPERATION-ID -> ...`, without a newline.
   std::function<void(const std::string&)> answer_listener;
 };

@@ -29,8 +29,9 @@ struct RunOptions {
 
   // --- oracles' work, not their strictness
   u32 audit_live_percent = 50;      // Chance that full audits go through the live engine, not a shadow.
-  u32 shadow_every_checkpoints = 2; // Shadow audits; 0: none.
-  u32 directed_checks_max = 4;      // Per op.
+  u32 shadow_every_checkpoints = 4; // Shadow audits; 0: none.
+  u32 directed_checks_max = 4;      // Per commit.
+  u32 directed_every_lines = 250;    // Each check has to be paid for with so many lines.
   u64 liveness_ticks_max = 50'000'000;  // One engine call may take this long in virtual time.
 };
 

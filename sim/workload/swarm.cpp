@@ -271,7 +271,7 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
       crashes && draw.happens("cached", 1, 2) ? DurabilityProfile::cached : DurabilityProfile::durable;
   // Only a volatile cache has anything to lose when a sync fails.
   if (disk.profile == DurabilityProfile::cached && draw.happens("failed sync", 1, 4)) {
-    disk.failed_sync = {.numerator = 1, .denominator = draw.between("failed sync ratio", 20, 100)};
+    disk.failed_sync = {.numerator = 1, .denominator = draw.between("failed sync ratio", 4, 40)};
   }
   o->durability_delay_ops_max =
       draw.happens("durability delay", 1, 2)
@@ -300,6 +300,8 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
   }
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe);
   draw_disk(draw, seed, o);
+  o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
+  o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
 
 }  // namespace

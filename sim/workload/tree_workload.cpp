@@ -14,6 +14,7 @@ namespace {
 constexpr u64 crash_follow_max = 2;  // Crash lines in a row after the one that was drawn.
 constexpr u32 scan_rows_max = 32;
 constexpr Ratio crash_follows = {3, 8};
+constexpr Ratio crash_in_checkpoint = {1, 3};
 
 bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
 
@@ -149,6 +150,11 @@ bool TreeSource::rare(u64 index, u64 random, Operation* operation) const {
     return true;
   }
   if (options_.weight_crash == 0) return false;
+  // A checkpoint is the rarest thing to crash in: now and then one comes right behind a crash line.
+  if (options_.weight_checkpoint > 0 && index > 0 && rare_drawn(index - 1) < crash_end && chance(remix(random, salt_count), crash_in_checkpoint)) {
+    operation->kind = OperationKind::checkpoint;
+    return true;
+  }
   // A crash line soon after another one strikes in the recovery.
   for (u64 back = 1; back <= crash_follow_max && back <= index; ++back) {
     if (rare_drawn(index - back) < crash_end) {

@@ -25,6 +25,17 @@ inline TableInfo test_table(u64 address, u64 min, u64 max, u32 level = 0, u16 tr
   return table;
 }
 
+// Two bars between checkpoints, the least there can be.
+inline FormatOptions test_format(u32 block_size, u32 levels, u32 growth, u32 extra) {
+  return {.sector_size = 512,
+          .block_size = block_size,
+          .levels = levels,
+          .growth = growth,
+          .beats = 4,
+          .checkpoint_interval = 8,
+          .manifest_extra_blocks = extra};
+}
+
 struct TestLogOptions {
   FormatOptions format{.sector_size = 512, .block_size = 512, .levels = 4, .growth = 2};
   u64 blocks_count = 4096;
