@@ -13,7 +13,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(tonearm_flags INTERFACE -Wno-missing-designated-field-initializers)
 endif()
 if(TONEARM_SANITIZE)
-  target_compile_options(tonearm_flags INTERFACE -fsanitize=${TONEARM_SANITIZE} -fno-sanitize-recover=all)
+  # vptr needs run-time type information, which the engine is built without.
+  target_compile_options(tonearm_flags INTERFACE
+    -fsanitize=${TONEARM_SANITIZE} -fno-sanitize=vptr -fno-sanitize-recover=all)
   target_link_options(tonearm_flags INTERFACE -fsanitize=${TONEARM_SANITIZE})
 endif()
 

@@ -59,7 +59,8 @@ class BenchSource final : public OperationSource {
       line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
       (line->direction == Direction::ascending ? line->key_end : line->key) =
           line->direction == Direction::ascending ? Key::of(universe_ * 8) : Key{};
-      if (line->direction == Direction::descending) line->key_end = Key::of(below(remix(random, 1), universe_) * 7 + 3);
+      if (line->direction == Direction::descending)
+        line->key_end = Key::of(below(remix(random, 1), universe_) * 7 + 3);
     }
   }
 
@@ -78,7 +79,10 @@ struct Geometry {
 };
 
 Geometry geometry(bool tiny, const std::vector<std::string>& set) {
-  Geometry bench{.name = tiny ? "tiny" : "default", .live = tiny ? 1800U : 20'000U, .lines_per_op = tiny ? 10U : 61U, .options = {}};
+  Geometry bench{.name = tiny ? "tiny" : "default",
+                 .live = tiny ? 1800U : 20'000U,
+                 .lines_per_op = tiny ? 10U : 61U,
+                 .options = {}};
   RunOptions& o = bench.options;
   o.disk.read = o.disk.write = o.disk.sync = {.latency_ticks_min = 10, .latency_ticks_mean = 30, .stall = {}};
   o.disk.profile = DurabilityProfile::cached;
@@ -91,9 +95,11 @@ Geometry geometry(bool tiny, const std::vector<std::string>& set) {
   for (const std::string& assignment : set) {
     const std::size_t equals = assignment.find('=');
     const std::optional<u16> setting = find_setting(assignment.substr(0, equals));
-    if (equals == std::string::npos || !setting) throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(assignment)));
+    if (equals == std::string::npos || !setting)
+      throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(assignment)));
     const SettingValue value = parse_setting(settings()[*setting], assignment.substr(equals + 1));
-    if (!value.error.empty()) throw UsageError(fmt::format("--set: found {}, expected {}", quoted(assignment), value.error));
+    if (!value.error.empty())
+      throw UsageError(fmt::format("--set: found {}, expected {}", quoted(assignment), value.error));
     settings()[*setting].set(o, value.value);
   }
   finish_options(&o);
@@ -175,7 +181,9 @@ u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
   Requests requests;
   const u64 blocks = bench.options.runtime.blocks_count;
   const auto write = [&](u64 block) {
-    Storage::Write request{.buffer = bytes, .offset = block % blocks * bytes.size(), .tag = {.purpose = IoPurpose::compact_write}};
+    Storage::Write request{.buffer = bytes,
+                           .offset = block % blocks * bytes.size(),
+                           .tag = {.purpose = IoPurpose::compact_write}};
     request.done = Callback<Storage::Write&>::to<&Requests::write_done>(&requests);
     requests.left = 1;
     disk.write(request);
@@ -185,7 +193,8 @@ u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
   const u64 before = cpu_nanos();
   for (u64 i = 0; i < writes; ++i) write(i);
   for (u64 i = 0; i < reads; ++i) {
-    Storage::Read request{.buffer = bytes, .offset = i % blocks * bytes.size(), .tag = {.purpose = IoPurpose::lookup}};
+    Storage::Read request{
+        .buffer = bytes, .offset = i % blocks * bytes.size(), .tag = {.purpose = IoPurpose::lookup}};
     request.done = Callback<Storage::Read&>::to<&Requests::read_done>(&requests);
     requests.left = 1;
     disk.read(request);
@@ -292,7 +301,8 @@ int bench_command(const BenchArgs& args) {
   if (!args.ops.empty()) {
     u64 ops = 0;
     const std::string error = parse_number(args.ops, 1, 100'000'000, &ops);
-    if (!error.empty()) throw UsageError(fmt::format("--ops: found {}, expected {}", quoted(args.ops), error));
+    if (!error.empty())
+      throw UsageError(fmt::format("--ops: found {}, expected {}", quoted(args.ops), error));
     sizes = {ops};
   }
   bool passed = true;

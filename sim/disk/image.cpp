@@ -12,7 +12,7 @@ namespace {
 
 constexpr u32 page_size = PageStore::page_size;
 constexpr u32 unit_size = PageStore::unit_size;
-static_assert(page_size / unit_size == 32);
+static_assert(page_size / unit_size <= 32);
 
 // The part of a range that lies in one page.
 struct Piece {

@@ -19,7 +19,7 @@ namespace tonearm::sim {
 // Must outlive its images.
 class PageStore {
  public:
-  static constexpr u32 page_size = 16384;
+  static constexpr u32 page_size = 4096;
   static constexpr u32 unit_size = 512;  // What is known to be written or not: one bit of 32 per page.
   static constexpr u32 none = ~u32{0};
 

@@ -41,7 +41,8 @@ Key key_above(TreeName tree, const Key& key) {
 
 void Audit::mismatch(TreeName tree, const Key& key, std::string site, std::string message) {
   if (outcome_.mismatch) return;
-  outcome_.mismatch = Mismatch{.tree = tree, .key = key, .site = std::move(site), .message = std::move(message)};
+  outcome_.mismatch =
+      Mismatch{.tree = tree, .key = key, .site = std::move(site), .message = std::move(message)};
 }
 
 void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
@@ -56,10 +57,12 @@ void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
   const auto found = map.find(model_key(key));
   const std::optional<u64> expected = found == map.end() ? std::nullopt : std::optional<u64>(found->second);
   if (answer.value == expected) return;
-  const char* kind = !expected ? "found, expected absent" : !answer.value ? "absent, expected found" : "another value";
+  const char* kind = !expected       ? "found, expected absent"
+                     : !answer.value ? "absent, expected found"
+                                     : "another value";
   mismatch(tree, key, fmt::format("get {}: {}", tree_name(tree), kind),
-           fmt::format("get {} key={}: the engine says {}, the model says {}", tree_name(tree), key_text(tree, key),
-                       value_text(answer.value), value_text(expected)));
+           fmt::format("get {} key={}: the engine says {}, the model says {}", tree_name(tree),
+                       key_text(tree, key), value_text(answer.value), value_text(expected)));
 }
 
 void Audit::scan(const ScanRequest& request, const ModelMap& map) {
@@ -84,8 +87,8 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
       const char* kind = extra ? "an extra row" : "a missing row";
       mismatch(request.tree, at, fmt::format("{} {}: {}", words, tree, kind),
                fmt::format("{} {} from={} to={}: {} at row {}: key {}", words, tree,
-                           key_text(request.tree, request.range.min), key_text(request.tree, request.range.max),
-                           kind, row, key_text(request.tree, at)));
+                           key_text(request.tree, request.range.min),
+                           key_text(request.tree, request.range.max), kind, row, key_text(request.tree, at)));
       return;
     }
     ++outcome_.checks;
@@ -127,7 +130,8 @@ void Audit::window(TreeName tree, const ModelMap& map, const Key& from, u32 rows
   scan({.tree = tree, .range = range, .direction = Direction::ascending, .limit = rows, .cold = cold}, map);
   if (failed() || rows_.empty()) return;
   const Key last = engine_key(rows_.back().key);
-  scan({.tree = tree, .range = {.min = from, .max = last}, .direction = Direction::descending, .cold = cold}, map);
+  scan({.tree = tree, .range = {.min = from, .max = last}, .direction = Direction::descending, .cold = cold},
+       map);
   points(tree, map, last, cold);
 }
 
@@ -148,11 +152,19 @@ void Audit::around(TreeName tree, const ModelMap& map, const Key& key, bool cold
   points(tree, map, key, cold);
   const KeyRange all = tree_range(tree);
   scan({.tree = tree, .range = {.min = key, .max = all.max}, .limit = 3, .cold = cold}, map);
-  scan({.tree = tree, .range = {.min = all.min, .max = key}, .direction = Direction::descending, .limit = 3, .cold = cold},
+  scan({.tree = tree,
+        .range = {.min = all.min, .max = key},
+        .direction = Direction::descending,
+        .limit = 3,
+        .cold = cold},
        map);
   const Key below = key_below(tree, key);
   if (below == key) return;
-  scan({.tree = tree, .range = {.min = all.min, .max = below}, .direction = Direction::descending, .limit = 2, .cold = cold},
+  scan({.tree = tree,
+        .range = {.min = all.min, .max = below},
+        .direction = Direction::descending,
+        .limit = 2,
+        .cold = cold},
        map);
 }
 

@@ -22,7 +22,7 @@ struct Mismatch {
 
 struct AuditOutcome {
   std::optional<Mismatch> mismatch;
-  Error error;      // The query that ended in it was not decided.
+  Error error;  // The query that ended in it was not decided.
   u64 checks = 0;
   u64 unanswered = 0;
 };

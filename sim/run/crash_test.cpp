@@ -26,7 +26,8 @@ std::string ops(u64 from, u64 to) {
     for (u64 i = 0; i < 3; ++i) {
       text += "put kv key=" + number(10 * op + i) + " value=" + number(1000 * op + i) + "\n";
     }
-    text += "put index key=" + number(op % 3) + "/" + number(op) + "\nput id key=" + number(op) + " value=7\n";
+    text +=
+        "put index key=" + number(op % 3) + "/" + number(op) + "\nput id key=" + number(op) + " value=7\n";
     if (op > 1) text += "remove kv key=" + number(10 * (op - 1)) + "\n";
     text += "commit\n";
   }
@@ -39,8 +40,9 @@ std::string questions(u64 to) {
   std::string text;
   for (u64 id = 900; id <= 910; id += 10) {
     text += number(id) + " get kv key=10 cold\n" + number(id + 1) + " get kv key=11 cold\n" + number(id + 2) +
-            " get kv key=" + number(10 * to) + " cold\n" + number(id + 3) + " get index key=" + number(to % 3) + "/" +
-            number(to) + "\n" + number(id + 4) + " scan kv cold\n" + number(id + 5) + " get kv key=5\n";
+            " get kv key=" + number(10 * to) + " cold\n" + number(id + 3) +
+            " get index key=" + number(to % 3) + "/" + number(to) + "\n" + number(id + 4) +
+            " scan kv cold\n" + number(id + 5) + " get kv key=5\n";
   }
   return text;
 }
@@ -48,7 +50,8 @@ std::string questions(u64 to) {
 void check_answers(const Played& played, u64 to) {
   const auto check = [&played](u64 id, const std::string& answer) {
     INFO(id << " -> " << answer);
-    CHECK((played.answered(number(id) + " -> " + answer) || played.answered(number(id + 10) + " -> " + answer)));
+    CHECK((played.answered(number(id) + " -> " + answer) ||
+           played.answered(number(id + 10) + " -> " + answer)));
   };
   check(900, "absent");
   check(901, "1001");
@@ -93,8 +96,8 @@ TEST_CASE("a crash at every step of format and the first open", "[crash]") {
 TEST_CASE("two crashes before the engine was ever open", "[crash]") {
   u64 in_recovery = 0;
   for (u64 at = 0; at < 12; ++at) {
-    const Played played = play_text(header("durability=cached") + "crash at=" + number(at) + "\ncrash at=" +
-                                    number(11 - at) + "\n" + ops(1, 1));
+    const Played played = play_text(header("durability=cached") + "crash at=" + number(at) +
+                                    "\ncrash at=" + number(11 - at) + "\n" + ops(1, 1));
     CHECK(crashes(played) + played.result.counters.crashes_unfired >= 2);
     in_recovery += played.result.counters.crashes_in_recovery;
   }
@@ -105,9 +108,9 @@ TEST_CASE("a crash at every step of a commit that ends in a checkpoint", "[crash
   for (const char* profile : {"durable", "cached"}) {
     INFO(profile);
     u64 struck = 0;
-    u64 verified = 0;   // The checkpoint was taken before the crash.
-    u64 found = 0;      // It was not, but the crash found it.
-    u64 lost = 0;       // Nor did the crash find it: all ops are replayed.
+    u64 verified = 0;  // The checkpoint was taken before the crash.
+    u64 found = 0;     // It was not, but the crash found it.
+    u64 lost = 0;      // Nor did the crash find it: all ops are replayed.
     std::set<u64> replayed;
     for (u64 at = 0; at <= 200; ++at) {
       INFO("at=" << at);
@@ -156,8 +159,8 @@ TEST_CASE("a crash at every step of ops that merge", "[crash]") {
   std::set<u64> replayed;
   for (u64 at = 1; at <= 300; at += TONEARM_TEST_SLOW != 0 ? 9 : 1) {
     INFO("at=" << at);
-    const Played played = play_text(header("durability=cached") + "put kv key=11 value=1001\n" + scattered(1, 16) +
-                                    "crash at=" + number(at) + "\n" + scattered(17, 19) +
+    const Played played = play_text(header("durability=cached") + "put kv key=11 value=1001\n" +
+                                    scattered(1, 16) + "crash at=" + number(at) + "\n" + scattered(17, 19) +
                                     "put kv key=11 value=1002\nscan kv\n");
     struck += crashes(played);
     merges += played.result.counters.merges_level1;
@@ -173,8 +176,9 @@ TEST_CASE("a crash at every step of ops that merge", "[crash]") {
 TEST_CASE("a crash in a recovery, and in the recovery of that", "[crash]") {
   u64 in_recovery = 0;
   for (u64 at = 0; at <= 90; at += 3) {
-    const Played played = play_text(header("durability=cached") + ops(1, 7) + "crash at=5\ncrash at=" + number(at) +
-                                    "\ncrash at=" + number(90 - at) + "\n" + ops(8, 8) + questions(8));
+    const Played played =
+        play_text(header("durability=cached") + ops(1, 7) + "crash at=5\ncrash at=" + number(at) +
+                  "\ncrash at=" + number(90 - at) + "\n" + ops(8, 8) + questions(8));
     check_answers(played, 8);
     CHECK(crashes(played) + played.result.counters.crashes_unfired == 3);
     in_recovery += played.result.counters.crashes_in_recovery;
@@ -203,9 +207,10 @@ TEST_CASE("lines of an op that was not committed are lost in a crash", "[crash]"
 
 TEST_CASE("a scope and what becomes of it", "[crash]") {
   SECTION("discarded") {
-    const Played played = play_text(header() + ops(1, 2) +
-                                    "scope\nput kv key=500 value=1\nremove kv key=21\n700 get kv key=21\nend discard\n"
-                                    "701 get kv key=500\n702 get kv key=21\ncommit\ncrash at=0\n703 get kv key=500\n");
+    const Played played =
+        play_text(header() + ops(1, 2) +
+                  "scope\nput kv key=500 value=1\nremove kv key=21\n700 get kv key=21\nend discard\n"
+                  "701 get kv key=500\n702 get kv key=21\ncommit\ncrash at=0\n703 get kv key=500\n");
     CHECK(played.answered("700 -> absent"));
     CHECK(played.answered("701 -> absent"));
     CHECK(played.answered("702 -> 2001"));
@@ -236,29 +241,32 @@ TEST_CASE("a scope and what becomes of it", "[crash]") {
     CHECK(played.answered("702 -> absent"));
   }
   SECTION("its budget comes back") {
-    const Played played = play_text(header() +
-                                    "put kv key=1 value=1\nscope\nput kv key=2 value=1\nput kv key=3 value=1\n"
-                                    "put kv key=4 value=1\nput kv key=5 value=1\nend discard\nput kv key=6 value=1\n"
-                                    "put kv key=7 value=1\nput kv key=8 value=1\nput kv key=9 value=1\n"
-                                    "701 get kv key=8\n702 get kv key=9\n703 get kv key=2\n");
+    const Played played =
+        play_text(header() +
+                  "put kv key=1 value=1\nscope\nput kv key=2 value=1\nput kv key=3 value=1\n"
+                  "put kv key=4 value=1\nput kv key=5 value=1\nend discard\nput kv key=6 value=1\n"
+                  "put kv key=7 value=1\nput kv key=8 value=1\nput kv key=9 value=1\n"
+                  "701 get kv key=8\n702 get kv key=9\n703 get kv key=2\n");
     CHECK(played.result.counters.batch_full == 2);
     CHECK(played.answered("701 -> 1"));
     CHECK(played.answered("702 -> absent"));
     CHECK(played.answered("703 -> absent"));
   }
   SECTION("open in open, end without open, a scan inside") {
-    const Played played = play_text(header() + "end persist\nscope\nscope\nscan kv\nend discard\nend discard\n");
+    const Played played =
+        play_text(header() + "end persist\nscope\nscope\nscan kv\nend discard\nend discard\n");
     CHECK(played.result.counters.skips == 4);
   }
 }
 
 TEST_CASE("a failed sync: the checkpoint does not advance and the error is true", "[crash]") {
   SECTION("named") {
-    const Played played = play_text(header("durability=cached") + ops(1, 4) +
-                                    "put kv key=500 value=1\n600 commit\n601 commit times=8\n" + questions(4));
-    const Played failing = play_text(header("durability=cached") + ops(1, 4) +
-                                     "599 fault 600/checkpoint_sync#0 fail\n" +
-                                     "put kv key=500 value=1\n600 commit\n601 commit times=8\n" + questions(4));
+    const Played played =
+        play_text(header("durability=cached") + ops(1, 4) +
+                  "put kv key=500 value=1\n600 commit\n601 commit times=8\n" + questions(4));
+    const Played failing =
+        play_text(header("durability=cached") + ops(1, 4) + "599 fault 600/checkpoint_sync#0 fail\n" +
+                  "put kv key=500 value=1\n600 commit\n601 commit times=8\n" + questions(4));
     CHECK(played.result.counters.checkpoints_failed == 0);
     CHECK(failing.result.counters.checkpoints_failed == 1);
     CHECK(failing.result.faults_fired[static_cast<u32>(FaultKind::failed_sync)] == 1);
@@ -290,9 +298,9 @@ TEST_CASE("a failed sync: the checkpoint does not advance and the error is true"
 }
 
 TEST_CASE("a reopen may change what is not of the format", "[crash]") {
-  const Played played = play_text(header() + ops(1, 12) + "reopen cache_blocks=64 read_iops=1 cache_hash_bits=0\n" +
-                                  ops(13, 14) + "reopen blocks_count=2048\n" + ops(15, 15) + "reopen\n" +
-                                  questions(15));
+  const Played played =
+      play_text(header() + ops(1, 12) + "reopen cache_blocks=64 read_iops=1 cache_hash_bits=0\n" +
+                ops(13, 14) + "reopen blocks_count=2048\n" + ops(15, 15) + "reopen\n" + questions(15));
   CHECK(played.result.counters.reopens == 3);
   CHECK(crashes(played) == 3);
   CHECK(played.result.counters.replayed_ops > 0);
@@ -324,7 +332,8 @@ TEST_CASE("commit times=K is K ops, checkpoint is commits up to the next one", "
   CHECK(played.result.checkpoints.at(1).op == 7);
   CHECK(none.result.checkpoints.at(0).op == 3);
 
-  const Played asked = play_text(header() + "put kv key=1 value=1\ncheckpoint\ncrash at=0\n700 get kv key=1 cold\n");
+  const Played asked =
+      play_text(header() + "put kv key=1 value=1\ncheckpoint\ncrash at=0\n700 get kv key=1 cold\n");
   CHECK(asked.answered("700 -> 1"));
   CHECK(asked.result.checkpoints.size() == 2);
 }

@@ -114,8 +114,7 @@ Answer EngineHost::get(TreeName name, const Key& key, bool cold) {
     const Tree::CacheLookup cached = tree.lookup_from_levels_cache(key);
     switch (cached.kind) {
       case Tree::CacheLookup::Kind::negative: return {};
-      case Tree::CacheLookup::Kind::positive:
-        return {.error = {}, .value = decode_value(name, cached.value)};
+      case Tree::CacheLookup::Kind::positive: return {.error = {}, .value = decode_value(name, cached.value)};
       case Tree::CacheLookup::Kind::possible: lookup_.level_min = cached.level; break;
     }
   }
@@ -139,7 +138,8 @@ Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
     const std::byte* value = nullptr;
     const TreeScan::Next next = scan.next(&value);
     if (next == TreeScan::Next::value) {
-      rows->push_back({.key = model_key(tree.kernel().key_of(value)), .value = decode_value(request.tree, value)});
+      rows->push_back(
+          {.key = model_key(tree.kernel().key_of(value)), .value = decode_value(request.tree, value)});
     } else if (next == TreeScan::Next::read_again) {
       scan.read(Callback<>::to<&EngineHost::call_done>(this));
       pump();

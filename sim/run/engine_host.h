@@ -30,7 +30,7 @@ Encoded encode_value(TreeName tree, const Key& key, u64 value);
 u64 decode_value(TreeName tree, const std::byte* bytes);
 
 struct Answer {
-  Error error;                 // Set: unanswered.
+  Error error;  // Set: unanswered.
   std::optional<u64> value;
 };
 
@@ -61,7 +61,8 @@ class Interrupt {
 class EngineHost {
  public:
   // `memory`: grown if needed, never shrunk; its contents do not matter.
-  EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory, Interrupt& interrupt);
+  EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
+             Interrupt& interrupt);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;
 

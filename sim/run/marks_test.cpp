@@ -1,7 +1,6 @@
 // What the seeds of `tree` must reach: each mark of the list at least once in the first seeds.
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <span>
 
 #include "sim/run/test_runs.h"
@@ -58,11 +57,8 @@ TEST_CASE("the seeds of tree reach what they must", "[marks]") {
   }
   for (u32 i = 0; i < mark_count; ++i) {
     const Mark mark = static_cast<Mark>(i);
-    INFO(mark_name(mark) << ": " << mark_text(mark) << ": " << hits[i] << " hits in " << seeds[i] << " seeds");
-    if (std::getenv("TONEARM_SHOW_MARKS") != nullptr) {
-      std::printf("%-36s %8llu hits %4llu seeds\n", mark_name(mark), static_cast<unsigned long long>(hits[i]),
-                  static_cast<unsigned long long>(seeds[i]));
-    }
+    INFO(mark_name(mark) << ": " << mark_text(mark) << ": " << hits[i] << " hits in " << seeds[i]
+                         << " seeds");
     if (contains(never, mark)) {
       if (hits[i] > 0) WARN(mark_name(mark) << " is reached now: require it");
     } else if (repeats(200) == 200 || !contains(rare, mark)) {

@@ -136,7 +136,9 @@ void Player::record_operation() {
   trace_.record(disk_->now(), EventKind::operation, line_.id.number, line_.id.child, content_hash(line_));
 }
 
-void Player::record_answer(u64 a, u64 b) { trace_.record(disk_->now(), EventKind::answer, line_.id.number, a, b); }
+void Player::record_answer(u64 a, u64 b) {
+  trace_.record(disk_->now(), EventKind::answer, line_.id.number, a, b);
+}
 
 void Player::before_step() {
   if (!crashes_.empty() && disk_->steps() >= strike_step_) {
@@ -146,10 +148,14 @@ void Player::before_step() {
 }
 
 void Player::stuck(const char* why) {
-  if (!config_->oracles.has(Oracle::liveness)) {
-    fail(FailureClass::sim, "liveness oracle is off", "the run cannot go on");
-  }
+  if (!config_->oracles.has(Oracle::liveness)) give_up();
   fail(FailureClass::liveness, why, fmt::format("{}: line {}", why, line_.id.number), disk_->describe_pending());
+}
+
+// The oracle that could judge this is switched off, and without its verdict the run cannot go on.
+void Player::give_up() {
+  ++result_.counters.unanswered;
+  throw RunFailed{};
 }
 
 void Player::fail(FailureClass failure_class, std::string site, std::string message, std::string story) {
@@ -208,7 +214,8 @@ std::optional<Answer> Player::ask(TreeName tree, const Key& key, bool cold) {
     if (answer.value != expected) {
       Audit audit(*host_);
       audit.get(tree, model_.tree(tree), key, cold);
-      Mismatch mismatch{.tree = tree, .key = key, .site = "get: another answer", .message = "asked again, it is right"};
+      Mismatch mismatch{
+          .tree = tree, .key = key, .site = "get: another answer", .message = "asked again, it is right"};
       if (audit.failed()) mismatch = *audit.outcome().mismatch;
       fail_mismatch(FailureClass::oracle, "line", mismatch);
     }
@@ -359,7 +366,8 @@ void Player::line_reopen() {
   RunOptions changed = options_;
   for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
   finish_options(&changed);
-  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty()) return skip();
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty())
+    return skip();
   options_ = changed;
   options_.disk.seed = config_->seed;
   ++result_.counters.reopens;

@@ -29,8 +29,8 @@ struct RunFailed {
 
 // The engine is to be dropped and opened again.
 struct Recover {
-  OpId line;              // What it is attributed to.
-  bool strike = false;    // A crash line struck (else: an injected fault ended the engine).
+  OpId line;            // What it is attributed to.
+  bool strike = false;  // A crash line struck (else: an injected fault ended the engine).
 };
 
 class Player final : public Interrupt {
@@ -76,8 +76,10 @@ class Player final : public Interrupt {
   void scope_discard();
   void skip() { ++result_.counters.skips; }
   std::optional<Answer> ask(TreeName tree, const Key& key, bool cold);
-  [[noreturn]] void fail(FailureClass failure_class, std::string site, std::string message, std::string story = {});
+  [[noreturn]] void fail(FailureClass failure_class, std::string site, std::string message,
+                         std::string story = {});
   [[noreturn]] void fail_mismatch(FailureClass failure_class, const char* where, const Mismatch& mismatch);
+  [[noreturn]] void give_up();
   void judge_error(const Error& error, const char* where);
 
   // --- player_recovery.cpp
@@ -133,14 +135,14 @@ class Player final : public Interrupt {
   u64 index_ = 0;
   Operation line_;
   std::vector<ScanRow> rows_;
-  std::vector<u64> effective_op_;     // Lines of the running op that took effect.
-  std::size_t effective_scope_ = 0;   // How many of them when the scope opened.
+  std::vector<u64> effective_op_;    // Lines of the running op that took effect.
+  std::size_t effective_scope_ = 0;  // How many of them when the scope opened.
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;
   u64 strike_step_ = 0;
-  u32 recovery_attempt_ = 0;          // How often the recovery at hand was itself recovered.
-  std::vector<LoggedOp> replay_;      // To be replayed still, next one last.
+  u32 recovery_attempt_ = 0;      // How often the recovery at hand was itself recovered.
+  std::vector<LoggedOp> replay_;  // To be replayed still, next one last.
 
   // The checkpoint in progress: a crash may find it, once a superblock write was submitted.
   u64 pending_op_ = 0;

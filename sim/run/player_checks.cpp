@@ -14,8 +14,8 @@ constexpr u32 points_full = 32;
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
-    Mark::table_boundary,     Mark::table_moved,         Mark::level0_coalesced,
-    Mark::merge_into_level0,  Mark::merge_into_level1,   Mark::merge_into_deeper,
+    Mark::table_boundary,           Mark::table_moved,          Mark::level0_coalesced,
+    Mark::merge_into_level0,        Mark::merge_into_level1,    Mark::merge_into_deeper,
     Mark::table_memory_annihilated, Mark::table_memory_emptied, Mark::lookup_gap_index,
     Mark::scan_table_gap,
 };
@@ -50,7 +50,8 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   if (marks_muted_) return;
   ++result_.marks[static_cast<u32>(mark)];
   if (key == nullptr || tree == 0 || tree > tree_name_count) return;
-  if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)]) return;
+  if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
+    return;
   directed_.push_back({.tree = static_cast<TreeName>(tree - 1), .key = *key});
 }
 
@@ -150,7 +151,8 @@ void Player::shadow_audit(u64 op, bool full) {
   if (error) judge_error(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
     fail(FailureClass::crash_legal, "shadow: another checkpoint",
-         fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(), op));
+         fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(),
+                     op));
   }
   model_.rewind(op);
   Audit audit(shadow);
@@ -177,7 +179,8 @@ void Player::shadow_audit(u64 op, bool full) {
   marks_muted_ = false;
   if (audit.failed()) {
     const Mismatch& mismatch = *audit.outcome().mismatch;
-    fail(FailureClass::crash_legal, "shadow: " + mismatch.site, "on the durable image of the last checkpoint, " + mismatch.message,
+    fail(FailureClass::crash_legal, "shadow: " + mismatch.site,
+         "on the durable image of the last checkpoint, " + mismatch.message,
          history(mismatch.tree, mismatch.key));
   }
   if (audit.outcome().unanswered > 0) judge_error(audit.outcome().error, "shadow audit");
@@ -199,7 +202,8 @@ void Player::check_structure(u64 op) {
   if (decoded.outcome != DecodeOutcome::ok) {
     violations.insert(violations.begin(), decode_outcome_name(decoded.outcome));
   } else if (decoded.op != op) {
-    violations.insert(violations.begin(), fmt::format("the durable superblock holds op {}, expected {}", decoded.op, op));
+    violations.insert(violations.begin(),
+                      fmt::format("the durable superblock holds op {}, expected {}", decoded.op, op));
   }
   for (const DamagedBlock& damaged : decoded.damaged) {
     violations.push_back(fmt::format("{} block at {} is damaged: {}", block_use_name(damaged.use),
@@ -211,7 +215,8 @@ void Player::check_structure(u64 op) {
   // Without numbers, which vary from seed to seed.
   std::string site = violations.front();
   std::erase_if(site, [](char c) { return c >= '0' && c <= '9'; });
-  fail(FailureClass::structure, site, violations.front(), "the image of checkpoint " + std::to_string(op) + ":\n" + story);
+  fail(FailureClass::structure, site, violations.front(),
+       "the image of checkpoint " + std::to_string(op) + ":\n" + story);
 }
 
 // The end: an open scope is discarded; with faults and latency off everything is audited, checkpointed,

@@ -23,7 +23,8 @@ void Player::format_and_open() {
 
 u64 Player::durable_at(u64 checkpoint_op) const {
   if (checkpoint_op == 0) return 0;
-  const u64 delay_max = std::min<u64>(options_.durability_delay_ops_max, options_.format.checkpoint_interval - 1);
+  const u64 delay_max =
+      std::min<u64>(options_.durability_delay_ops_max, options_.format.checkpoint_interval - 1);
   return checkpoint_op + options_.format.beats + below(durability_.at(checkpoint_op), delay_max + 1);
 }
 
@@ -51,7 +52,8 @@ void Player::take_checkpoint(u64 op) {
     // The error is true. It is sticky: the engine refuses to go on until it is opened again.
     if (superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
       fail(FailureClass::crash_legal, "superblock written after a failed sync",
-           fmt::format("the sync of checkpoint {} failed, and its superblock was written all the same", pending_op_));
+           fmt::format("the sync of checkpoint {} failed, and its superblock was written all the same",
+                       pending_op_));
     }
     ++result_.counters.checkpoints_failed;
     throw Recover{.line = line_.id, .strike = false};
@@ -109,7 +111,7 @@ Attribution Player::recovering(OpId op, OpId line) const {
 }
 
 void Player::recover(const Recover& cause) {
-  ++result_.counters.crashes;
+  if (cause.strike) ++result_.counters.crashes;
   BoundedArray<CrashOutcome, 16> outcomes;
   if (cause.strike) {
     ASSERT(!crashes_.empty());
@@ -152,7 +154,8 @@ void Player::open_engine(const Recover& cause) {
   Error error = host_->open();
   if (error && !formatted_) {
     // A crash in format: nothing was promised yet, and format works again.
-    if (error.kind != ErrorKind::not_found && error.kind != ErrorKind::quorum_lost) judge_error(error, "open");
+    if (error.kind != ErrorKind::not_found && error.kind != ErrorKind::quorum_lost)
+      judge_error(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
     host_.emplace(*disk_, options_, memory_->engine, *this);
@@ -173,13 +176,12 @@ void Player::judge_opened() {
   const bool next = opened != verified;
   const bool legal = !next || (pending_op_ != 0 && superblock_submitted_ && opened == pending_op_);
   if (!legal && config_->oracles.has(Oracle::legal)) {
-    fail(FailureClass::crash_legal, opened < verified ? "opened an older checkpoint" : "opened a checkpoint never taken",
+    fail(FailureClass::crash_legal,
+         opened < verified ? "opened an older checkpoint" : "opened a checkpoint never taken",
          fmt::format("after a crash the engine opened checkpoint {}; verified was {}, in progress {}", opened,
                      verified, superblock_submitted_ ? pending_op_ : 0));
   }
-  if (opened < verified || (next && opened != pending_op_)) {
-    fail(FailureClass::sim, "the model cannot follow", "the engine opened a checkpoint that the model has no state for");
-  }
+  if (opened < verified || (next && opened != pending_op_)) give_up();
   pending_op_ = 0;
   superblock_submitted_ = false;
   durable_at_ = durable_at(opened);
@@ -204,9 +206,11 @@ void Player::replay(const Recover& cause) {
     for (const Effect& effect : op.effects) {
       Tree& tree = host_->forest().tree(static_cast<u32>(effect.tree));
       const Key key = engine_key(effect.key);
-      const PutResult result =
-          effect.removed ? tree.remove(key) : tree.put(encode_value(effect.tree, key, effect.value).bytes.data());
-      if (result != PutResult::ok) fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
+      const PutResult result = effect.removed
+                                   ? tree.remove(key)
+                                   : tree.put(encode_value(effect.tree, key, effect.value).bytes.data());
+      if (result != PutResult::ok)
+        fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }
     const u64 number = op.op;
     model_.replay(std::move(op));

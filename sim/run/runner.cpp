@@ -61,8 +61,9 @@ RunResult Player::fatal(const AssertFailure& assertion) {
   const std::string_view file = assertion.file;
   const std::size_t at = std::min(file.rfind("src/"), file.rfind("sim/"));
   const std::string_view place = at == std::string_view::npos ? file : file.substr(at);
-  failure.failure_class = place.starts_with("sim/") && !place.starts_with("sim/disk/") ? FailureClass::sim
-                                                                                       : FailureClass::assert_;
+  failure.failure_class = place.starts_with("sim/") && !place.starts_with("sim/disk/")
+                              ? FailureClass::sim
+                              : FailureClass::assert_;
   failure.site = fmt::format("{}: {}", place, assertion.expression);
   failure.message = fmt::format("assertion failed at {}:{}: {}", place, assertion.line, assertion.expression);
   failure.story = last_events();

@@ -24,15 +24,15 @@ struct RunConfig {
   const OperationSource* source = nullptr;
   OracleSet oracles = OracleSet::all();
 
-  std::optional<OpId> until;        // Stop (and pass) after this line.
-  std::optional<OpId> break_at;     // raise(SIGTRAP) before this line.
-  std::optional<u64> break_at_tick; // raise(SIGTRAP) when the clock reaches it.
+  std::optional<OpId> until;         // Stop (and pass) after this line.
+  std::optional<OpId> break_at;      // raise(SIGTRAP) before this line.
+  std::optional<u64> break_at_tick;  // raise(SIGTRAP) when the clock reaches it.
 
   bool record_checkpoints = false;
   // For twins: the lines that took effect, as indices into the source; a commit is u64_max - repeat.
   bool record_effective = false;
 
-  void* event_context = nullptr;    // See Trace::set_listener.
+  void* event_context = nullptr;  // See Trace::set_listener.
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
   // Shown the disk when the last line was played (or failed), before the end of the run changes it.
   std::function<void(const SimStorage&)> disk_listener;

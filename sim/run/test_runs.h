@@ -70,9 +70,9 @@ struct SeedRun {
 };
 
 inline void check_passed(const RunResult& result) {
-  INFO(failure_class_name(result.failure.failure_class) << " " << result.failure.site << " at line "
-                                                        << result.failure.op.number << "\n"
-                                                        << result.failure.story);
+  INFO(failure_class_name(result.failure.failure_class)
+       << " " << result.failure.site << " at line " << result.failure.op.number << "\n"
+       << result.failure.story);
   CHECK(result.failure.message == "");
   CHECK_FALSE(result.failed());
 }

@@ -231,7 +231,8 @@ const Setting table[] = {
     number("shadow_every_checkpoints", 0, 1'000'000, field<&Run::shadow_every_checkpoints>,
            "Checkpoints from one shadow audit to the next; 0: none."),
     number("directed_checks_max", 0, 1024, field<&Run::directed_checks_max>, "Directed checks per commit."),
-    number("directed_every_lines", 1, 1000000, field<&Run::directed_every_lines>, "Lines that pay for a directed check."),
+    number("directed_every_lines", 1, 1000000, field<&Run::directed_every_lines>,
+           "Lines that pay for a directed check."),
     number("liveness_ticks_max", 1, u64{1} << 62, field<&Run::liveness_ticks_max>,
            "Ticks that one call of the engine may take."),
 };

@@ -151,7 +151,8 @@ bool TreeSource::rare(u64 index, u64 random, Operation* operation) const {
   }
   if (options_.weight_crash == 0) return false;
   // A checkpoint is the rarest thing to crash in: now and then one comes right behind a crash line.
-  if (options_.weight_checkpoint > 0 && index > 0 && rare_drawn(index - 1) < crash_end && chance(remix(random, salt_count), crash_in_checkpoint)) {
+  if (options_.weight_checkpoint > 0 && index > 0 && rare_drawn(index - 1) < crash_end &&
+      chance(remix(random, salt_count), crash_in_checkpoint)) {
     operation->kind = OperationKind::checkpoint;
     return true;
   }

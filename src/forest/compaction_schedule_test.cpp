@@ -111,7 +111,8 @@ TEST_CASE("compaction: its work is spread over the beats") {
     const u64 before = forest->grid().counters().writes;
     const u64 checkpoint_before = forest->checkpoint_op();
     forest.commits(1);
-    if (forest->checkpoint_op() == checkpoint_before) writes[op % 8] += forest->grid().counters().writes - before;
+    if (forest->checkpoint_op() == checkpoint_before)
+      writes[op % 8] += forest->grid().counters().writes - before;
   }
   CHECK(marks[Mark::compaction_suspended] > 100);
   for (u32 half = 0; half < 2; ++half) {

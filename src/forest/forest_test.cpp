@@ -9,7 +9,7 @@ namespace tonearm {
 namespace {
 
 template <class T>
-ForestOptions changed(T FormatOptions::* field, T value) {
+ForestOptions changed(T FormatOptions::*field, T value) {
   ForestOptions options = test_options();
   options.format.*field = value;
   return options;

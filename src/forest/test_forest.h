@@ -65,7 +65,8 @@ class TestForest {
  public:
   using Rows = std::vector<std::pair<u64, u64>>;  // Key and payload.
 
-  explicit TestForest(const ForestOptions& options, sim::DurabilityProfile profile = sim::DurabilityProfile::durable)
+  explicit TestForest(const ForestOptions& options,
+                      sim::DurabilityProfile profile = sim::DurabilityProfile::durable)
       : options_(options), storage_(pages_, disk_options(options, profile), nullptr) {
     construct();
   }
@@ -217,7 +218,8 @@ class TestForest {
       INFO("tree " << index << " op " << forest_->op());
       for (u64 key = 0; key < universe; ++key) {
         const auto found = models_[index].find(key);
-        const std::optional<u64> wanted = found == models_[index].end() ? std::nullopt : std::optional(found->second);
+        const std::optional<u64> wanted =
+            found == models_[index].end() ? std::nullopt : std::optional(found->second);
         INFO("key " << key);
         REQUIRE(get(index, key, cold) == wanted);
       }

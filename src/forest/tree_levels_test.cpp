@@ -140,7 +140,8 @@ TEST_CASE("a scan returns what the model holds: any range, both ways, warm and c
         const u64 a = sim::below(stream.at(op, 2 * i), universe);
         const u64 b = std::min(universe, a + sim::below(stream.at(op, 2 * i + 1), i % 2 == 0 ? 4 : universe));
         const u32 tree = i / 2;
-        const Direction direction = stream.at(op, 50 + i) % 2 == 0 ? Direction::ascending : Direction::descending;
+        const Direction direction =
+            stream.at(op, 50 + i) % 2 == 0 ? Direction::ascending : Direction::descending;
         INFO("op " << op << " tree " << tree << " from " << a << " to " << b);
         const TestForest::Rows found = forest.scan(tree, a, b, direction, op % 2 == 0);
         REQUIRE(found == forest.expected(tree, a, b, direction));
@@ -150,8 +151,8 @@ TEST_CASE("a scan returns what the model holds: any range, both ways, warm and c
     forest.commits(1);
   }
   CHECK(rows > 1000);
-  for (const Mark mark : {Mark::scan_across_tables, Mark::scan_merge_versions, Mark::scan_tombstone,
-                          Mark::scan_table_gap}) {
+  for (const Mark mark :
+       {Mark::scan_across_tables, Mark::scan_merge_versions, Mark::scan_tombstone, Mark::scan_table_gap}) {
     INFO(mark_name(mark));
     CHECK(marks[mark] > 0);
   }

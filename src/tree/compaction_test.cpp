@@ -30,7 +30,8 @@ TEST_CASE("compaction: blocks for a share cover every way its values can fall in
       for (u64 in_block = 0; in_block < per_block; ++in_block) {
         for (u64 in_table = 0; in_table < tables.value_blocks_max; ++in_table) {
           const u64 value_blocks = (in_block + values + 1 + per_block - 1) / per_block;
-          const u64 tables_made = (in_table + value_blocks + tables.value_blocks_max - 1) / tables.value_blocks_max;
+          const u64 tables_made =
+              (in_table + value_blocks + tables.value_blocks_max - 1) / tables.value_blocks_max;
           REQUIRE(blocks >= value_blocks + tables_made);
         }
       }

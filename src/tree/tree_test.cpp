@@ -43,8 +43,8 @@ struct TestTree {
         pool_arena(pool_size()),
         pool(*pool_arena, nodes()),
         arena(tree_size(config)),
-        tree({.grid = &log.grid.grid, .node_pool = &pool, .manifest_log = &log.log, .scratch = &scratch}, *arena,
-             options().format, options().blocks_count, config) {
+        tree({.grid = &log.grid.grid, .node_pool = &pool, .manifest_log = &log.log, .scratch = &scratch},
+             *arena, options().format, options().blocks_count, config) {
     REQUIRE(arena.exhausted());
     tree.open_complete();
   }
