@@ -67,26 +67,27 @@ TEST_CASE("unwritten units read as poison that is stable and keyed", "[image]") 
 }
 
 TEST_CASE("copies share pages until one of them writes", "[image]") {
+  constexpr u64 bytes = u64{4} * PageStore::page_size;
   PageStore store;
   Image image(store, size, 512, 1);
-  image.write(0, filled(65'536, 1));
+  image.write(0, filled(bytes, 1));
   REQUIRE(store.pages_in_use() == 4);
   {
     const Image snapshot = image;
     REQUIRE(store.pages_in_use() == 4);
     image.write(512, filled(512, 2));
     REQUIRE(store.pages_in_use() == 5);
-    image.forget(65'024, 512);
+    image.forget(bytes - 512, 512);
     REQUIRE(store.pages_in_use() == 6);
-    REQUIRE(read(snapshot, 0, 65'536) == filled(65'536, 1));
-    REQUIRE(snapshot.written(0, 65'536));
+    REQUIRE(read(snapshot, 0, bytes) == filled(bytes, 1));
+    REQUIRE(snapshot.written(0, bytes));
     REQUIRE(read(image, 512, 512) == filled(512, 2));
     REQUIRE(read(image, 1024, 1024) == filled(1024, 1));
 
     Image back(store, size, 512, 9);
     back.write(0, filled(512, 7));
     back = snapshot;
-    REQUIRE(read(back, 0, 65'536) == filled(65'536, 1));
+    REQUIRE(read(back, 0, bytes) == filled(bytes, 1));
     REQUIRE(store.pages_in_use() == 6);
   }
   REQUIRE(store.pages_in_use() == 4);

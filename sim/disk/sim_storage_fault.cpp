@@ -47,10 +47,11 @@ void SimStorage::fail_sync(const Attribution& attribution, IoTag tag, u32 n) {
 }
 
 u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
-  const auto asked_for = std::find_if(
-      explicit_latencies_.begin(), explicit_latencies_.end(), [&](const ExplicitLatency& explicit_one) {
-        return explicit_one.attribution == attribution_ && same_tag(explicit_one.tag, tag) && explicit_one.n == n;
-      });
+  const auto asked_for = std::find_if(explicit_latencies_.begin(), explicit_latencies_.end(),
+                                      [&](const ExplicitLatency& explicit_one) {
+                                        return explicit_one.attribution == attribution_ &&
+                                               same_tag(explicit_one.tag, tag) && explicit_one.n == n;
+                                      });
   if (asked_for == explicit_latencies_.end()) return drawn;
   const u64 ticks = asked_for->ticks;
   explicit_latencies_.erase(asked_for);

@@ -26,16 +26,19 @@ constexpr Mark never[] = {
     // Larger disks, longer runs.
     Mark::free_set_shard_full,
     Mark::manifest_compacted_full_rate,
-    // A level gives a table away only when it is full, and growth is 2 or more.
-    Mark::level_emptied,
-    Mark::grid_write_queued,
-    Mark::superblock_torn_at_open,
 };
 
 // Reached by a few seeds in two hundred: too few to expect them of a shorter list.
 constexpr Mark rare[] = {
-    Mark::superblock_copy_repaired, Mark::superblock_mixed_at_open,     Mark::compaction_budget_min,
-    Mark::merge_to_nothing,         Mark::checkpoint_unchanged_trailer, Mark::table_memory_emptied,
+    Mark::superblock_copy_repaired,
+    Mark::superblock_mixed_at_open,
+    Mark::compaction_budget_min,
+    Mark::merge_to_nothing,
+    Mark::checkpoint_unchanged_trailer,
+    Mark::table_memory_emptied,
+    Mark::level_emptied,
+    Mark::grid_write_queued,
+    Mark::superblock_torn_at_open,
 };
 
 bool contains(std::span<const Mark> marks, Mark mark) {

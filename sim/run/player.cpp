@@ -80,7 +80,7 @@ RunResult Player::play() {
 void Player::start() {
   disk_.emplace(memory_->pages, options_.disk, &trace_);
   disk_->set_superblock_listener(this, [](void* context, bool completed) {
-    if (!completed) static_cast<Player*>(context)->superblock_submitted_ = true;
+    if (!completed) static_cast<Player*>(context)->superblock_written();
   });
   // Crash lines that open the scenario count from the start of format.
   const u64 count = config_->source->count();
@@ -149,7 +149,8 @@ void Player::before_step() {
 
 void Player::stuck(const char* why) {
   if (!config_->oracles.has(Oracle::liveness)) give_up();
-  fail(FailureClass::liveness, why, fmt::format("{}: line {}", why, line_.id.number), disk_->describe_pending());
+  fail(FailureClass::liveness, why, fmt::format("{}: line {}", why, line_.id.number),
+       disk_->describe_pending());
 }
 
 // The oracle that could judge this is switched off, and without its verdict the run cannot go on.
@@ -359,7 +360,7 @@ void Player::line_crash() {
   crashes_.push_back(line_);
   if (crashes_.size() > 1) return;
   arm_next_crash();
-  if (line_.count == 0) throw Recover{.line = line_.id, .strike = true};
+  if (line_.count == 0 && !line_.superblock) throw Recover{.line = line_.id, .strike = true};
 }
 
 void Player::line_reopen() {

@@ -95,6 +95,7 @@ class Player final : public Interrupt {
   void judge_opened();
   void replay(const Recover& cause);
   void arm_next_crash();
+  void superblock_written();
   Attribution recovering(OpId op, OpId line) const;
   u64 durable_at(u64 checkpoint_op) const;
 
@@ -141,6 +142,7 @@ class Player final : public Interrupt {
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;
   u64 strike_step_ = 0;
+  bool strike_awaits_superblock_ = false;  // It counts from the next superblock write.
   u32 recovery_attempt_ = 0;      // How often the recovery at hand was itself recovered.
   std::vector<LoggedOp> replay_;  // To be replayed still, next one last.
 

@@ -191,7 +191,8 @@ void Player::check_structure(u64 op) {
   const bool structure = config_->oracles.has(Oracle::structure);
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
-  const DecodedImage decoded = decode_image(disk_->durable_image());
+  const bool values = (audits_.at(op, 3) & 3) == 0;
+  const DecodedImage decoded = decode_image(disk_->durable_image(), {.values = values});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());

@@ -85,7 +85,17 @@ void Player::checkpoint_verified(u64 op) {
 // --- crashes
 
 void Player::arm_next_crash() {
-  if (!crashes_.empty()) strike_step_ = disk_->steps() + crashes_.front().count;
+  if (crashes_.empty()) return;
+  strike_awaits_superblock_ = crashes_.front().superblock;
+  strike_step_ = strike_awaits_superblock_ ? u64_max : disk_->steps() + crashes_.front().count;
+}
+
+// A superblock copy was submitted.
+void Player::superblock_written() {
+  superblock_submitted_ = true;
+  if (crashes_.empty() || !strike_awaits_superblock_) return;
+  strike_awaits_superblock_ = false;
+  strike_step_ = disk_->steps() + crashes_.front().count;
 }
 
 void Player::recover_until_open(const Recover& cause) {

@@ -14,7 +14,18 @@
 namespace tonearm::sim {
 
 enum class FailureClass : u8 {
-  none, oracle, assert_, structure, crash_legal, false_alarm, liveness, determinism, resource, sim, signal, hang,
+  none,
+  oracle,       // A wrong answer.
+  assert_,      // The engine's, or the simulated disk's about the engine.
+  structure,    // The image makes no sense.
+  crash_legal,  // Not what may be found after a crash.
+  false_alarm,  // An error without damage.
+  liveness,
+  determinism,
+  resource,
+  sim,          // The harness itself.
+  signal,
+  hang,
 };
 const char* failure_class_name(FailureClass failure);
 

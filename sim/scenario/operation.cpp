@@ -38,6 +38,7 @@ void print_scan(const Operation& operation, std::string* target) {
 
 void print_crash(const Operation& operation, std::string* target) {
   append_argument(" at=", operation.count, target);
+  if (operation.superblock) target->append(" superblock");
   const char* separator = " writes=";
   for (const CrashOutcome outcome : operation.writes) {
     target->append(separator).append(crash_outcome_name(outcome));

@@ -14,6 +14,7 @@
 //   25 scope
 //   26 end discard                             or: end persist
 //   27 crash at=12 writes=lost,torn            strikes before the 12th event-loop step after the line
+//   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
 //   30 latency 23/compact_write(1,2)#4 ticks=900
@@ -92,6 +93,7 @@ struct Operation {
   Direction direction = Direction::ascending;
   bool cold = false;
   bool persist = false;   // end.
+  bool superblock = false;  // crash: count from the first superblock write after the line.
   Key key{};              // put, remove, get; scan: from.
   Key key_end{};          // scan: to, inclusive; not below from.
   u64 value = 0;          // put (63 bits); index: 0.

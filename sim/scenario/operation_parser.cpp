@@ -20,22 +20,26 @@ enum class Argument : u8 {
   writes,
   ticks,
   cold,
+  superblock,
   direction,
   ending,
   fail
 };
-constexpr u32 argument_count = 13;
+constexpr u32 argument_count = 14;
 
 struct Spelling {
   std::string_view text;  // With `=`: a value follows.
   Argument argument;
 };
 constexpr Spelling spellings[] = {
-    {"key=", Argument::key},       {"value=", Argument::value},   {"from=", Argument::from},
-    {"to=", Argument::to},         {"limit=", Argument::limit},   {"times=", Argument::times},
-    {"at=", Argument::at},         {"writes=", Argument::writes}, {"ticks=", Argument::ticks},
-    {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
-    {"persist", Argument::ending}, {"discard", Argument::ending}, {"fail", Argument::fail},
+    {"key=", Argument::key},       {"value=", Argument::value},
+    {"from=", Argument::from},     {"to=", Argument::to},
+    {"limit=", Argument::limit},   {"times=", Argument::times},
+    {"at=", Argument::at},         {"writes=", Argument::writes},
+    {"ticks=", Argument::ticks},   {"cold", Argument::cold},
+    {"asc", Argument::direction},  {"desc", Argument::direction},
+    {"persist", Argument::ending}, {"discard", Argument::ending},
+    {"fail", Argument::fail},      {"superblock", Argument::superblock},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
@@ -64,7 +68,8 @@ Grammar grammar_of(OperationKind kind, TreeName tree) {
     case OperationKind::scope:
     case OperationKind::reopen: return {};
     case OperationKind::end: return {.required = bit(Argument::ending)};
-    case OperationKind::crash: return {.required = bit(Argument::at), .optional = bit(Argument::writes)};
+    case OperationKind::crash:
+      return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
     case OperationKind::fault: return {.request = true, .required = bit(Argument::fail)};
     case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
   }
@@ -146,6 +151,7 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
     case Argument::ticks: expected = parse_number(text, 0, latency_ticks_max, &operation->count); break;
     case Argument::writes: return parse_writes(text, cursor, operation);
     case Argument::cold: operation->cold = true; break;
+    case Argument::superblock: operation->superblock = true; break;
     case Argument::direction:
       operation->direction = text == "desc" ? Direction::descending : Direction::ascending;
       break;

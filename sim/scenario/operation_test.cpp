@@ -48,7 +48,7 @@ TEST_CASE("operation: what is canonical prints as it was written") {
       "27 crash at=0",
       "27 crash at=4294967296 writes=lost,torn,landed,torn_garbage",
       "28 reopen",
-      "28 reopen cache_blocks=16 lookups_max=1",
+      "28 reopen cache_blocks=16 read_iops=1",
       "29 fault 24/checkpoint_sync#0 fail",
       "29 fault 0/superblock_format#2 fail",
       "30 latency 23/compact_write(1,2)#4 ticks=900",

@@ -51,7 +51,7 @@ inline RequestName random_request(const Draw& draw, u64 i) {
 }
 
 inline void random_changes(const Draw& draw, u64 i, Operation* operation) {
-  static constexpr const char* names[] = {"cache_blocks", "read_iops", "write_iops", "lookups_max"};
+  static constexpr const char* names[] = {"cache_blocks", "read_iops", "write_iops", "read_attempts_max"};
   for (u32 j = 0; j < std::size(names); ++j) {
     if (draw(names[j], i, 2) == 0) continue;
     operation->changes.push(

@@ -153,8 +153,6 @@ const Setting table[] = {
                    runtime_field<&Runtime::compaction_blocks>, "Block buffers of compaction."),
     runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
                    "Tries to read a block before it counts as damaged."),
-    runtime_number("lookups_max", 1, 1024, runtime_field<&Runtime::lookups_max>,
-                   "Lookups in flight a tree may have."),
 
     number("latency.read.min", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_min>,
            "Ticks every read takes."),

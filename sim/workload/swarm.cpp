@@ -192,7 +192,6 @@ void draw_tiny_runtime(const Draw& draw, RuntimeOptions* r) {
   r->read_iops = draw.between("tiny read iops", 1, 8);
   r->write_iops = draw.between("tiny write iops", 1, 8);
   r->compaction_blocks = static_cast<u32>(draw.skewed("tiny compaction blocks", compaction_blocks_min, 24));
-  r->lookups_max = draw.between("tiny lookups", 1, 8);
   r->read_attempts_max = draw.between("tiny read attempts", 1, 4);
 }
 
@@ -227,7 +226,6 @@ void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
   r->read_iops = draw.between("read iops", 1, 32);
   r->write_iops = draw.between("write iops", 1, 32);
   r->compaction_blocks = draw.between("compaction blocks", compaction_blocks_min, 64);
-  r->lookups_max = draw.between("lookups", 1, 32);
   r->read_attempts_max = draw.between("read attempts", 1, 6);
 }
 

@@ -15,6 +15,9 @@ constexpr u64 crash_follow_max = 2;  // Crash lines in a row after the one that 
 constexpr u32 scan_rows_max = 32;
 constexpr Ratio crash_follows = {3, 8};
 constexpr Ratio crash_in_checkpoint = {1, 3};
+constexpr Ratio crash_storm = {1, 8};
+constexpr u64 storm_lines = 5;
+constexpr u64 superblock_steps = 20;  // About as many as four writes and four reads take.
 
 bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
 
@@ -70,7 +73,7 @@ TreeSource::TreeSource(u64 seed, const RunOptions& options)
   }
 
   for (const char* name : {"cache_blocks", "cache_hash_bits", "read_iops", "write_iops", "compaction_blocks",
-                           "read_attempts_max", "lookups_max"}) {
+                           "read_attempts_max"}) {
     const std::optional<u16> setting = find_setting(name);
     ASSERT(setting);
     reopen_settings_[reopen_setting_count_++] = *setting;
@@ -137,6 +140,7 @@ bool TreeSource::rare(u64 index, u64 random, Operation* operation) const {
   const u64 drawn = rare_drawn(index);
   const u64 crash_end = options_.weight_crash;
   const u64 reopen_end = crash_end + options_.weight_reopen;
+  if (crash_end > 0 && options_.weight_checkpoint > 0 && storm(index, random, operation)) return true;
   if (drawn < crash_end) {
     crash(random, false, operation);
     return true;
@@ -177,6 +181,28 @@ void TreeSource::crash(u64 random, bool follows, Operation* operation) const {
     bound = size < 3 ? 8 : size < 6 ? 64 : size < 7 ? 300 : 1000;
   }
   operation->count = below(remix(random, salt_limit), bound);
+  if (follows || below(remix(random, salt_times), 4) != 0) return;
+  operation->superblock = true;
+  operation->count = below(remix(random, salt_limit), superblock_steps);
+}
+
+// Superblock copies of several ages come about only when checkpoint after checkpoint is cut short: a
+// crash line now and then begins a storm of them.
+bool TreeSource::storm(u64 index, u64 random, Operation* operation) const {
+  for (u64 back = 1; back <= storm_lines && back <= index; ++back) {
+    const u64 drawn = rare_drawn(index - back);
+    if (drawn >= options_.weight_crash || !chance(remix(rare_seed_ + index - back, salt_jitter), crash_storm))
+      continue;
+    if (back % 2 == 1) {
+      operation->kind = OperationKind::checkpoint;
+    } else {
+      operation->kind = OperationKind::crash;
+      operation->superblock = true;
+      operation->count = below(remix(random, salt_limit), superblock_steps);
+    }
+    return true;
+  }
+  return false;
 }
 
 void TreeSource::reopen(u64 random, Operation* operation) const {
@@ -185,10 +211,10 @@ void TreeSource::reopen(u64 random, Operation* operation) const {
   const u64 first = below(remix(random, salt_setting), reopen_setting_count_);
   for (u64 i = 0; i < changes; ++i) {
     const u64 salt = remix(random, salt_setting + 1000 + i);
-    // Distinct: a step of 3 visits all seven.
-    const u16 setting = reopen_settings_[(first + 3 * i) % reopen_setting_count_];
+    // Distinct: a step of 5 visits all six.
+    const u16 setting = reopen_settings_[(first + 5 * i) % reopen_setting_count_];
     u64 value = 0;
-    switch ((first + 3 * i) % reopen_setting_count_) {
+    switch ((first + 5 * i) % reopen_setting_count_) {
       case 0: value = 16 * (1 + below(salt, u64{1} << below(remix(salt, 1), 6))); break;
       case 1: value = below(salt, 65); break;
       case 4: value = between(salt, compaction_blocks_min, 32); break;

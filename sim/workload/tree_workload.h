@@ -74,6 +74,7 @@ class TreeSource final : public OperationSource {
   bool commit_or_scope(u64 index, Operation* operation, bool* in_scope) const;
   bool rare(u64 index, u64 random, Operation* operation) const;
   u64 rare_drawn(u64 index) const;
+  bool storm(u64 index, u64 random, Operation* operation) const;
   void crash(u64 random, bool follows, Operation* operation) const;
   void reopen(u64 random, Operation* operation) const;
   bool ladder(u64 index, bool in_scope, Operation* operation) const;

@@ -50,7 +50,6 @@ OptionsError validate(const FormatOptions& f, const RuntimeOptions& r) {
        "6 to 1024", r.compaction_blocks},
       {r.read_attempts_max >= 1 && r.read_attempts_max <= 64, "read_attempts_max", "1 to 64",
        r.read_attempts_max},
-      {r.lookups_max >= 1 && r.lookups_max <= 1024, "lookups_max", "1 to 1024", r.lookups_max},
   };
   for (const Rule& rule : rules) {
     if (!rule.ok) return {.field = rule.field, .expected = rule.expected, .given = rule.given};

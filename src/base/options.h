@@ -44,7 +44,6 @@ struct RuntimeOptions {
   u32 write_iops = 16;            // Grid writes in flight, at least 1.
   u32 compaction_blocks = 32;     // Block buffers of compaction, at least compaction_blocks_min.
   u32 read_attempts_max = 4;      // Tries to read a block before it counts as damaged, at least 1.
-  u32 lookups_max = 16;           // Lookups in flight a tree may have. At least 1.
 };
 
 // What compaction needs to make progress: an index block and a value block for each of its two

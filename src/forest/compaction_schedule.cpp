@@ -76,7 +76,8 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
   const u64 bar_end = op - op % format_.beats + format_.beats - 1;
   // Raw puts, not the table's count: no read may change what is written. What the second half of the
   // bar may still put is at most half the capacity.
-  const bool fits = immutable.count() + tree.table_mutable().puts_since_bar_start() + capacity / 2 <= capacity;
+  const bool fits =
+      immutable.count() + tree.table_mutable().puts_since_bar_start() + capacity / 2 <= capacity;
   if (fits && !checkpoint_trigger(format_, bar_end)) {
     mark(Mark::flush_deferred, tree.config().id);
     return false;
@@ -97,8 +98,8 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
     job->tables_b.push(tree.manifest().level(0).at(overlap.first + i));
     job->values_in += job->tables_b[i].value_count;
   }
-  job->drop_tombstones = tree.kernel().usage() == TableUsage::general &&
-                         tree.manifest().must_drop_tombstones(0, overlap.range);
+  job->drop_tombstones =
+      tree.kernel().usage() == TableUsage::general && tree.manifest().must_drop_tombstones(0, overlap.range);
   return true;
 }
 
@@ -205,10 +206,10 @@ void CompactionSchedule::complete(CompactionJob& job) {
     job.tree->table_immutable().mark_flushed();
   } else {
     manifest.remove_table(job.level_b - 1, job.table_a);
-    if (manifest.level(job.level_b - 1).empty()) mark(Mark::level_emptied, tree_id);
   }
   for (const TableInfo& table : job.tables_b) manifest.remove_table(job.level_b, table);
   for (const TableInfo& table : job.tables_out) manifest.insert_table(job.level_b, table);
+  if (manifest.level(job.level_b).empty()) mark(Mark::level_emptied, tree_id);
 }
 
 }  // namespace tonearm

@@ -1,151 +1,10 @@
 #include "forest/forest.h"
 
 #include <algorithm>
-#include <new>
 
 #include "base/mark.h"
-#include "base/math.h"
 
 namespace tonearm {
-
-// Sizes that measuring and constructing must agree on.
-struct Forest::Parts {
-  FormatOptions format;
-  u64 tables_max;          // All trees.
-  u64 payload_size_max;    // Of a checkpoint trailer.
-  u64 scratch_size;        // Bytes: the largest memory table.
-  Grid::Options grid;
-  u64 trailer_blocks_max;  // Both trailers.
-  u64 nodes_max;           // Of the manifests.
-};
-
-namespace {
-
-u64 schema_hash(std::span<const TreeConfig> trees) {
-  u64 hash = trees.size();
-  for (const TreeConfig& tree : trees) {
-    const u64 words[] = {tree.id, tree.kernel->key_size(), tree.kernel->value_size(),
-                         static_cast<u64>(tree.kernel->usage())};
-    hash = hash_of(std::as_bytes(std::span(words)), hash);
-  }
-  return hash;
-}
-
-// Blocks released while a checkpoint is being made durable, for at most one interval: those of both
-// trailers, the inputs of every compaction, and what the manifest log compacts.
-u64 released_prior_max(const FormatOptions& format, const ForestOptions& options, u64 tables_max,
-                       u64 payload_size_max) {
-  const u64 half_bars = u64{2} * (format.checkpoint_interval / format.beats + 1);
-  u64 per_half_bar = 0;
-  for (const TreeConfig& tree : options.trees) {
-    TableLayout layout;
-    (void)table_layout(format, tree.id, tree.kernel->key_size(), tree.kernel->value_size(), &layout);
-    per_half_bar += div_ceil(format.levels, 2) * (1 + format.growth) * layout.blocks_max();
-  }
-  const u32 trees = static_cast<u32>(options.trees.size());
-  per_half_bar += ManifestPace::of(format, trees, tables_max).compact_blocks_max;
-  const u64 trailers = u64{2} * CheckpointTrailer::blocks_for(payload_size_max, format.block_size);
-  return std::min(trailers + half_bars * per_half_bar, options.runtime.blocks_count);
-}
-
-}  // namespace
-
-OptionsError Forest::validate(const ForestOptions& options) {
-  if (const OptionsError error = tonearm::validate(options.format, options.runtime)) return error;
-  if (options.trees.empty() || options.trees.size() > trees_max) {
-    return {.field = "trees", .expected = "1 to 64 trees", .given = options.trees.size()};
-  }
-  u16 id_before = 0;
-  for (const TreeConfig& tree : options.trees) {
-    if (tree.id <= id_before) return {.field = "tree id", .expected = "ids in ascending order", .given = tree.id};
-    id_before = tree.id;
-    TableLayout layout;
-    const OptionsError error = table_layout(options.format, tree.id, tree.kernel->key_size(),
-                                            tree.kernel->value_size(), &layout);
-    if (error) return error;
-  }
-  return {};
-}
-
-Forest::Parts Forest::parts(const ForestOptions& options) {
-  Parts parts{};
-  parts.format = options.format;
-  parts.format.schema_hash = schema_hash(options.trees);
-  parts.tables_max =
-      options.trees.size() * tree_tables_max(options.format, options.runtime.blocks_count);
-  parts.nodes_max = Manifest::nodes_max(options.format, options.runtime.blocks_count,
-                                        static_cast<u32>(options.trees.size()));
-  parts.payload_size_max = FreeSet::encode_size_max(options.runtime.blocks_count);
-  parts.trailer_blocks_max =
-      u64{2} * CheckpointTrailer::blocks_for(parts.payload_size_max, options.format.block_size);
-  for (const TreeConfig& tree : options.trees) {
-    parts.scratch_size = std::max<u64>(parts.scratch_size, u64{options.format.beats} *
-                                                               options.format.batch_values_max *
-                                                               tree.kernel->value_size());
-  }
-  parts.grid = {.format = parts.format,
-                .runtime = options.runtime,
-                .released_prior_max =
-                    released_prior_max(parts.format, options, parts.tables_max, parts.payload_size_max)};
-  return parts;
-}
-
-void Forest::measure(Arena& arena, const ForestOptions& options) {
-  const Parts parts = Forest::parts(options);
-  const u32 trees = static_cast<u32>(options.trees.size());
-  Superblock::measure(arena);
-  Grid::measure(arena, parts.grid);
-  CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
-  CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
-  ManifestLog::measure(arena, parts.format, trees, parts.tables_max, options.runtime.blocks_count);
-  NodePool::measure(arena, parts.nodes_max);
-  arena.take<std::byte>(parts.scratch_size, 64);
-  arena.take<u64>(parts.trailer_blocks_max);
-  CompactionSchedule::measure(arena, parts.format, trees, options.runtime.compaction_blocks);
-  TreeScan::measure(arena, parts.format);
-  for (const TreeConfig& config : options.trees) {
-    arena.take<Tree>(1);
-    Tree::measure(arena, parts.format, options.runtime.blocks_count, config);
-  }
-}
-
-u64 Forest::memory_required(const ForestOptions& options) {
-  ASSERT(!validate(options));
-  Arena arena;
-  measure(arena, options);
-  return arena.used();
-}
-
-Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory)
-    : Forest(storage, options, memory, parts(options)) {}
-
-Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory, const Parts& parts)
-    : storage_(&storage),
-      options_(options),
-      arena_(memory),
-      superblock_(storage, arena_),
-      grid_(storage, arena_, parts.grid),
-      trailer_acquired_(grid_, arena_, parts.payload_size_max),
-      trailer_released_(grid_, arena_, parts.payload_size_max),
-      manifest_log_(grid_, arena_, parts.format, static_cast<u32>(options.trees.size()), parts.tables_max),
-      node_pool_(arena_, parts.nodes_max),
-      scratch_{.bytes = arena_.take<std::byte>(parts.scratch_size, 64)},
-      trailer_addresses_(arena_.take<u64>(parts.trailer_blocks_max)),
-      tree_count_(static_cast<u32>(options.trees.size())),
-      schedule_(grid_, arena_, parts.format, tree_count_, options.runtime.compaction_blocks),
-      scan_(grid_, arena_, parts.format) {
-  ASSERT(!validate(options));
-  static_assert(std::is_trivially_destructible_v<Tree>);
-  options_.format.schema_hash = parts.format.schema_hash;
-  const Tree::Shared shared{
-      .grid = &grid_, .node_pool = &node_pool_, .manifest_log = &manifest_log_, .scratch = &scratch_};
-  for (u32 i = 0; i < tree_count_; ++i) {
-    Tree* place = arena_.take<Tree>(1).data();
-    trees_[i] = new (place)
-        Tree(shared, arena_, options_.format, options_.runtime.blocks_count, options_.trees[i]);
-  }
-  ASSERT(arena_.used() == memory_required(options));
-}
 
 Tree& Forest::tree(u32 index) {
   ASSERT(index < tree_count_);
@@ -233,20 +92,22 @@ void Forest::advance_open() {
       const CheckpointState& state = superblock_.working().state;
       grid_.set_cluster(superblock_.working().cluster);
       stage_ = Stage::trailer_acquired;
-      trailer_acquired_.open({.last = {.address = state.acquired_last_address, .checksum = state.acquired_last},
-                              .size = state.acquired_size,
-                              .checksum = state.acquired_payload},
-                             next);
+      trailer_acquired_.open(
+          {.last = {.address = state.acquired_last_address, .checksum = state.acquired_last},
+           .size = state.acquired_size,
+           .checksum = state.acquired_payload},
+          next);
       return;
     }
     case Stage::trailer_acquired: {
       if (trailer_acquired_.error()) return fail(trailer_acquired_.error());
       const CheckpointState& state = superblock_.working().state;
       stage_ = Stage::trailer_released;
-      trailer_released_.open({.last = {.address = state.released_last_address, .checksum = state.released_last},
-                              .size = state.released_size,
-                              .checksum = state.released_payload},
-                             next);
+      trailer_released_.open(
+          {.last = {.address = state.released_last_address, .checksum = state.released_last},
+           .size = state.released_size,
+           .checksum = state.released_payload},
+          next);
       return;
     }
     case Stage::trailer_released: {
@@ -254,10 +115,11 @@ void Forest::advance_open() {
       if (!open_free_set()) return;
       const CheckpointState& state = superblock_.working().state;
       stage_ = Stage::manifest;
-      manifest_log_.open({.oldest = {.address = state.manifest_oldest_address, .checksum = state.manifest_oldest},
-                          .newest = {.address = state.manifest_newest_address, .checksum = state.manifest_newest},
-                          .block_count = state.manifest_block_count},
-                         Callback<const TableInfo&>::to<&Forest::open_table>(this), next);
+      manifest_log_.open(
+          {.oldest = {.address = state.manifest_oldest_address, .checksum = state.manifest_oldest},
+           .newest = {.address = state.manifest_newest_address, .checksum = state.manifest_newest},
+           .block_count = state.manifest_block_count},
+          Callback<const TableInfo&>::to<&Forest::open_table>(this), next);
       return;
     }
     case Stage::manifest: {

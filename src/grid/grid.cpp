@@ -297,6 +297,7 @@ void Grid::write(Write& write) {
     write_issue(slot, write);
     return;
   }
+  mark(Mark::grid_write_queued);
   writes_waiting_.push(write);
 }
 

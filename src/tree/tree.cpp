@@ -148,16 +148,18 @@ void Tree::lookup_from_levels_storage(Lookup& lookup) {
 void Tree::lookup_advance(Lookup& lookup) {
   if (lookup.candidate == lookup.candidate_count) {
     lookup.stage = Lookup::Stage::none;
-    lookup.next_tick.done = Callback<Storage::NextTick&>::plain(&lookup, [](void* context, Storage::NextTick&) {
-      Lookup& self = *static_cast<Lookup*>(context);
-      self.tree->lookup_finish(self);
-    });
+    lookup.next_tick.done =
+        Callback<Storage::NextTick&>::plain(&lookup, [](void* context, Storage::NextTick&) {
+          Lookup& self = *static_cast<Lookup*>(context);
+          self.tree->lookup_finish(self);
+        });
     storage().next_tick(lookup.next_tick);
     return;
   }
   lookup.stage = Lookup::Stage::index;
   lookup.read.block = lookup.candidates[lookup.candidate];
-  lookup.read.tag = {.purpose = IoPurpose::lookup, .level = lookup.candidate_levels[lookup.candidate], .tree = config_.id};
+  lookup.read.tag = {
+      .purpose = IoPurpose::lookup, .level = lookup.candidate_levels[lookup.candidate], .tree = config_.id};
   lookup.read.cache_read = lookup.cache_read;
   lookup.read.cache_write = true;
   lookup.read.buffer = nullptr;

@@ -162,7 +162,8 @@ void TreeScan::level_submit(Level& level) {
     level.read.buffer = level.value_block;
     level.stage = Level::Stage::value_reading;
   }
-  level.read.tag = {.purpose = IoPurpose::scan, .level = static_cast<u8>(level.index), .tree = tree_->config().id};
+  level.read.tag = {
+      .purpose = IoPurpose::scan, .level = static_cast<u8>(level.index), .tree = tree_->config().id};
   level.read.cache_read = cache_read_;
   level.read.cache_write = true;
   level.read.done = Callback<Grid::Read&>::plain(&level, [](void* context, Grid::Read& read) {
