@@ -145,15 +145,16 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
   }
   if (!args.oracles.empty()) {
     plan.oracles = parse_oracles(args.oracles);
-    append_words(&plan.words, "--oracles", args.oracles);
+    append_words(&plan.judged, "--oracles", args.oracles);
   }
   plan.check_determinism = args.check_determinism;
-  if (args.check_determinism) plan.words += " --check-determinism";
+  if (args.check_determinism) plan.judged += " --check-determinism";
   if (!args.twins.empty()) {
     constexpr u64 twins_max = 1000;
     plan.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
-    append_words(&plan.words, "--twins", args.twins);
+    append_words(&plan.judged, "--twins", args.twins);
   }
+  plan.words += plan.judged;
   return plan;
 }
 
@@ -172,6 +173,7 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
   prepared.workload = workload.name;
   prepared.seed = seed;
   prepared.oracles = plan.oracles;
+  prepared.judged = plan.judged;
   prepared.reproduce =
       fmt::format("tonearm run --workload {} --seed {:#x}{}", workload.name, seed, plan.words);
   workload.draw(seed, &prepared.options);
@@ -214,6 +216,7 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
   prepared.oracles = plan.oracles;
   prepared.file = file;
   prepared.source = source_of(scenario.operations);
+  prepared.judged = plan.judged;
   prepared.reproduce = fmt::format("tonearm run --scenario {}{}", file, plan.words);
   return prepared;
 }

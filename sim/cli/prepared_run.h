@@ -21,7 +21,8 @@ struct PlayPlan {
   OracleSet oracles = OracleSet::all();
   bool check_determinism = false;
   u32 twins = 0;
-  std::string words;  // The same again as options, to end a `reproduce:` line; begins with a space.
+  std::string words;   // The same again as options, to end a `reproduce:` line; begins with a space.
+  std::string judged;  // Those of them that a scenario file does not hold, to end a `replay:` line.
 };
 PlayPlan parse_play(const PlayArgs& args, const char* default_workload);
 
@@ -34,6 +35,7 @@ struct PreparedRun {
   std::string file;                    // Where it came from; empty: the seed.
   std::unique_ptr<OperationSource> source;
   std::string reproduce;  // The command that plays it again.
+  std::string judged;     // PlayPlan::judged.
 
   RunConfig config() const;
 };

@@ -28,7 +28,8 @@ constexpr CounterName counters[] = {
     {"audits_window", "audits of a window of keys", &RunCounters::audits_window},
     {"audits_shadow", "audits through a second engine on a snapshot", &RunCounters::audits_shadow},
     {"structure_checks", "images decoded and checked", &RunCounters::structure_checks},
-    {"structure_skipped", "checkpoints whose image was not looked at", &RunCounters::structure_skipped},
+    {"shadows_skipped", "checkpoints that no shadow engine looked at", &RunCounters::shadows_skipped},
+    {"faults_missed", "explicit faults whose request never came", &RunCounters::faults_missed},
     {"checkpoints", "checkpoints that became durable", &RunCounters::checkpoints},
     {"checkpoints_failed", "checkpoints that an injected fault ended", &RunCounters::checkpoints_failed},
     {"crashes", "times the engine was dropped and opened again", &RunCounters::crashes},
@@ -80,7 +81,7 @@ std::string failure_text(const PreparedRun& prepared, const RunResult& result,
   if (text.back() != '\n') text += '\n';
   text += fmt::format("reproduce: {}\n", prepared.reproduce);
   if (scenario_file.empty()) return text;
-  text += "replay:    tonearm replay last\n";
+  text += fmt::format("replay:    tonearm replay last{}\n", prepared.judged);
   const bool line = failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0;
   if (line)
     text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op_id_text(failure.op));

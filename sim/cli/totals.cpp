@@ -92,9 +92,9 @@ std::string Totals::text() const {
   line("merge into level 1+", percent(merged_level1, seeds) + " of the seeds");
   line("crashes", fmt::format("{}, {} of them in a recovery, {} lines that never struck", counters.crashes,
                               counters.crashes_in_recovery, counters.crashes_unfired));
-  line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (not looked at {})",
+  line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (without a shadow {})",
                              counters.checks, counters.audits_full, counters.audits_shadow,
-                             counters.structure_checks, counters.structure_skipped));
+                             counters.structure_checks, counters.shadows_skipped));
   number("unanswered", counters.unanswered);
   for (u32 i = 0; i < fault_kind_count; ++i) {
     line(i == 0 ? "faults" : "",

@@ -104,7 +104,9 @@ class SimStorage final : public Storage {
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
   }
-  u64 explicit_faults_waiting() const { return fail_syncs_.size(); }  // Asked for and not fired.
+  u64 explicit_faults_waiting() const {
+    return fail_syncs_.size() + explicit_latencies_.size();
+  }  // Asked for and not fired.
 
   // Latencies, policy, queue depth and fault ratios may change at any time (from the next request
   // on); the disk may grow; everything else must be as it was.

@@ -135,9 +135,9 @@ TEST_CASE("a crash at every step of a commit that ends in a checkpoint", "[crash
     }
     CHECK(struck > 60);
     CHECK(lost > 10);
+    CHECK(verified + lost <= struck);
     CHECK(found >= 1);
     CHECK(replayed.size() >= 2);
-    MAYBE(verified > 0);
   }
 }
 

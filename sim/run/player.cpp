@@ -60,6 +60,7 @@ RunResult Player::play() {
   if (disk_) {
     counters.ticks = disk_->now();
     counters.steps = disk_->steps();
+    counters.faults_missed = disk_->explicit_faults_waiting();
     for (u32 i = 0; i < fault_kind_count; ++i) {
       result_.faults_fired[i] = disk_->fault_count(static_cast<FaultKind>(i));
       result_.faults_armed[i] = disk_->armed_count(static_cast<FaultKind>(i));
@@ -182,6 +183,12 @@ void Player::judge_error(const Error& error, const char* where) {
   fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
        fmt::format("{} ended in {} (address {}, {}), but nothing is damaged", where, error_name(error.kind),
                    error.address, error.reason));
+}
+
+// After this error the engine refuses to go on.
+void Player::judge_fatal(const Error& error, const char* where) {
+  judge_error(error, where);
+  give_up();
 }
 
 void Player::play_line() {

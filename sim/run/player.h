@@ -8,6 +8,7 @@
 
 #include <deque>
 
+#include "sim/decode/image_decoder.h"
 #include "sim/run/audit.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
@@ -81,6 +82,7 @@ class Player final : public Interrupt {
   [[noreturn]] void fail_mismatch(FailureClass failure_class, const char* where, const Mismatch& mismatch);
   [[noreturn]] void give_up();
   void judge_error(const Error& error, const char* where);
+  [[noreturn]] void judge_fatal(const Error& error, const char* where);
 
   // --- player_recovery.cpp
   void format_and_open();
@@ -108,6 +110,7 @@ class Player final : public Interrupt {
   void check_checkpoint(u64 op);
   void shadow_audit(u64 op, bool full);
   void check_structure(u64 op);
+  std::string compare_contents(u64 op, const DecodedImage& decoded);
   void epilogue();
   Attribution aside(const char* name, u64 n) const;
 
@@ -143,8 +146,8 @@ class Player final : public Interrupt {
   std::deque<Operation> crashes_;
   u64 strike_step_ = 0;
   bool strike_awaits_superblock_ = false;  // It counts from the next superblock write.
-  u32 recovery_attempt_ = 0;      // How often the recovery at hand was itself recovered.
-  std::vector<LoggedOp> replay_;  // To be replayed still, next one last.
+  u32 recovery_attempt_ = 0;               // How often the recovery at hand was itself recovered.
+  std::vector<LoggedOp> replay_;           // To be replayed still, next one last.
 
   // The checkpoint in progress: a crash may find it, once a superblock write was submitted.
   u64 pending_op_ = 0;

@@ -16,7 +16,7 @@ constexpr u32 recoveries_max = 1000;
 void Player::format_and_open() {
   host_.emplace(*disk_, options_, memory_->engine, *this);
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
-  if (const Error error = host_->format()) judge_error(error, "format");
+  if (const Error error = host_->format()) judge_fatal(error, "format");
   formatted_ = true;
   open_engine({.line = {}, .strike = false});
 }
@@ -33,7 +33,7 @@ u64 Player::durable_at(u64 checkpoint_op) const {
 void Player::commit_op(u64 op) {
   ++result_.counters.commits;
   ++commits_since_full_;
-  if (const Error error = host_->compact(op)) judge_error(error, "compact");
+  if (const Error error = host_->compact(op)) judge_fatal(error, "compact");
   after_compact(op);
 }
 
@@ -48,7 +48,7 @@ void Player::take_checkpoint(u64 op) {
   const u64 faults_before = disk_->fault_count(FaultKind::failed_sync);
   if (const Error error = host_->checkpoint()) {
     const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
-    if (error.kind != ErrorKind::sync_failed || !injected) judge_error(error, "checkpoint");
+    if (error.kind != ErrorKind::sync_failed || !injected) judge_fatal(error, "checkpoint");
     // The error is true. It is sticky: the engine refuses to go on until it is opened again.
     if (superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
       fail(FailureClass::crash_legal, "superblock written after a failed sync",
@@ -165,15 +165,15 @@ void Player::open_engine(const Recover& cause) {
   if (error && !formatted_) {
     // A crash in format: nothing was promised yet, and format works again.
     if (error.kind != ErrorKind::not_found && error.kind != ErrorKind::quorum_lost)
-      judge_error(error, "open");
+      judge_fatal(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
     host_.emplace(*disk_, options_, memory_->engine, *this);
     disk_->set_attribution(recovering(cause.line, cause.line));
-    if (const Error again = host_->format()) judge_error(again, "format");
+    if (const Error again = host_->format()) judge_fatal(again, "format");
     error = host_->open();
   }
-  if (error) judge_error(error, "open");
+  if (error) judge_fatal(error, "open");
   formatted_ = true;
   judge_opened();
   audit_opened();
@@ -197,6 +197,7 @@ void Player::judge_opened() {
   durable_at_ = durable_at(opened);
   if (opened == 0) host_->forest().mark_checkpoint_durable();
   if (next) checkpoint_verified(opened);
+  if (opened != 0) check_structure(opened);
   std::vector<LoggedOp> lost = model_.crash_to(opened);
   // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
   std::reverse(lost.begin(), lost.end());

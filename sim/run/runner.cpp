@@ -58,9 +58,7 @@ RunResult run(const RunConfig& config, RunnerMemory& memory) {
 
 RunResult Player::fatal(const AssertFailure& assertion) {
   Failure& failure = result_.failure;
-  const std::string_view file = assertion.file;
-  const std::size_t at = std::min(file.rfind("src/"), file.rfind("sim/"));
-  const std::string_view place = at == std::string_view::npos ? file : file.substr(at);
+  const std::string_view place = assertion.file;  // Relative to the checkout: see scripts/cmake/flags.cmake.
   failure.failure_class = place.starts_with("sim/") && !place.starts_with("sim/disk/")
                               ? FailureClass::sim
                               : FailureClass::assert_;
@@ -134,15 +132,23 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   RunResult other = run(twin_config, memory);
   if (other.failed()) return other;
   std::size_t at = 0;
+  u64 compared = 0;
   for (const CheckpointRecord& checkpoint : result.checkpoints) {
     while (at < other.checkpoints.size() && other.checkpoints[at].op < checkpoint.op) ++at;
     if (at == other.checkpoints.size()) break;
-    if (other.checkpoints[at].op != checkpoint.op || other.checkpoints[at].id == checkpoint.id) continue;
+    if (other.checkpoints[at].op != checkpoint.op) continue;
+    ++compared;
+    if (other.checkpoints[at].id == checkpoint.id) continue;
     other.failure.failure_class = FailureClass::determinism;
     other.failure.site = "twin: another checkpoint id";
     other.failure.message = fmt::format("checkpoint {} of twin {} has another id than that of the first run",
                                         checkpoint.op, twin);
-    break;
+    return other;
+  }
+  if (compared == 0 && result.checkpoints.size() >= 2) {
+    other.failure.failure_class = FailureClass::sim;
+    other.failure.site = "twin: nothing to compare";
+    other.failure.message = fmt::format("twin {} has no checkpoint in common with the first run", twin);
   }
   return other;
 }

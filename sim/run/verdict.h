@@ -23,7 +23,7 @@ enum class FailureClass : u8 {
   liveness,
   determinism,
   resource,
-  sim,          // The harness itself.
+  sim,  // The harness itself.
   signal,
   hang,
 };
@@ -63,21 +63,22 @@ struct Failure {
 };
 
 struct RunCounters {
-  u64 ops = 0;          // Lines played.
-  u64 commits = 0;      // Ops of the engine.
-  u64 skips = 0;        // Lines that did not apply.
-  u64 changes = 0;      // Puts and removes that applied.
+  u64 ops = 0;      // Lines played.
+  u64 commits = 0;  // Ops of the engine.
+  u64 skips = 0;    // Lines that did not apply.
+  u64 changes = 0;  // Puts and removes that applied.
   u64 batch_full = 0;
-  u64 checks = 0;       // Comparisons with the model.
-  u64 unanswered = 0;   // Queries that ended in a legal error.
-  u64 directed = 0;     // Directed checks (each is several queries).
+  u64 checks = 0;      // Comparisons with the model.
+  u64 unanswered = 0;  // Queries that ended in a legal error.
+  u64 directed = 0;    // Directed checks (each is several queries).
   u64 audits_full = 0;
   u64 audits_window = 0;
   u64 audits_shadow = 0;
   u64 structure_checks = 0;
-  u64 structure_skipped = 0;  // Checkpoints that the structure oracle did not look at.
+  u64 shadows_skipped = 0;  // Checkpoints that no shadow engine looked at.
+  u64 faults_missed = 0;    // Explicit faults and latencies whose request never came.
   u64 checkpoints = 0;
-  u64 checkpoints_failed = 0; // By an injected fault.
+  u64 checkpoints_failed = 0;  // By an injected fault.
   u64 crashes = 0;
   u64 crashes_in_recovery = 0;
   u64 crashes_unfired = 0;
@@ -85,7 +86,7 @@ struct RunCounters {
   u64 replayed_ops = 0;
   u64 ticks = 0;
   u64 steps = 0;
-  u64 merges_level1 = 0;      // Merges into level 1 or deeper.
+  u64 merges_level1 = 0;  // Merges into level 1 or deeper.
   u64 blocks_read = 0;
   u64 blocks_written = 0;
 };

@@ -261,6 +261,7 @@ TEST_CASE("a kind without weight does not occur", "[workload]") {
         source.at(i, &line);
         if (line.kind == of[disabled]) FAIL("seed " << seed << " line " << i << " kind " << disabled);
       }
+      CHECK(source.count() == 500);
     }
   }
 }

@@ -26,7 +26,4 @@ AssertHook set_assert_hook(AssertHook hook);
 // "If premise, then conclusion": reads as the sentence it is.
 #define ASSERT_IMPLIES(premise, conclusion) ASSERT(!(premise) || (conclusion))
 
-// Both outcomes are legal here, and somebody thought about it.
-#define MAYBE(condition) (void(condition))
-
 #define UNREACHABLE() ::tonearm::assert_failed("unreachable", __FILE__, __LINE__)

@@ -90,6 +90,13 @@ void Forest::advance_open() {
     case Stage::superblock: {
       if (superblock_.error()) return fail(superblock_.error());
       const CheckpointState& state = superblock_.working().state;
+      const u64 limit = superblock_zone_size + grid_.blocks_count() * grid_.block_size();
+      if (state.storage_size > limit) {
+        return fail({.kind = ErrorKind::storage_size,
+                     .reason = "the data file is longer than the storage limit allows",
+                     .stored = state.storage_size,
+                     .given = limit});
+      }
       grid_.set_cluster(superblock_.working().cluster);
       stage_ = Stage::trailer_acquired;
       trailer_acquired_.open(
@@ -254,6 +261,7 @@ void Forest::assert_between_bars() const {
 void Forest::checkpoint(Callback<> done) {
   ASSERT(opened_);
   ASSERT(!scope_active_);
+  ASSERT(scan_.state() == TreeScan::State::idle);
   begin(Progress::checkpoint, done);
   if (error_) {
     mark(Mark::sticky_error);
@@ -341,7 +349,8 @@ void Forest::checkpoint_trailers_start() {
 CheckpointState Forest::checkpoint_state() const {
   CheckpointState state = superblock_.working().state;
   state.op = tonearm::checkpoint_op(options_.format, op_);
-  const u64 op_words[] = {state.op, static_cast<u64>(options_.cluster)};
+  const u128 cluster = grid_.cluster();
+  const u64 op_words[] = {state.op, static_cast<u64>(cluster), static_cast<u64>(cluster >> 64)};
   state.op_id = checksum_of(std::as_bytes(std::span(op_words)));
   const TrailerReference& acquired = trailer_acquired_.reference();
   state.acquired_last = acquired.last.checksum;

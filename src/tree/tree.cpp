@@ -52,6 +52,7 @@ PutResult Tree::remove(const Key& key) {
 
 PutResult Tree::append(const std::byte* value, const Key& key) {
   ASSERT(key <= kernel().key_max());
+  ASSERT(scans_open_ == 0);
   if (puts_this_op_ == batch_values_max_) return PutResult::batch_full;
   ASSERT(puts_this_op_ < batch_values_max_);
   ++puts_this_op_;

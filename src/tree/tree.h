@@ -111,6 +111,13 @@ class Tree {
   // tree never held a key.
   const std::optional<KeyRange>& key_range() const { return key_range_; }
 
+  // --- while a scan is open nothing may change
+  void scan_opened() { ++scans_open_; }
+  void scan_closed() {
+    ASSERT(scans_open_ > 0);
+    --scans_open_;
+  }
+
   // --- driven by the forest
   void open_table(const TableInfo& table) { manifest_.open_table(table); }
   void open_complete();  // Key range from the levels.
@@ -153,6 +160,7 @@ class Tree {
   std::optional<KeyRange> key_range_;
 
   u32 puts_this_op_ = 0;
+  u32 scans_open_ = 0;
   std::optional<Scope> scope_;
 };
 

@@ -29,6 +29,7 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   ASSERT(!tree.scope_active());  // The suffix is sorted below, which a discard could not undo.
   ASSERT(tree.manifest().levels() == levels_count_);
   tree_ = &tree;
+  tree.scan_opened();
   range_ = range;
   direction_ = direction;
   cache_read_ = cache_read;
@@ -264,6 +265,7 @@ void TreeScan::close() {
   ASSERT(state_ != State::idle);
   ASSERT(state_ != State::reading);
   state_ = State::idle;
+  tree_->scan_closed();
   tree_ = nullptr;
 }
 
