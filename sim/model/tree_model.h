@@ -78,7 +78,7 @@ class TreeModel {
   std::array<ModelMap, tree_name_count> trees_;
   u64 checkpoint_op_ = 0;
   std::deque<LoggedOp> log_;
-  u64 rewound_ = 0;  // Ops at the end of the log that are undone for now.
+  u64 rewound_ = 0;  // Ops at the end of the log that rewind() has undone.
 
   // The running op: its changes in order.
   std::vector<Effect> effects_;

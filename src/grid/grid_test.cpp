@@ -237,58 +237,52 @@ TEST_CASE("each kind of damage is retried, then named", "[grid]") {
   const BlockReference block = f.write_cold(1, 400);
   const BlockReference other = f.write_cold(2, 400);
   std::byte* medium = f.medium(block);
-  BlockResult expected{};
-  Mark expected_mark{};
+  const auto check_named = [&](BlockResult expected, Mark expected_mark) {
+    const u32 before = f.storage.reads;
+    const u64 counted = f.grid->counters().reads_storage;
+    TestRead read(block);
+    TestRead joined(block);
+    joined.read.buffer = joined.buffer.bytes;
+    f.grid->read(read.read);
+    f.grid->read(joined.read);
+    f.storage.run();
+    for (const TestRead* each : {&read, &joined}) {
+      REQUIRE(each->done_count == 1);
+      REQUIRE(each->read.result == expected);
+      REQUIRE(each->read.data == nullptr);
+    }
+    REQUIRE(f.storage.reads == before + 3);
+    REQUIRE(f.grid->counters().reads_storage == counted + 1);
+    REQUIRE(marks[expected_mark] == 3);
+    REQUIRE(marks[Mark::grid_read_retried] == 2);
+    REQUIRE(f.grid->cached(block) == nullptr);
+    REQUIRE(f.grid->idle());
+  };
   SECTION("header") {
     medium[100] ^= std::byte{1};
-    expected = BlockResult::invalid_checksum;
-    expected_mark = Mark::read_block_invalid_checksum;
+    check_named(BlockResult::invalid_checksum, Mark::read_block_invalid_checksum);
   }
   SECTION("no grid block") {
     header_of(medium).command = 3;
     header_of(medium).checksum = checksum_of({medium + 32, 224});
-    expected = BlockResult::unexpected_command;
-    expected_mark = Mark::read_block_unexpected_command;
+    check_named(BlockResult::unexpected_command, Mark::read_block_unexpected_command);
   }
   SECTION("body") {
     medium[300] ^= std::byte{1};
-    expected = BlockResult::invalid_checksum_body;
-    expected_mark = Mark::read_block_invalid_checksum_body;
+    check_named(BlockResult::invalid_checksum_body, Mark::read_block_invalid_checksum_body);
   }
   SECTION("misdirected") {
     std::memcpy(medium, f.medium(other), block_size);
-    expected = BlockResult::unexpected_checksum;
-    expected_mark = Mark::read_block_unexpected_checksum;
+    check_named(BlockResult::unexpected_checksum, Mark::read_block_unexpected_checksum);
   }
   SECTION("padding") {
     medium[411] = std::byte{1};
-    expected = BlockResult::invalid_padding;
-    expected_mark = Mark::read_block_invalid_padding;
+    check_named(BlockResult::invalid_padding, Mark::read_block_invalid_padding);
   }
   SECTION("unreadable") {
     f.storage.reads_failing = 3;
-    expected = BlockResult::read_failed;
-    expected_mark = Mark::read_block_failed;
+    check_named(BlockResult::read_failed, Mark::read_block_failed);
   }
-  const u32 before = f.storage.reads;
-  const u64 counted = f.grid->counters().reads_storage;
-  TestRead read(block);
-  TestRead joined(block);
-  joined.read.buffer = joined.buffer.bytes;
-  f.grid->read(read.read);
-  f.grid->read(joined.read);
-  f.storage.run();
-  for (const TestRead* each : {&read, &joined}) {
-    REQUIRE(each->done_count == 1);
-    REQUIRE(each->read.result == expected);
-    REQUIRE(each->read.data == nullptr);
-  }
-  REQUIRE(f.storage.reads == before + 3);
-  REQUIRE(f.grid->counters().reads_storage == counted + 1);
-  REQUIRE(marks[expected_mark] == 3);
-  REQUIRE(marks[Mark::grid_read_retried] == 2);
-  REQUIRE(f.grid->cached(block) == nullptr);
-  REQUIRE(f.grid->idle());
 }
 
 TEST_CASE("passing trouble is not noticed by the reader", "[grid]") {
