@@ -64,8 +64,8 @@ bool same(const Operation& a, const Operation& b) {
     const RequestName& request = operation.request;
     return std::tie(operation.id, operation.kind, operation.tree, operation.direction, operation.cold,
                     operation.persist, operation.key, operation.key_end, operation.value, operation.limit,
-                    operation.count, request.attribution, request.recovery, request.tag.purpose,
-                    request.tag.level, request.tag.tree, request.n);
+                    operation.count, operation.verb, operation.arguments, request.attribution,
+                    request.recovery, request.tag.purpose, request.tag.level, request.tag.tree, request.n);
   };
   const auto same_change = [](const SettingChange& x, const SettingChange& y) {
     return x.setting == y.setting && x.value == y.value;

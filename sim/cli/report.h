@@ -5,7 +5,7 @@
 
 #include "sim/cli/args.h"
 #include "sim/cli/prepared_run.h"
-#include "sim/run/verdict.h"
+#include "sim/verdict/verdict.h"
 
 namespace tonearm::sim {
 

@@ -126,7 +126,7 @@ int workloads_command(const ListArgs& args) {
   std::vector<JsonFields> list;
   for (const Workload& workload : workloads()) {
     list.push_back({{"workload", std::string(workload.name)}, {"help", std::string(workload.help)}});
-    if (!args.output.json) fmt::print("{:<10} {}\n", workload.name, workload.help);
+    if (!args.output.json) fmt::print("{:<16} {}\n", workload.name, workload.help);
   }
   if (args.output.json) fmt::print("{}\n", json_text(list));
   return exit_passed;

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "sim/run/engine_host.h"
-#include "sim/run/verdict.h"
+#include "sim/verdict/verdict.h"
 
 namespace tonearm::sim {
 

@@ -22,7 +22,8 @@ bool touches(const Operation& line, TreeName tree, const Key& key) {
     case OperationKind::commit:
     case OperationKind::checkpoint:
     case OperationKind::fault:
-    case OperationKind::latency: return false;
+    case OperationKind::latency:
+    case OperationKind::call: return false;
   }
   return false;
 }

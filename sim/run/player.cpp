@@ -205,6 +205,7 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
+    case OperationKind::call: break;  // Of component workloads only.
   }
   UNREACHABLE();
 }

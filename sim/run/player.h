@@ -28,13 +28,24 @@ struct RunFailed {
   Failure failure;
 };
 
+// The run that an assertion inside the engine ends.
+class ActiveRun {
+ public:
+  virtual const RunConfig& config() const = 0;
+  virtual RunResult fatal(const AssertFailure& assertion) = 0;  // What there is so far, failed by this.
+
+ protected:
+  ~ActiveRun() = default;
+};
+Failure assertion_failure(const AssertFailure& assertion);
+
 // The engine is to be dropped and opened again.
 struct Recover {
   OpId line;            // What it is attributed to.
   bool strike = false;  // A crash line struck (else: an injected fault ended the engine).
 };
 
-class Player final : public Interrupt {
+class Player final : public ActiveRun, public Interrupt {
  public:
   Player(const RunConfig& config, RunnerMemory& memory);
   ~Player();
@@ -42,9 +53,8 @@ class Player final : public Interrupt {
   Player& operator=(const Player&) = delete;
 
   RunResult play();
-  // For an assertion inside the engine: the result so far, with this failure.
-  RunResult fatal(const AssertFailure& assertion);
-  const RunConfig& config() const { return *config_; }
+  RunResult fatal(const AssertFailure& assertion) override;
+  const RunConfig& config() const override { return *config_; }
 
  private:
   // --- Interrupt

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "sim/run/component_run.h"
 #include "sim/run/player.h"
 #include "sim/scenario/settings.h"
 
@@ -12,20 +13,29 @@ namespace tonearm::sim {
 namespace {
 
 // The assert hook has no argument of ours: the run that is active in this process.
-Player* active_player = nullptr;
+ActiveRun* active_run = nullptr;
 FatalFailure fatal_report;
 
 void on_assert(const AssertFailure& assertion) {
-  Player* player = active_player;
-  active_player = nullptr;
-  if (player == nullptr || !fatal_report) {
+  ActiveRun* const run = active_run;
+  active_run = nullptr;
+  if (run == nullptr || !fatal_report) {
     fmt::print(stderr, "{}:{}: assertion failed: {}\n", assertion.file, assertion.line, assertion.expression);
     std::fflush(stderr);
     std::_Exit(1);
   }
-  fatal_report(player->config(), player->fatal(assertion));
+  fatal_report(run->config(), run->fatal(assertion));
   std::fflush(nullptr);
   std::_Exit(1);
+}
+
+template <class Run>
+RunResult play_active(Run& run) {
+  ActiveRun* const before = active_run;
+  active_run = &run;
+  RunResult result = run.play();
+  active_run = before;
+  return result;
 }
 
 }  // namespace
@@ -48,22 +58,28 @@ std::string validate_run(const RunOptions& options) {
 
 RunResult run(const RunConfig& config, RunnerMemory& memory) {
   ASSERT(config.source != nullptr);
-  Player player(config, memory);
-  Player* before = active_player;
-  active_player = &player;
-  RunResult result = player.play();
-  active_player = before;
-  return result;
+  if (find_alphabet(config.workload) == nullptr) {
+    Player player(config, memory);
+    return play_active(player);
+  }
+  ComponentRun component(config, memory);
+  return play_active(component);
 }
 
-RunResult Player::fatal(const AssertFailure& assertion) {
-  Failure& failure = result_.failure;
+Failure assertion_failure(const AssertFailure& assertion) {
+  Failure failure;
   const std::string_view place = assertion.file;  // Relative to the checkout: see scripts/cmake/flags.cmake.
   failure.failure_class = place.starts_with("sim/") && !place.starts_with("sim/disk/")
                               ? FailureClass::sim
                               : FailureClass::assert_;
   failure.site = fmt::format("{}: {}", place, assertion.expression);
   failure.message = fmt::format("assertion failed at {}:{}: {}", place, assertion.line, assertion.expression);
+  return failure;
+}
+
+RunResult Player::fatal(const AssertFailure& assertion) {
+  Failure& failure = result_.failure;
+  failure = assertion_failure(assertion);
   failure.story = last_events();
   if (disk_ && disk_->pending()) failure.story += "in flight:\n" + disk_->describe_pending();
   failure.op = line_.id;

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "sim/run/verdict.h"
+#include "sim/verdict/verdict.h"
 #include "sim/scenario/scenario.h"
 #include "sim/workload/workload.h"
 

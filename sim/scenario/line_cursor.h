@@ -74,7 +74,9 @@ class LineCursor {
   ScenarioError* error_;
 };
 
-// The line of an operation whose first token was read already; operation_parser.cpp.
-bool parse_operation(std::string_view first, LineCursor& cursor, Operation* operation);
+// The line of an operation whose first token was read already; operation_parser.cpp. `alphabet`: of a
+// component workload, else null.
+bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet,
+                     Operation* operation);
 
 }  // namespace tonearm::sim

@@ -46,6 +46,15 @@ void print_crash(const Operation& operation, std::string* target) {
   }
 }
 
+void print_call(const Operation& operation, std::string* target) {
+  target->append(operation.verb->name);
+  for (u32 i = 0; i < operation.verb->argument_count(); ++i) {
+    target->append(" ").append(operation.verb->arguments[i].name);
+    append_argument("=", operation.arguments[i], target);
+  }
+  target->push_back('\n');
+}
+
 void print_reopen(const Operation& operation, std::string* target) {
   for (const SettingChange& change : operation.changes) {
     const Setting& setting = settings()[change.setting];
@@ -70,6 +79,7 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::reopen: return "reopen";
     case OperationKind::fault: return "fault";
     case OperationKind::latency: return "latency";
+    case OperationKind::call: return "call";
   }
   UNREACHABLE();
 }
@@ -192,6 +202,7 @@ void print_operation(const Operation& operation, std::string* target) {
     append_op_id(operation.id, target);
     target->push_back(' ');
   }
+  if (operation.kind == OperationKind::call) return print_call(operation, target);
   target->append(operation_kind_name(operation.kind));
   const TreeName tree = operation.tree;
   switch (operation.kind) {
@@ -222,6 +233,7 @@ void print_operation(const Operation& operation, std::string* target) {
       target->append(" " + request_name_text(operation.request));
       append_argument(" ticks=", operation.count, target);
       break;
+    case OperationKind::call: UNREACHABLE();
   }
   target->push_back('\n');
 }

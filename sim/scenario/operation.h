@@ -18,8 +18,11 @@
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
 //   30 latency 23/compact_write(1,2)#4 ticks=900
+//
+// The lines of a component workload are calls of its verbs instead, see verb.h.
 #pragma once
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -28,13 +31,26 @@
 #include "base/key.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/sim_storage.h"
+#include "sim/scenario/verb.h"
 
 namespace tonearm::sim {
 
 enum class OperationKind : u8 {
-  put, remove, get, scan, commit, checkpoint, scope, end, crash, reopen, fault, latency,
+  put,
+  remove,
+  get,
+  scan,
+  commit,
+  checkpoint,
+  scope,
+  end,
+  crash,
+  reopen,
+  fault,
+  latency,
+  call,  // A verb of a component workload; not in the alphabet of trees, which the others are.
 };
-inline constexpr u32 operation_kind_count = 12;
+inline constexpr u32 operation_kind_count = 12;  // Without `call`.
 const char* operation_kind_name(OperationKind kind);
 
 // The trees of the workload, in the order of their ids 1, 2, 3.
@@ -87,21 +103,23 @@ struct SettingChange {
 };
 
 struct Operation {
-  OpId id;                // Number 0: none yet, see assign_ids().
+  OpId id;  // Number 0: none yet, see assign_ids().
   OperationKind kind = OperationKind::commit;
   TreeName tree = TreeName::kv;
   Direction direction = Direction::ascending;
   bool cold = false;
-  bool persist = false;   // end.
-  bool superblock = false;  // crash: count from the first superblock write after the line.
-  Key key{};              // put, remove, get; scan: from.
-  Key key_end{};          // scan: to, inclusive; not below from.
-  u64 value = 0;          // put (63 bits); index: 0.
-  u32 limit = 0;          // scan; 0: none.
-  u64 count = 1;          // commit: times; crash: at; latency: ticks.
-  RequestName request{};  // fault, latency.
+  bool persist = false;                      // end.
+  bool superblock = false;                   // crash: count from the first superblock write after the line.
+  Key key{};                                 // put, remove, get; scan: from.
+  Key key_end{};                             // scan: to, inclusive; not below from.
+  u64 value = 0;                             // put (63 bits); index: 0.
+  u32 limit = 0;                             // scan; 0: none.
+  u64 count = 1;                             // commit: times; crash: at; latency: ticks.
+  RequestName request{};                     // fault, latency.
   BoundedArray<CrashOutcome, 16> writes{};   // crash: explicit outcomes, by order of submission.
   BoundedArray<SettingChange, 8> changes{};  // reopen.
+  const Verb* verb = nullptr;                // call.
+  std::array<u64, verb_arguments_max> arguments{};
 };
 static_assert(std::is_trivially_copyable_v<Operation>);
 

@@ -1,4 +1,6 @@
 // A line is `[id] kind [tree or request] arguments`, the arguments in any order, each at most once.
+#include <fmt/format.h>
+
 #include <array>
 
 #include "base/assert.h"
@@ -72,6 +74,7 @@ Grammar grammar_of(OperationKind kind, TreeName tree) {
       return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
     case OperationKind::fault: return {.request = true, .required = bit(Argument::fail)};
     case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
+    case OperationKind::call: break;
   }
   UNREACHABLE();
 }
@@ -195,6 +198,40 @@ bool parse_arguments(const Grammar& grammar, LineCursor& cursor, Operation* oper
   return true;
 }
 
+// `verb name=number ...`: all of its numbers, in any order.
+bool parse_call(const Alphabet& alphabet, std::string_view name, LineCursor& cursor, Operation* operation) {
+  const Verb* verb = find_verb(alphabet, name);
+  if (verb == nullptr) {
+    const auto verb_name = [&](u32 i) { return alphabet.verbs[i].name; };
+    const u32 count = static_cast<u32>(alphabet.verbs.size());
+    return cursor.fail(name,
+                       fmt::format("a verb of {}: {}", alphabet.workload, alternatives(count, verb_name)));
+  }
+  operation->kind = OperationKind::call;
+  operation->verb = verb;
+  const u32 count = verb->argument_count();
+  u32 seen = 0;
+  for (u32 given = 0; given < count; ++given) {
+    const std::string_view token = cursor.next();
+    const std::size_t equals = token.find('=');
+    u32 i = 0;
+    while (i < count && ((seen >> i & 1) != 0 || token.substr(0, equals) != verb->arguments[i].name)) ++i;
+    if (i == count || equals == std::string_view::npos) {
+      std::string missing;
+      for (u32 j = 0; j < count; ++j) {
+        if ((seen >> j & 1) == 0)
+          missing += fmt::format("{}{}=", missing.empty() ? "" : " ", verb->arguments[j].name);
+      }
+      return cursor.fail(token, missing);
+    }
+    seen |= 1U << i;
+    const std::string_view number = token.substr(equals + 1);
+    const std::string expected = parse_number(number, 0, verb->arguments[i].max, &operation->arguments[i]);
+    if (!expected.empty()) return cursor.fail(number, expected);
+  }
+  return cursor.end();
+}
+
 bool parse_changes(LineCursor& cursor, Operation* operation) {
   while (true) {
     const std::string_view token = cursor.next();
@@ -275,7 +312,8 @@ std::string parse_request_name(std::string_view text, RequestName* request) {
   return parse_tag(text.substr((recovered ? second : slash) + 1), request);
 }
 
-bool parse_operation(std::string_view first, LineCursor& cursor, Operation* operation) {
+bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet,
+                     Operation* operation) {
   std::string_view token = first;
   ASSERT(!token.empty());
   if (token[0] >= '0' && token[0] <= '9') {
@@ -284,6 +322,7 @@ bool parse_operation(std::string_view first, LineCursor& cursor, Operation* oper
     }
     token = cursor.next();
   }
+  if (alphabet != nullptr) return parse_call(*alphabet, token, cursor, operation);
   if (!parse_kind(token, cursor, &operation->kind)) return false;
   if (operation->kind == OperationKind::reopen) return parse_changes(cursor, operation);
   if (grammar_of(operation->kind, operation->tree).tree && !parse_tree(cursor, &operation->tree))

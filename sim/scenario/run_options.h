@@ -17,21 +17,21 @@ struct RunOptions {
   u32 durability_delay_ops_max = 0;
 
   // --- the generator's knobs (see workload/); a scenario file carries them for information only
-  u64 ops = 4000;               // Lines.
+  u64 ops = 4000;  // Lines.
   u32 key_universe = 512;
   u32 phase_lines = 200;
   u32 weight_put = 40, weight_remove = 10, weight_get = 20, weight_scan = 5;
   u32 weight_commit = 20, weight_checkpoint = 1, weight_scope = 2, weight_crash = 1, weight_reopen = 1;
   u32 weight_kv = 2, weight_index = 1, weight_id = 1;
   u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
-  u32 bias_cold = 50;           // Percent of the reads.
+  u32 bias_cold = 50;                                                            // Percent of the reads.
   u32 ladder_victims = 2;
 
   // --- oracles' work, not their strictness
-  u32 audit_live_percent = 50;      // Chance that full audits go through the live engine, not a shadow.
-  u32 shadow_every_checkpoints = 4; // Shadow audits; 0: none.
-  u32 directed_checks_max = 4;      // Per commit.
-  u32 directed_every_lines = 250;    // Each check has to be paid for with so many lines.
+  u32 audit_live_percent = 50;          // Chance that full audits go through the live engine, not a shadow.
+  u32 shadow_every_checkpoints = 4;     // Shadow audits; 0: none.
+  u32 directed_checks_max = 4;          // Per commit.
+  u32 directed_every_lines = 250;       // Each check has to be paid for with so many lines.
   u64 liveness_ticks_max = 50'000'000;  // One engine call may take this long in virtual time.
 };
 

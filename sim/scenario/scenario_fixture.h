@@ -99,6 +99,7 @@ inline Operation random_operation(const Draw& draw, u64 i) {
       operation.request = random_request(draw, i);
       operation.count = draw("ticks", i, 5000);
       break;
+    case OperationKind::call: break;  // Of component workloads only.
   }
   return operation;
 }

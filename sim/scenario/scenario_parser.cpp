@@ -52,6 +52,7 @@ class Parser {
   Stage stage_ = Stage::version;
   u32 line_ = 0;
   u32 keywords_seen_ = 0;
+  const Alphabet* alphabet_ = nullptr;        // Of the workload, once the header is read.
   std::array<Place, settings_max> set_at_{};  // By setting.
   std::vector<Place> operation_at_;           // Of the id, by operation.
 };
@@ -220,6 +221,7 @@ bool Parser::parse_value(u16 setting, std::string_view name, std::string_view te
 bool Parser::finish_header(std::string_view first, LineCursor& cursor) {
   stage_ = Stage::body;
   if (!cursor.end()) return false;
+  alphabet_ = find_alphabet(scenario_.workload);
   scenario_.options.disk.seed = scenario_.seed;
   finish_options(&scenario_.options);
   const std::string error = validate_options(scenario_.options);
@@ -246,7 +248,7 @@ bool Parser::parse_body(std::string_view first, LineCursor& cursor) {
   }
   Operation& operation = scenario_.operations.emplace_back();
   operation_at_.push_back({.line = line_, .column = cursor.column(first)});
-  if (!parse_operation(first, cursor, &operation)) return false;
+  if (!parse_operation(first, cursor, alphabet_, &operation)) return false;
   return operation.kind != OperationKind::reopen || check_reopen(cursor, first, operation);
 }
 

@@ -361,6 +361,13 @@ u64 blocks_needed(const FormatOptions& f, u64 universe) {
 
 void draw_tree(u64 seed, RunOptions* options) { draw_run(seed, Draw(seed).happens("tiny", 1, 2), options); }
 
+void draw_component(u64 seed, RunOptions* options) {
+  const Draw draw(seed);
+  draw_run(seed, draw.happens("tiny", 1, 2), options);
+  options->ops = draw.skewed("component lines", 1500, 6000);
+  options->phase_lines = draw.between("component phase", 40, 400);
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

@@ -15,6 +15,10 @@ void draw_tree(u64 seed, RunOptions* options);
 // A short run on a tiny geometry, without crashes and faults: what fails in it was planted.
 void draw_canary(u64 seed, RunOptions* options);
 
+// The same geometry and disk, a few thousand lines: of component workloads, each of which reads the
+// settings that concern it.
+void draw_component(u64 seed, RunOptions* options);
+
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);
 

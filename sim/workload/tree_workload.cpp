@@ -302,7 +302,8 @@ void TreeSource::read_or_write(u64 index, u64 random, bool in_scope, Operation* 
     case OperationKind::crash:
     case OperationKind::reopen:
     case OperationKind::fault:
-    case OperationKind::latency: return;
+    case OperationKind::latency:
+    case OperationKind::call: return;
   }
 }
 

@@ -86,7 +86,8 @@ struct Play {
       case OperationKind::crash:
       case OperationKind::reopen: model.forget_op(); break;
       case OperationKind::fault:
-      case OperationKind::latency: FAIL("not generated"); break;
+      case OperationKind::latency:
+      case OperationKind::call: FAIL("not generated"); break;
     }
   }
 };

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "base/assert.h"
+#include "sim/workload/call_source.h"
 #include "sim/workload/swarm.h"
 #include "sim/workload/tree_workload.h"
 
@@ -28,6 +29,11 @@ std::unique_ptr<OperationSource> tree_source(u64 seed, const RunOptions& options
   return std::make_unique<TreeSource>(seed, options);
 }
 
+template <const Alphabet& alphabet>
+std::unique_ptr<OperationSource> calls(u64 seed, const RunOptions& options) {
+  return std::make_unique<CallSource>(alphabet, seed, options);
+}
+
 constexpr Workload table[] = {
     {.name = "tree",
      .help =
@@ -38,6 +44,10 @@ constexpr Workload table[] = {
      .help = "A short tree run that fails for one seed in four, on purpose: notices a pipeline gone silent.",
      .draw = draw_canary,
      .source = tree_source},
+    {.name = "segmented_array",
+     .help = "Three segmented arrays that share one pool of nodes, against vectors.",
+     .draw = draw_component,
+     .source = calls<segmented_array_alphabet>},
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "sim/run/verdict.h"
+#include "sim/verdict/verdict.h"
 
 #include "base/assert.h"
 #include "base/checksum.h"

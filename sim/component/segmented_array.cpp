@@ -1,0 +1,192 @@
+// Workload `segmented_array`: three arrays that share one pool, against plain vectors.
+//
+// Keys are in order and repeat, as key ranges of tables do at the ends; positions are given in
+// millionths of what there is. The options that matter: growth and batch_values_max (elements a node
+// holds), key_universe (elements an array may hold).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+
+#include "base/arena.h"
+#include "sim/component/component.h"
+#include "tree/segmented_array.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+struct Element {
+  u64 key;
+  u64 value;
+  friend bool operator==(const Element&, const Element&) = default;
+};
+
+using Array = SegmentedArray<Element>;
+using Model = std::vector<Element>;
+
+constexpr u32 arrays = 3;
+constexpr u64 place_whole = 1'000'000;
+constexpr u32 node_align = 64;
+
+class SegmentedArrayComponent final : public Component {
+ public:
+  explicit SegmentedArrayComponent(Referee& referee)
+      : referee_(&referee),
+        count_max_(std::max<u64>(8, referee.options().key_universe)),
+        node_size_(node_size(referee.options())) {
+    Arena measure;
+    measure_all(measure);
+    std::vector<std::byte>& memory = referee.memory();
+    const u64 size = measure.used();
+    if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
+    const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+    const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
+    Arena arena{std::span<std::byte>(memory).subspan(skip, size)};
+    pool_.emplace(arena, pool_nodes(), node_size_);
+    for (auto& array : arrays_) array.emplace(*pool_, arena, count_max_);
+  }
+
+  void play(const Operation& line) override {
+    const std::string_view verb = line.verb->name;
+    array_ = static_cast<u32>(line.arguments[0]);
+    if (verb == "insert") {
+      insert(line.arguments[1], line.arguments[2]);
+    } else if (verb == "remove") {
+      remove(line.arguments[1], line.arguments[2]);
+    } else if (verb == "get") {
+      get(line.arguments[1], line.arguments[2]);
+    } else if (verb == "search") {
+      search(line.arguments[1], line.arguments[2]);
+    } else if (verb == "walk") {
+      walk();
+    } else {
+      ASSERT(verb == "clear");
+      clear(line.arguments[1] != 0);
+    }
+    array().assert_valid();
+    compare_counts();
+  }
+
+  void finish() override {
+    for (array_ = 0; array_ < arrays; ++array_) {
+      walk();
+      clear((array_ & 1) != 0);
+    }
+    referee_->check(pool_->count_acquired() == 0, "nodes are left when all arrays are empty",
+                    fmt::format("{} nodes of empty arrays are still acquired", pool_->count_acquired()));
+  }
+
+ private:
+  static u32 node_size(const RunOptions& options) {
+    const u64 elements = 2 + 2 * (options.format.batch_values_max % 16);
+    return static_cast<u32>(round_up(elements * sizeof(Element), node_align));
+  }
+  u64 pool_nodes() const { return arrays * Array::nodes_max(count_max_, node_size_); }
+  void measure_all(Arena& arena) const {
+    NodePool::measure(arena, pool_nodes(), node_size_);
+    for (u32 i = 0; i < arrays; ++i) Array::measure(arena, count_max_, node_size_);
+  }
+
+  Array& array() { return *arrays_[array_]; }
+  Model& model() { return models_[array_]; }
+
+  u64 index_of(u64 place, u64 count) const { return place * count / place_whole; }
+
+  void insert(u64 place, u64 run) {
+    for (u64 i = 0; i <= run; ++i) {
+      if (model().size() == count_max_) return referee_->skip();
+      const u64 index = index_of(place, model().size());
+      const u64 low = index == 0 ? 0 : model()[index - 1].key;
+      const u64 high = index == model().size() ? low + 3 : model()[index].key;
+      const Element element{.key = low + (high - low) / 2, .value = ++values_};
+      array().insert(index, element);
+      model().insert(model().begin() + static_cast<std::ptrdiff_t>(index), element);
+    }
+  }
+
+  void remove(u64 place, u64 run) {
+    for (u64 i = 0; i <= run; ++i) {
+      if (model().empty()) return referee_->skip();
+      const u64 index = std::min(index_of(place, model().size()), model().size() - 1);
+      array().remove(index);
+      model().erase(model().begin() + static_cast<std::ptrdiff_t>(index));
+    }
+  }
+
+  void get(u64 place, u64 run) {
+    u64 index = index_of(place, model().size());
+    for (u64 i = 0; i <= run && index < model().size(); ++i, ++index) {
+      const Element element = array().at(index);
+      referee_->answer(element.key, element.value);
+      referee_->check(element == model()[index], "get: another element",
+                      fmt::format("array {} at {}: value {}, expected {}", array_, index, element.value,
+                                  model()[index].value));
+    }
+  }
+
+  // How many elements are below a bound next to a present key.
+  void search(u64 place, u64 off) {
+    const u64 at = index_of(place, model().size());
+    const u64 key = (at < model().size() ? model()[at].key : values_) + off;
+    const u64 bound = key == 0 ? 0 : key - 1;
+    const u64 found = array().partition_point([bound](const Element& e) { return e.key < bound; });
+    u64 expected = 0;
+    for (const Element& element : model()) expected += element.key < bound ? 1 : 0;
+    referee_->answer(found);
+    referee_->check(
+        found == expected, "search: another place",
+        fmt::format("array {}: {} elements are below {}, expected {}", array_, found, bound, expected));
+  }
+
+  void walk() {
+    u64 index = 0;
+    for (Array::Cursor cursor = array().cursor(); !cursor.end(); cursor.next(), ++index) {
+      const bool equal = index < model().size() && cursor.index() == index && cursor.get() == model()[index];
+      referee_->check(equal, "walk: another element",
+                      fmt::format("array {} at {}: value {}", array_, index, cursor.get().value));
+      referee_->answer(cursor.get().value);
+    }
+    referee_->check(index == model().size(), "walk: it ends early",
+                    fmt::format("array {} ends at {}, expected {}", array_, index, model().size()));
+  }
+
+  void clear(bool front) {
+    while (!model().empty()) {
+      const u64 index = front ? 0 : model().size() - 1;
+      array().remove(index);
+      model().erase(model().begin() + static_cast<std::ptrdiff_t>(index));
+    }
+    array().assert_valid();
+    compare_counts();
+  }
+
+  void compare_counts() {
+    referee_->check(
+        array().count() == model().size(), "another count",
+        fmt::format("array {} has {} elements, expected {}", array_, array().count(), model().size()));
+    u64 nodes = 0;
+    for (const auto& one : arrays_) nodes += one->node_count();
+    referee_->check(nodes == pool_->count_acquired(), "nodes leak",
+                    fmt::format("{} nodes are acquired, the arrays have {}", pool_->count_acquired(), nodes));
+  }
+
+  Referee* referee_;
+  u64 count_max_;
+  u32 node_size_;
+  u32 array_ = 0;   // Of the line at hand.
+  u64 values_ = 0;  // Each element has a value of its own.
+  std::optional<NodePool> pool_;
+  std::array<std::optional<Array>, arrays> arrays_;
+  std::array<Model, arrays> models_;
+};
+
+}  // namespace
+
+std::unique_ptr<Component> make_segmented_array(Referee& referee) {
+  return std::make_unique<SegmentedArrayComponent>(referee);
+}
+
+}  // namespace tonearm::sim

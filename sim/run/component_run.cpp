@@ -1,0 +1,155 @@
+#include "sim/run/component_run.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "base/checksum.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 steps_max = u64{1} << 24;  // Of one pump.
+constexpr u64 story_lines = 20;
+
+u64 content_hash(const Operation& line) {
+  u64 hash = Stream(line.verb->name, 0).at(0);
+  for (u32 i = 0; i < line.verb->argument_count(); ++i) hash = hash_of(hash ^ line.arguments[i]);
+  return hash;
+}
+
+}  // namespace
+
+ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
+    : Referee(config.options, memory.parts().pages, memory.parts().trace, memory.parts().engine),
+      config_(&config) {
+  options_.disk.seed = config.seed;
+  trace().reset();
+  trace().set_listener(config.event_context, config.event_listener);
+  set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {
+                   ++static_cast<ComponentRun*>(context)->result_.marks[static_cast<u32>(mark)];
+                 }});
+}
+
+ComponentRun::~ComponentRun() {
+  set_mark_hook({});
+  trace().set_listener(nullptr, nullptr);
+}
+
+RunResult ComponentRun::play() {
+  try {
+    component_ = make_component(config_->workload, *this);
+    ASSERT(component_ != nullptr);
+    play_lines();
+  } catch (const RunFailed& failed) {
+    result_.failure = failed.failure;
+  }
+  count_disk();
+  result_.digests = trace().digests();
+  component_.reset();
+  return std::move(result_);
+}
+
+void ComponentRun::play_lines() {
+  const u64 count = config_->source->count();
+  while (index_ < count) {
+    config_->source->at(index_, &line_);
+    ++index_;
+    ++result_.counters.ops;
+    if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
+    trace().record(now(), EventKind::operation, line_.id.number, line_.id.child, content_hash(line_));
+    if (SimStorage* disk = component_->disk()) disk->set_attribution({.op = line_.id, .context = 0});
+    component_->play(line_);
+    if (config_->until && line_.id == *config_->until) return;
+  }
+  line_ = Operation{};
+  line_.id = {.number = u64_max, .child = 0};
+  if (SimStorage* disk = component_->disk()) disk->set_attribution({.op = line_.id, .context = 0});
+  component_->finish();
+}
+
+void ComponentRun::count_disk() {
+  SimStorage* disk = component_ ? component_->disk() : nullptr;
+  if (disk == nullptr) return;
+  if (config_->disk_listener) config_->disk_listener(*disk);
+  result_.counters.ticks = disk->now();
+  result_.counters.steps = disk->steps();
+  result_.counters.faults_missed = disk->explicit_faults_waiting();
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    result_.faults_fired[i] = disk->fault_count(static_cast<FaultKind>(i));
+    result_.faults_armed[i] = disk->armed_count(static_cast<FaultKind>(i));
+  }
+}
+
+u64 ComponentRun::now() {
+  SimStorage* disk = component_ ? component_->disk() : nullptr;
+  return disk == nullptr ? index_ : disk->now();
+}
+
+void ComponentRun::answer(u64 a, u64 b) {
+  trace().record(now(), EventKind::answer, line_.id.number, a, b);
+  if (config_->answer_listener) {
+    config_->answer_listener(fmt::format("{} -> {} {}", op_id_text(line_.id), a, b));
+  }
+}
+
+void ComponentRun::pump(SimStorage& disk, bool& done) {
+  const u64 tick_limit = disk.now() + options_.liveness_ticks_max;
+  const u64 step_limit = disk.steps() + steps_max;
+  while (!done) {
+    if (disk.steps() >= step_crash_) {
+      step_crash_ = u64_max;
+      throw Struck{};
+    }
+    const char* stuck = nullptr;
+    if (!disk.step()) stuck = "nothing is pending, but the call is not done";
+    if (disk.now() > tick_limit || disk.steps() > step_limit) stuck = "the call takes too long";
+    if (stuck != nullptr) fail(FailureClass::liveness, stuck, stuck, disk.describe_pending());
+  }
+  done = false;
+}
+
+void ComponentRun::arm_crash(SimStorage& disk, u64 steps) { step_crash_ = disk.steps() + steps; }
+
+bool ComponentRun::disarm_crash() {
+  const bool armed = step_crash_ != u64_max;
+  step_crash_ = u64_max;
+  return armed;
+}
+
+// The lines before the failure say how it came about.
+std::string ComponentRun::last_lines() {
+  std::string text = "the last lines:\n";
+  Operation line;
+  for (u64 i = index_ - std::min(index_, story_lines); i < index_; ++i) {
+    config_->source->at(i, &line);
+    text += "  ";
+    print_operation(line, &text);
+  }
+  return text;
+}
+
+void ComponentRun::fail(FailureClass failure_class, std::string site, std::string message,
+                        std::string story) {
+  Failure failure;
+  failure.failure_class = failure_class;
+  failure.site = std::move(site);
+  failure.message = std::move(message);
+  failure.story = std::move(story) + last_lines();
+  failure.op = line_.id;
+  failure.has_op = true;
+  throw RunFailed{std::move(failure)};
+}
+
+RunResult ComponentRun::fatal(const AssertFailure& assertion) {
+  result_.failure = assertion_failure(assertion);
+  result_.failure.story = last_lines();
+  result_.failure.op = line_.id;
+  result_.failure.has_op = true;
+  count_disk();
+  result_.digests = trace().digests();
+  return std::move(result_);
+}
+
+}  // namespace tonearm::sim

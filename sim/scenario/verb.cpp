@@ -1,0 +1,31 @@
+#include "sim/scenario/verb.h"
+
+namespace tonearm::sim {
+
+namespace {
+constexpr const Alphabet* alphabets[] = {
+    &segmented_array_alphabet,
+};
+}  // namespace
+
+u32 Verb::argument_count() const {
+  u32 count = 0;
+  while (count < verb_arguments_max && arguments[count].name != nullptr) ++count;
+  return count;
+}
+
+const Alphabet* find_alphabet(std::string_view workload) {
+  for (const Alphabet* alphabet : alphabets) {
+    if (workload == alphabet->workload) return alphabet;
+  }
+  return nullptr;
+}
+
+const Verb* find_verb(const Alphabet& alphabet, std::string_view name) {
+  for (const Verb& verb : alphabet.verbs) {
+    if (name == verb.name) return &verb;
+  }
+  return nullptr;
+}
+
+}  // namespace tonearm::sim
