@@ -57,12 +57,6 @@ void CompactionSchedule::plan(Tree& tree, u32 level_b, u64 op) {
   job.snapshot_min = op + format_.beats / 2;
   const bool due = level_b == 0 ? plan_flush(tree, op, &job) : plan_merge(tree, level_b, &job);
   if (!due) return;
-  // The last level has nowhere to go: a table more than it may hold is the end of this tree.
-  const ManifestLevel& level = tree.manifest().level(level_b);
-  if (level_b == format_.levels - 1 && level.count() + 1 > level_tables_max(format_, level_b)) {
-    error_ = {.kind = ErrorKind::manifest_full, .reason = "the last level is full"};
-    return;
-  }
   job.done = job.move;
   if (!job.move) values_left_ += job.values_in;
   ASSERT(job_count_ < jobs_.size());
@@ -186,10 +180,25 @@ void CompactionSchedule::half_bar_complete() {
   ASSERT(!error_);
   ASSERT(values_left_ == 0);
   ASSERT(!compaction_.active());
+  // The last level has nowhere to go: a table more than it may hold is the end of this tree. Only now is
+  // it known how many tables a merge left; none of the half-bar has taken effect yet.
+  for (u32 i = 0; i < job_count_; ++i) {
+    if (!overflows(jobs_[i])) continue;
+    error_ = {.kind = ErrorKind::manifest_full, .reason = "the last level is full"};
+    return;
+  }
   for (u32 i = 0; i < job_count_; ++i) complete(jobs_[i]);
   jobs_done_ += job_count_;
   job_count_ = 0;
   active_ = false;
+}
+
+bool CompactionSchedule::overflows(const CompactionJob& job) const {
+  if (job.level_b != format_.levels - 1) return false;
+  const u64 count = job.tree->manifest().level(job.level_b).count();
+  ASSERT(count >= job.tables_b.count());
+  const u64 added = job.move ? 1 : job.tables_out.count();
+  return count - job.tables_b.count() + added > level_tables_max(format_, job.level_b);
 }
 
 void CompactionSchedule::complete(CompactionJob& job) {

@@ -21,14 +21,15 @@ class CompactionSchedule {
   CompactionSchedule(Grid& grid, Arena& arena, const FormatOptions& format, u32 trees, u32 blocks);
   CompactionSchedule(const CompactionSchedule&) = delete;
 
-  // First beat of a half-bar. May fail with manifest_full: see error().
+  // First beat of a half-bar.
   void half_bar_commence(u64 op, std::span<Tree* const> trees);
   // Reserves for the share of this beat. False: storage full. May reserve nothing.
   [[nodiscard]] bool beat_reserve(u64 op);
   // Runs the share; `done` (never inside the call) when it is consumed, or error() is set.
   void beat(Callback<> done);
   void beat_forfeit();
-  // Last beat of a half-bar: all jobs are done, the manifest log accepts entries.
+  // Last beat of a half-bar: all jobs are done, the manifest log accepts entries. Takes effect wholly, or
+  // not at all with error() manifest_full: a merge would leave more tables than the last level may hold.
   void half_bar_complete();
 
   bool active() const { return active_; }  // Between commence and complete.
@@ -42,6 +43,7 @@ class CompactionSchedule {
   void dispatch();
   void run_done();
   void tick_done(Storage::NextTick& next_tick);
+  bool overflows(const CompactionJob& job) const;
   void complete(CompactionJob& job);
 
   Grid* grid_;

@@ -204,7 +204,6 @@ void Forest::compact_start() {
   }
   if (beat.first() || beat.half()) {
     schedule_.half_bar_commence(op_, std::span<Tree* const>(trees_).first(tree_count_));
-    if (schedule_.error()) return fail(schedule_.error());
   }
   // The manifest log reserves first: its addresses must not depend on the trees' needs.
   const bool half_bar_ends = beat.last_of_half() || beat.last();
@@ -230,6 +229,7 @@ void Forest::advance_compact() {
     ASSERT(half_bar_ends);
     if (manifest_log_.error()) return fail(manifest_log_.error());
     schedule_.half_bar_complete();
+    if (schedule_.error()) return fail(schedule_.error());
     manifest_log_.compact_end();
     schedule_.beat_forfeit();
   }

@@ -241,6 +241,52 @@ TEST_CASE("forest: a full disk is a typed error that stays, and more room is the
   forest.check_all(universe, false);
 }
 
+TEST_CASE("forest: a full last level is no error until a table has no room") {
+  ForestOptions options = changed(&FormatOptions::levels, 2U);
+  TestForest forest(options);
+  forest.begin();
+  const u64 full = level_tables_max(options.format, 1);
+  constexpr u64 universe = 48;  // Of 64 that four tables hold when they are full.
+  u64 key = 0;
+  u64 rounds_full = 0;
+  // The last level is full most of the time; what is there is written again: its tables are merged, and
+  // none is added.
+  for (u64 op = 1; op <= 400; ++op) {
+    for (u32 i = 0; i < options.format.batch_values_max; ++i, ++key) {
+      REQUIRE(forest.put((key * 7) % universe, op) == PutResult::ok);
+    }
+    forest.commits(1);
+    rounds_full += forest.level_count(kv, 1) == full ? 1 : 0;
+  }
+  CHECK(rounds_full > 200);
+  forest.check_all(universe, false);
+  const u64 op_full = forest->op();
+
+  // New keys above: there is no room for them.
+  std::map<u64, std::array<std::map<u64, u64>, 2>> states{{op_full, forest.models()}};
+  u64 op = op_full + 1;
+  for (; op <= op_full + 100; ++op) {
+    for (u32 i = 0; i < options.format.batch_values_max; ++i, ++key) {
+      REQUIRE(forest.put(key + universe, op) == PutResult::ok);
+    }
+    states[op] = forest.models();
+    if (forest.commit()) break;
+  }
+  REQUIRE(op <= op_full + 100);
+  CHECK(forest->error().kind == ErrorKind::manifest_full);
+  CHECK(forest.level_count(kv, 1) == full);
+  CHECK(forest.commit().kind == ErrorKind::manifest_full);
+  // What was put before can be read still, and the last checkpoint opens.
+  CHECK(forest.get(kv, 3, true) == forest.model(kv).at(3));
+  CHECK(forest.get(kv, key + universe - 1, false) == forest.model(kv).rbegin()->second);
+  const u64 checkpoint = forest->checkpoint_op();
+  REQUIRE_FALSE(forest.reopen());
+  CHECK(forest->op() == checkpoint);
+  CHECK(forest.level_count(kv, 1) == full);
+  forest.set_models(states.at(std::max(checkpoint, op_full)));
+  if (checkpoint > op_full) forest.check_all(universe, true);
+}
+
 TEST_CASE("forest: a failed sync leaves the checkpoint where it was") {
   TestForest forest(test_options(), sim::DurabilityProfile::cached);
   forest.begin();
