@@ -13,6 +13,11 @@ namespace {
 
 constexpr u64 stall_factor = 100;
 constexpr u64 operations_per_change_point = 64;
+
+// A slow episode: the operations of one period, and of each the first requests with the same tag.
+constexpr u64 operations_per_episode = 8;
+constexpr u32 episode_requests_max = 64;
+constexpr u32 episode_factor_bits_max = 7;  // From twice to 128 times as long.
 // Salts of the draws that share a latency value.
 constexpr u64 salt_exponential = 1;
 constexpr u64 salt_stall = 2;
@@ -55,6 +60,7 @@ SimStorage::Streams::Streams(const DiskOptions& options)
     : latency{timing("latency.read", options), timing("latency.write", options),
               timing("latency.sync", options)},
       tie{timing("tie.read", options), timing("tie.write", options), timing("tie.sync", options)},
+      slow(timing("slow", options)),
       priority(timing("priority", options)),
       failed_sync(faults("failed_sync", options)),
       failed_sync_outcome(faults("failed_sync.outcome", options)),
@@ -141,6 +147,17 @@ u64 SimStorage::latency_of(const LatencyProfile& profile, u64 random) const {
   return ticks;
 }
 
+// Decided by operation and n alone, never by a tick: deleting a line shifts no episode.
+u64 SimStorage::slow_factor(RequestKind kind, u32 n) const {
+  if (options_.slow.numerator == 0 || kind == RequestKind::sync) return 1;
+  const u64 random = streams_.slow.at(attribution_.op.number / operations_per_episode);
+  if (!chance(random, options_.slow)) return 1;
+  const u64 direction = below(remix(random, 1), 3);  // Reads, writes, both.
+  if (direction == (kind == RequestKind::read ? 1 : 0)) return 1;
+  if (n >= 1 + below(remix(random, 2), episode_requests_max)) return 1;
+  return u64{2} << below(remix(random, 3), episode_factor_bits_max);
+}
+
 u64 SimStorage::rank_of(IoTag tag, u64 tie) const {
   switch (options_.policy) {
     case CompletionPolicy::latency:
@@ -191,6 +208,7 @@ SimStorage::Request& SimStorage::submit(Pending pending, void* node, IoTag tag,
   const u32 kind = static_cast<u32>(pending.kind);
   pending.tie = streams_.tie[kind].at(attribution_, tag, n);
   pending.ready = latency_of(profile, streams_.latency[kind].at(attribution_, tag, n));
+  pending.ready *= slow_factor(pending.kind, n);
   if (!explicit_latencies_.empty()) pending.ready = explicit_latency(pending.ready, tag, n);
   pending.rank = rank_of(tag, pending.tie);
   if (free_slots_.empty()) {

@@ -52,6 +52,7 @@ struct DiskOptions {
   u64 blocks_count = 4096;
   LatencyProfile read, write, sync;
   LatencyProfile superblock;  // For both directions in the superblock zone.
+  Ratio slow{};  // Chance of a slow episode: reads, writes or both take longer for a few operations.
   CompletionPolicy policy = CompletionPolicy::latency;
   IoPurpose starved = IoPurpose::lookup;  // For CompletionPolicy::starve.
   u32 queue_depth = 32;  // Requests the device works on; the others wait in order of submission.
@@ -169,13 +170,14 @@ class SimStorage final : public Storage {
   struct Streams {
     explicit Streams(const DiskOptions& options);
     std::array<Stream, 3> latency, tie;  // By kind of request.
-    Stream priority, failed_sync, failed_sync_outcome, crash_mode, crash_outcome;
+    Stream slow, priority, failed_sync, failed_sync_outcome, crash_mode, crash_outcome;
   };
 
   u64 begin_of(Zone zone, u64 offset, u64 length) const;
   u64 end_of(Zone zone) const;
   u32 next_n(IoTag tag, RequestKind kind);
   u64 latency_of(const LatencyProfile& profile, u64 random) const;
+  u64 slow_factor(RequestKind kind, u32 n) const;
   u64 rank_of(IoTag tag, u64 tie) const;
   void check_plausible(const Pending& pending) const;
   u64 explicit_latency(u64 drawn, IoTag tag, u32 n);

@@ -99,6 +99,54 @@ TEST_CASE("every policy delivers every request once, and time never goes back", 
   REQUIRE(orders.size() == std::size(policies));
 }
 
+TEST_CASE("a slow episode begins and ends with operations, and leaves the others alone", "[sim_storage]") {
+  const auto ticks_of = [](Ratio slow) {
+    DiskOptions options = options_with(CompletionPolicy::latency);
+    options.slow = slow;
+    options.read = options.write = {.latency_ticks_min = 10};
+    Disk disk(options);
+    disk.write(1, 1);
+    disk.run();
+    std::vector<std::array<u64, 2>> ticks;  // By operation: of a read, of a write.
+    for (u64 op = 1; op <= 800; ++op) {
+      disk.storage.set_attribution({.op = {.number = op}, .context = 0});
+      std::array<u64, 2> both{};
+      for (u64& one : both) {
+        const u64 before = disk.storage.now();
+        if (&one == &both[0]) {
+          disk.read(1);
+        } else {
+          disk.write(2, 1);
+        }
+        disk.run();
+        one = disk.storage.now() - before;
+      }
+      ticks.push_back(both);
+    }
+    return ticks;
+  };
+  for (const auto& both : ticks_of({})) REQUIRE(both == std::array<u64, 2>{10, 10});
+  const auto ticks = ticks_of({.numerator = 1, .denominator = 4});
+  u64 slow[2] = {};
+  u64 both_slow = 0;
+  for (u64 op = 1; op <= ticks.size(); ++op) {
+    const auto& both = ticks[op - 1];
+    for (u32 i = 0; i < 2; ++i) {
+      REQUIRE(both[i] >= 10);
+      REQUIRE(both[i] <= 10 * 128);
+      slow[i] += both[i] > 10 ? 1 : 0;
+    }
+    both_slow += both[0] > 10 && both[1] > 10 ? 1 : 0;
+    // All operations of a period are alike.
+    if ((op + 1) % 8 != 0 && op < ticks.size()) REQUIRE(ticks[op] == both);
+  }
+  // A quarter of the periods; of those two thirds each.
+  for (const u64 count : slow) CHECK((count > 60 && count < 230));
+  CHECK(both_slow > 0);
+  CHECK(both_slow < slow[0]);
+  CHECK(both_slow < slow[1]);
+}
+
 TEST_CASE("policies order as they say", "[sim_storage]") {
   const auto order_of = [](CompletionPolicy policy, u32 depth) {
     DiskOptions options = options_with(policy);

@@ -179,6 +179,8 @@ const Setting table[] = {
            "Mean of the exponential part; 0: none."),
     ratio("latency.superblock.stall", disk_field<&Disk::superblock, &Latency::stall>,
           "Chance of taking 100 times as long."),
+    ratio("latency.slow", disk_field<&Disk::slow>,
+          "Chance that reads, writes or both are 2 to 128 times slower for 8 operations."),
 
     name("completion", policy_names, policy_count, disk_field<&Disk::policy>,
          "Which pending request completes next."),

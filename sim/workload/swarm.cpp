@@ -251,6 +251,8 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
   disk.write = immediate ? LatencyProfile{} : draw_latency(draw, "latency write");
   disk.sync = immediate ? LatencyProfile{} : draw_latency(draw, "latency sync");
   disk.superblock = immediate ? LatencyProfile{} : draw_latency(draw, "latency superblock");
+  if (draw.happens("slow", 1, 4))
+    disk.slow = {.numerator = 1, .denominator = draw.between("slow ratio", 2, 60)};
 
   static constexpr CompletionPolicy policies[] = {CompletionPolicy::latency, CompletionPolicy::latency,
                                                   CompletionPolicy::fifo,    CompletionPolicy::lifo,
