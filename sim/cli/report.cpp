@@ -23,6 +23,7 @@ constexpr CounterName counters[] = {
     {"batch_full", "changes refused because the op was full", &RunCounters::batch_full},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},
+    {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},
     {"directed", "looks at keys after interesting events", &RunCounters::directed},
     {"audits_full", "audits of everything", &RunCounters::audits_full},
     {"audits_window", "audits of a window of keys", &RunCounters::audits_window},

@@ -42,6 +42,7 @@ void Totals::add(const Outcome& outcome) {
   }
   for (u32 i = 0; i < mark_count; ++i) marks[i] += result.marks[i];
   ops.push_back(result.counters.ops);
+  committing += result.counters.commits > 0 ? 1 : 0;
   second_checkpoint += result.counters.checkpoints >= 2 ? 1 : 0;
   merged_level1 += result.counters.merges_level1 > 0 ? 1 : 0;
   cpu_micros += outcome.cpu_micros;
@@ -88,14 +89,17 @@ std::string Totals::text() const {
   }
   line("operations", fmt::format("{}, median of a seed {}", counters.ops, ops_median()));
   line("skipped", percent(counters.skips, counters.ops));
-  line("past 2nd checkpoint", percent(second_checkpoint, seeds) + " of the seeds");
-  line("merge into level 1+", percent(merged_level1, seeds) + " of the seeds");
+  if (committing > 0) {
+    line("past 2nd checkpoint", percent(second_checkpoint, committing) + " of the seeds that commit");
+    line("merge into level 1+", percent(merged_level1, committing) + " of the seeds that commit");
+  }
   line("crashes", fmt::format("{}, {} of them in a recovery, {} lines that never struck", counters.crashes,
                               counters.crashes_in_recovery, counters.crashes_unfired));
   line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (without a shadow {})",
                              counters.checks, counters.audits_full, counters.audits_shadow,
                              counters.structure_checks, counters.shadows_skipped));
   number("unanswered", counters.unanswered);
+  if (counters.undecided > 0) number("undecided", counters.undecided);
   for (u32 i = 0; i < fault_kind_count; ++i) {
     line(i == 0 ? "faults" : "",
          fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
@@ -138,6 +142,7 @@ JsonFields Totals::json() const {
           {"impossible", impossible},
           {"failures", std::move(failures)},
           {"ops_median", ops_median()},
+          {"committing", committing},
           {"past_second_checkpoint", second_checkpoint},
           {"merge_level1", merged_level1},
           {"counters", std::move(sums)},

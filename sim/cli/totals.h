@@ -29,6 +29,7 @@ struct Totals {
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
   std::vector<u64> ops;       // Of each seed.
+  u64 committing = 0;         // Seeds of workloads that commit: the shares below are of these.
   u64 second_checkpoint = 0;  // Seeds that took two or more.
   u64 merged_level1 = 0;      // Seeds with a merge into level 1 or deeper.
   u64 cpu_micros = 0;

@@ -156,7 +156,7 @@ void Player::stuck(const char* why) {
 
 // The oracle that could judge this is switched off, and without its verdict the run cannot go on.
 void Player::give_up() {
-  ++result_.counters.unanswered;
+  ++result_.counters.undecided;
   throw RunFailed{};
 }
 
