@@ -10,6 +10,7 @@ struct Maker {
 };
 
 constexpr Maker makers[] = {
+    {"cache_map", make_cache_map},
     {"segmented_array", make_segmented_array},
 };
 

@@ -4,6 +4,7 @@ namespace tonearm::sim {
 
 namespace {
 constexpr const Alphabet* alphabets[] = {
+    &cache_map_alphabet,
     &segmented_array_alphabet,
 };
 }  // namespace

@@ -11,70 +11,72 @@
 namespace tonearm {
 
 // One line each: identifier and the sentence that `tonearm marks` prints.
-#define TONEARM_MARKS(X)                                                                  \
-  X(table_memory_annihilated, "a put and its tombstone cancelled out in a memory table")  \
-  X(table_memory_superseded, "a memory table dropped an older version of a key")          \
-  X(table_memory_emptied, "cancellation emptied a memory table")                          \
-  X(table_memory_absorbed, "an immutable table that was not flushed absorbed the mutable") \
-  X(flush_deferred, "a small immutable table was kept for another bar")                   \
-  X(flush_forced, "a small immutable table was flushed because a checkpoint is due")      \
-  X(level0_coalesced, "a flush took adjacent small tables of level 0 along")              \
-  X(table_moved, "a table moved one level down without a merge")                          \
-  X(table_boundary, "compaction began a new output table")                                \
-  X(merge_superseded, "a merge dropped an older version of a key")                        \
-  X(merge_annihilated, "a put and its tombstone cancelled out in a merge")                \
-  X(merge_to_nothing, "a merge produced no table at all")                                 \
-  X(merge_into_level0, "the immutable table was merged into level 0")                     \
-  X(merge_into_level1, "a merge into level 1")                                            \
-  X(merge_into_deeper, "a merge into level 2 or deeper")                                  \
-  X(tombstone_dropped, "a merge dropped a tombstone with nothing below")                  \
-  X(tombstone_kept, "a merge kept a tombstone because a deeper table overlaps")           \
-  X(compaction_suspended, "a compaction was suspended at the end of a beat")              \
-  X(compaction_budget_min, "a compaction ran with the least possible number of blocks")   \
-  X(level_emptied, "a level above a table has become empty")                              \
-  X(lookup_memory, "a lookup was answered by the mutable table")                          \
-  X(lookup_immutable, "a lookup was answered by the immutable table")                     \
-  X(lookup_cache, "a lookup was answered from cached blocks")                             \
-  X(lookup_storage, "a lookup had to read blocks")                                        \
-  X(lookup_gap_index, "a lookup fell between two value blocks of an index block")         \
-  X(lookup_tombstone, "a lookup ended at a tombstone on disk")                            \
-  X(lookup_deep, "a lookup went to level 2 or deeper")                                    \
-  X(key_range_excluded, "a key outside the key range of its tree was not looked up")      \
-  X(scope_discarded, "a scope with changes was discarded")                                \
-  X(scope_persisted, "a scope with changes was kept")                                     \
-  X(scan_across_tables, "a scan went on from one table of a level to the next")           \
-  X(scan_table_gap, "a scan range fell between the value blocks of a table")              \
-  X(scan_merge_versions, "a scan met several versions of one key")                        \
-  X(scan_tombstone, "a scan skipped a tombstone")                                         \
-  X(manifest_block_closed_full, "a manifest block was closed because it was full")        \
-  X(manifest_block_closed_partial, "a manifest block was closed partly filled")           \
-  X(manifest_compacted, "a manifest block was compacted")                                 \
-  X(manifest_compacted_full_rate, "the manifest was compacted at full rate")              \
-  X(manifest_entry_dropped, "manifest compaction dropped a dead entry")                   \
-  X(manifest_entry_kept, "manifest compaction appended a live entry again")               \
-  X(grid_read_coalesced, "a read joined another read of the same block in flight")        \
-  X(grid_read_from_write, "a read was served from a write in flight")                     \
-  X(grid_read_queued, "a read waited for a free I/O slot")                                \
-  X(grid_write_queued, "a write waited for a free I/O slot")                              \
-  X(grid_read_retried, "a read was tried again")                                          \
-  X(grid_cache_evicted, "the block cache evicted a block")                                \
-  X(grid_cache_demoted, "a released block was demoted in the cache")                      \
-  X(grid_cache_tag_collision, "two cached blocks of one set have the same tag")           \
-  X(read_block_invalid_checksum, "a block read had a wrong header checksum")              \
-  X(read_block_unexpected_command, "a block read was no grid block")                      \
-  X(read_block_invalid_checksum_body, "a block read had a wrong body checksum")           \
-  X(read_block_unexpected_checksum, "a block read was another valid block")               \
-  X(read_block_invalid_padding, "a block read had bytes behind its end")                  \
-  X(read_block_failed, "a block could not be read")                                       \
-  X(free_set_reused, "an address was acquired that had been freed by a checkpoint")       \
+#define TONEARM_MARKS(X)                                                                         \
+  X(table_memory_annihilated, "a put and its tombstone cancelled out in a memory table")         \
+  X(table_memory_superseded, "a memory table dropped an older version of a key")                 \
+  X(table_memory_emptied, "cancellation emptied a memory table")                                 \
+  X(table_memory_absorbed, "an immutable table that was not flushed absorbed the mutable")       \
+  X(flush_deferred, "a small immutable table was kept for another bar")                          \
+  X(flush_forced, "a small immutable table was flushed because a checkpoint is due")             \
+  X(level0_coalesced, "a flush took adjacent small tables of level 0 along")                     \
+  X(table_moved, "a table moved one level down without a merge")                                 \
+  X(table_boundary, "compaction began a new output table")                                       \
+  X(merge_superseded, "a merge dropped an older version of a key")                               \
+  X(merge_annihilated, "a put and its tombstone cancelled out in a merge")                       \
+  X(merge_to_nothing, "a merge produced no table at all")                                        \
+  X(merge_into_level0, "the immutable table was merged into level 0")                            \
+  X(merge_into_level1, "a merge into level 1")                                                   \
+  X(merge_into_deeper, "a merge into level 2 or deeper")                                         \
+  X(tombstone_dropped, "a merge dropped a tombstone with nothing below")                         \
+  X(tombstone_kept, "a merge kept a tombstone because a deeper table overlaps")                  \
+  X(compaction_suspended, "a compaction was suspended at the end of a beat")                     \
+  X(compaction_budget_min, "a compaction ran with the least possible number of blocks")          \
+  X(level_emptied, "a level above a table has become empty")                                     \
+  X(lookup_memory, "a lookup was answered by the mutable table")                                 \
+  X(lookup_immutable, "a lookup was answered by the immutable table")                            \
+  X(lookup_cache, "a lookup was answered from cached blocks")                                    \
+  X(lookup_storage, "a lookup had to read blocks")                                               \
+  X(lookup_gap_index, "a lookup fell between two value blocks of an index block")                \
+  X(lookup_tombstone, "a lookup ended at a tombstone on disk")                                   \
+  X(lookup_deep, "a lookup went to level 2 or deeper")                                           \
+  X(key_range_excluded, "a key outside the key range of its tree was not looked up")             \
+  X(scope_discarded, "a scope with changes was discarded")                                       \
+  X(scope_persisted, "a scope with changes was kept")                                            \
+  X(scan_across_tables, "a scan went on from one table of a level to the next")                  \
+  X(scan_table_gap, "a scan range fell between the value blocks of a table")                     \
+  X(scan_merge_versions, "a scan met several versions of one key")                               \
+  X(scan_tombstone, "a scan skipped a tombstone")                                                \
+  X(manifest_block_closed_full, "a manifest block was closed because it was full")               \
+  X(manifest_block_closed_partial, "a manifest block was closed partly filled")                  \
+  X(manifest_compacted, "a manifest block was compacted")                                        \
+  X(manifest_compacted_full_rate, "the manifest was compacted at full rate")                     \
+  X(manifest_entry_dropped, "manifest compaction dropped a dead entry")                          \
+  X(manifest_entry_kept, "manifest compaction appended a live entry again")                      \
+  X(grid_read_coalesced, "a read joined another read of the same block in flight")               \
+  X(grid_read_from_write, "a read was served from a write in flight")                            \
+  X(grid_read_queued, "a read waited for a free I/O slot")                                       \
+  X(grid_write_queued, "a write waited for a free I/O slot")                                     \
+  X(grid_read_retried, "a read was tried again")                                                 \
+  X(grid_cache_evicted, "the block cache evicted a block")                                       \
+  X(grid_cache_demoted, "a released block was demoted in the cache")                             \
+  X(grid_cache_tag_collision, "two cached blocks of one set have the same tag")                  \
+  X(read_block_invalid_checksum, "a block read had a wrong header checksum")                     \
+  X(read_block_unexpected_command, "a block read was no grid block")                             \
+  X(read_block_invalid_checksum_body, "a block read had a wrong body checksum")                  \
+  X(read_block_unexpected_checksum, "a block read was another valid block")                      \
+  X(read_block_invalid_padding, "a block read had bytes behind its end")                         \
+  X(read_block_failed, "a block could not be read")                                              \
+  X(free_set_reused, "an address was acquired that had been freed by a checkpoint")              \
   X(free_set_released_before_durable, "a block was released while a checkpoint was not durable") \
-  X(free_set_shard_full, "a shard of the free set became full")                           \
-  X(checkpoint_done, "a checkpoint became durable")                                       \
-  X(checkpoint_unchanged_trailer, "a checkpoint wrote an empty trailer")                  \
-  X(superblock_copy_repaired, "a bad superblock copy was written again at open")          \
-  X(superblock_mixed_at_open, "copies of two sequences were found at open")               \
-  X(superblock_torn_at_open, "a superblock copy with a wrong checksum was found at open") \
-  X(replay_op_compacted, "a replayed op skipped its compaction")                          \
+  X(free_set_shard_full, "a shard of the free set became full")                                  \
+  X(checkpoint_done, "a checkpoint became durable")                                              \
+  X(checkpoint_unchanged_trailer, "a checkpoint wrote an empty trailer")                         \
+  X(superblock_copy_repaired, "a bad superblock copy was written again at open")                 \
+  X(superblock_mixed_at_open, "copies of two sequences were found at open")                      \
+  X(superblock_torn_at_open, "a superblock copy with a wrong checksum was found at open")        \
+  X(replay_op_compacted, "a replayed op skipped its compaction")                                 \
+  X(cache_map_stashed, "a young object was evicted into the stash")                              \
+  X(cache_map_rolled_back_from_stash, "a discarded insert was found in the stash")               \
   X(sticky_error, "the forest refused an operation after an error")
 
 enum class Mark : u16 {

@@ -1,0 +1,264 @@
+// Workload `cache_map`: the object cache of a groove, its stash and its scopes, against plain maps.
+//
+// The model is what a groove would hold (`truth_`) and the keys that the cache must not forget
+// (`young_`), with a copy of both taken when a scope opens. A young key must be answered, and rightly;
+// of any other key "absent" is right too, and anything else must be the truth. How many keys are young
+// is predicted exactly.
+//
+// The settings that matter: cache_blocks (slots of the cache), cache_hash_bits, beats (ops of a bar),
+// key_universe. The seed draws how many changes an op may have, and one in five has no cache at all.
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+
+#include "base/checksum.h"
+#include "groove/cache_map.h"
+#include "sim/component/component.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+struct Object {
+  u64 key;
+  u64 version;
+  u64 filler[2];
+};
+
+struct ObjectTraits {
+  using Key = u64;
+  using Value = Object;
+  static Key key_of(const Value& value) { return value.key; }
+  static u64 hash(const Key& key) { return hash_of(key); }
+};
+
+using Map = CacheMap<ObjectTraits>;
+
+constexpr u64 key_whole = 1'000'000;
+
+class CacheMapComponent final : public Component {
+ public:
+  explicit CacheMapComponent(Referee& referee)
+      : referee_(&referee),
+        beats_(referee.options().format.beats),
+        draw_("cache_map", stream_seed(referee.seed(), "cache_map")),
+        changes_max_(8 + below(draw_.at(1), 57)),
+        prefetches_max_(2 * changes_max_) {
+    const RunOptions& options = referee.options();
+    const u64 slots = round_down_16(options.runtime.cache_blocks % 1024);
+    map_options_ = {.cache_slots = chance(draw_.at(0), {.numerator = 1, .denominator = 5}) ? 0 : slots,
+                    .hash_bits = options.runtime.cache_hash_bits,
+                    .young_max = beats_ * (changes_max_ + prefetches_max_),
+                    .scope_changes_max = changes_max_};
+    universe_ = std::max<u64>(8, std::min<u64>(options.key_universe, 4 * slots));
+    Arena measure;
+    Map::measure(measure, map_options_);
+    std::vector<std::byte>& memory = referee.memory();
+    const u64 size = measure.used();
+    if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
+    const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+    const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
+    Arena arena{std::span<std::byte>(memory).subspan(skip, size)};
+    map_.emplace(arena, map_options_);
+  }
+
+  void play(const Operation& line) override {
+    const std::string_view verb = line.verb->name;
+    key_ = line.arguments[0] * universe_ / (key_whole + 1);
+    if (verb == "prefetch") {
+      run(line.arguments[1], &CacheMapComponent::prefetch);
+    } else if (verb == "insert") {
+      run(line.arguments[1], &CacheMapComponent::insert);
+    } else if (verb == "update") {
+      run(line.arguments[1], &CacheMapComponent::update);
+    } else if (verb == "remove") {
+      run(line.arguments[1], &CacheMapComponent::remove);
+    } else if (verb == "get") {
+      get(key_);
+    } else if (verb == "commit") {
+      commit();
+    } else if (verb == "scope") {
+      scope();
+    } else if (verb == "end") {
+      end(line.arguments[0] != 0);
+    } else {
+      ASSERT(verb == "walk");
+      walk();
+    }
+    compare_counts();
+  }
+
+  void finish() override {
+    if (saved_) end(false);
+    walk();
+    do commit();
+    while (ops_ % beats_ != 0);
+    referee_->check(map_->young_count() == 0, "something is young after a bar",
+                    fmt::format("{} keys are young after a compact", map_->young_count()));
+    walk();
+  }
+
+ private:
+  struct Saved {
+    std::map<u64, u64> truth;
+    std::set<u64> young;
+    u64 changes;
+  };
+
+  static u64 round_down_16(u64 n) { return std::max<u64>(16, n / 16 * 16); }
+
+  // As a groove does before it changes anything: what is there becomes young. False: over the budget,
+  // or in a scope, where nothing may be brought in.
+  bool bring() {
+    if (young_.contains(key_)) return true;
+    const auto found = truth_.find(key_);
+    if (found == truth_.end()) {
+      referee_->check(!map_->protect(key_), "protect: a removed object is known",
+                      fmt::format("key {} is known, and there is no such object", key_));
+      return true;
+    }
+    if (prefetches_ == prefetches_max_ || saved_) return false;
+    ++prefetches_;
+    if (!map_->protect(key_)) map_->upsert(object(key_, found->second));
+    young_.insert(key_);
+    return true;
+  }
+
+  // The line is skipped where it first does not apply.
+  void run(u64 count, bool (CacheMapComponent::*step)()) {
+    for (u64 i = 0; i <= count; ++i, key_ = (key_ + 1) % universe_) {
+      if (!(this->*step)()) return i == 0 ? referee_->skip() : void();
+    }
+  }
+
+  bool prefetch() {
+    if (!bring()) return false;
+    get(key_);
+    return true;
+  }
+
+  // The key of the line, or the next one that has an object, or has none.
+  bool may_change(bool present) {
+    for (u64 i = 0; i < universe_ && truth_.contains(key_) != present; ++i) key_ = (key_ + 1) % universe_;
+    return changes_ < changes_max_ && truth_.contains(key_) == present && bring();
+  }
+
+  bool insert() { return may_change(false) && change(); }
+  bool update() { return may_change(true) && change(); }
+
+  bool change() {
+    ++changes_;
+    truth_[key_] = ++versions_;
+    young_.insert(key_);
+    map_->upsert(object(key_, versions_));
+    get(key_);
+    return true;
+  }
+
+  bool remove() {
+    if (!may_change(true)) return false;
+    ++changes_;
+    truth_.erase(key_);
+    map_->remove(key_);
+    get(key_);
+    return true;
+  }
+
+  void commit() {
+    if (saved_) end(false);
+    changes_ = prefetches_ = 0;
+    if (++ops_ % beats_ != 0) return;
+    map_->compact();
+    young_.clear();
+  }
+
+  void scope() {
+    if (saved_) return referee_->skip();
+    saved_ = Saved{.truth = truth_, .young = young_, .changes = changes_};
+    map_->scope_open();
+  }
+
+  void end(bool persist) {
+    if (!saved_) return referee_->skip();
+    map_->scope_close(persist ? ScopeClose::persist : ScopeClose::discard);
+    if (!persist) {
+      truth_ = saved_->truth;
+      young_ = saved_->young;
+      changes_ = saved_->changes;
+    }
+    saved_.reset();
+    walk();
+  }
+
+  void get(u64 key) {
+    const Map::View view = map_->get(key);
+    const auto found = truth_.find(key);
+    const bool present = found != truth_.end();
+    const bool young = young_.contains(key);
+    referee_->answer(key, young ? static_cast<u64>(view.found()) : 9);
+    switch (view.found()) {
+      case Map::Found::absent:
+        return referee_->check(!young, "a young key is forgotten",
+                               fmt::format("key {} is unknown, and it was touched in this bar", key));
+      case Map::Found::tombstone:
+        return referee_->check(!present && young, "a tombstone too many",
+                               fmt::format("key {} has a tombstone; there is {} object, {}", key,
+                                           present ? "an" : "no", young ? "young" : "not young"));
+      case Map::Found::present: break;
+    }
+    const Object expected = object(key, present ? found->second : 0);
+    const Object& actual = view.value();
+    const bool same = present && actual.key == key && actual.version == expected.version &&
+                      actual.filler[0] == expected.filler[0] && actual.filler[1] == expected.filler[1];
+    referee_->check(same, present ? "another object" : "an object that was removed",
+                    fmt::format("key {} has version {}, expected {}", key, actual.version,
+                                present ? std::to_string(expected.version) : "none"));
+  }
+
+  void walk() {
+    map_->assert_valid();
+    for (u64 key = 0; key < universe_; ++key) get(key);
+  }
+
+  void compare_counts() {
+    referee_->check(map_->young_count() == young_.size(), "another number of young keys",
+                    fmt::format("{} keys are young, expected {}", map_->young_count(), young_.size()));
+    const bool all = map_options_.cache_slots == 0;
+    const bool fits = all ? map_->stash_count() == young_.size() : map_->stash_count() <= young_.size();
+    referee_->check(fits, "the stash holds what is not young",
+                    fmt::format("{} keys in the stash, {} young", map_->stash_count(), young_.size()));
+  }
+
+  static Object object(u64 key, u64 version) {
+    return {.key = key, .version = version, .filler = {key * 31 + version, ~version}};
+  }
+
+  Referee* referee_;
+  u64 beats_;
+  Stream draw_;
+  u64 changes_max_;
+  u64 prefetches_max_;
+  Map::Options map_options_{};
+  u64 universe_ = 0;
+  std::optional<Map> map_;
+
+  std::map<u64, u64> truth_;  // Key to version.
+  std::set<u64> young_;
+  std::optional<Saved> saved_;  // When the scope opened.
+  u64 versions_ = 0;
+  u64 ops_ = 0;
+  u64 changes_ = 0;     // Of the op.
+  u64 prefetches_ = 0;  // Of the op; a discarded scope does not give them back.
+  u64 key_ = 0;         // Of the line.
+};
+
+}  // namespace
+
+std::unique_ptr<Component> make_cache_map(Referee& referee) {
+  return std::make_unique<CacheMapComponent>(referee);
+}
+
+}  // namespace tonearm::sim
