@@ -187,7 +187,7 @@ class Decoder {
   const DecodeOptions& options_;
   DecodedImage& out_;
   u64 grid_offset_ = 0;
-  std::vector<std::byte> buffer_;  // The block being looked at.
+  std::vector<std::byte> buffer_;  // The block being looked at, where the image has it in pieces.
   std::set<u64> seen_;             // Tables whose latest record was met.
   std::set<u64> removed_;
 };
@@ -274,14 +274,17 @@ std::string Decoder::block_fault(Bytes block, const BlockRef& ref, u8 type) cons
 // False if the block cannot be used; then it is damaged. `block` is valid until the next read.
 bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   out_.blocks.push_back({.ref = ref, .use = use});
+  *block = buffer_;
   std::string fault;
   if (ref.address == 0 || ref.address > out_.blocks_count) {
     fault = "address out of range";
   } else {
-    image_.read(grid_offset_ + (ref.address - 1) * buffer_.size(), buffer_);
-    fault = block_fault(buffer_, ref, type);
+    const u64 offset = grid_offset_ + (ref.address - 1) * buffer_.size();
+    const std::byte* const seen = image_.view(offset, buffer_.size());
+    if (seen == nullptr) image_.read(offset, buffer_);
+    *block = {seen == nullptr ? buffer_.data() : seen, buffer_.size()};
+    fault = block_fault(*block, ref, type);
   }
-  *block = buffer_;
   if (fault.empty()) return true;
   out_.damaged.push_back({.ref = ref, .use = use, .reason = std::move(fault)});
   return false;

@@ -174,6 +174,16 @@ void Image::read(u64 offset, std::span<std::byte> target) const {
   }
 }
 
+const std::byte* Image::view(u64 offset, u64 length) const {
+  check_range(offset, length);
+  const Piece piece = piece_at(offset, offset + length);
+  if (piece.length != length) return nullptr;
+  const u32 index = page_at(piece.page);
+  if (index == PageStore::none) return nullptr;
+  const PageStore::Page& page = store_->pages_[index];
+  return (page.written & piece.units) == piece.units ? page.data + piece.offset : nullptr;
+}
+
 void Image::write(u64 offset, std::span<const std::byte> source) {
   check_range(offset, source.size());
   const u64 end = offset + source.size();

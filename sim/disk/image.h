@@ -65,6 +65,9 @@ class Image {
 
   // Offsets and lengths are multiples of PageStore::unit_size: tearing may be finer than sectors.
   void read(u64 offset, std::span<std::byte> target) const;
+  // The same without a copy, where that is possible: the range lies in one page and all of it was
+  // written. Else null. Valid until this image changes or goes.
+  const std::byte* view(u64 offset, u64 length) const;
   void write(u64 offset, std::span<const std::byte> source);
   bool written(u64 offset, u64 length) const;      // Every unit of the range was written.
   bool written_any(u64 offset, u64 length) const;  // At least one was.

@@ -24,6 +24,22 @@ Bytes read(const Image& image, u64 offset, u64 length) {
 
 }  // namespace
 
+TEST_CASE("a view shows what a read copies, within a page of which all was written", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  image.write(8192 + 512, filled(3584 + 512, 7));
+  const std::byte* const seen = image.view(8192 + 512, 3584);
+  REQUIRE(seen != nullptr);
+  CHECK(Bytes(seen, seen + 3584) == read(image, 8192 + 512, 3584));
+  CHECK(image.view(8192, 4096) == nullptr);        // Its first unit is poison.
+  CHECK(image.view(8192 + 512, 4096) == nullptr);  // Two pages.
+  CHECK(image.view(40'960, 512) == nullptr);
+  image.write(8192, filled(512, 9));
+  CHECK(image.view(8192, 4096) != nullptr);
+  image.forget(8192 + 1024, 512);
+  CHECK(image.view(8192, 4096) == nullptr);
+}
+
 TEST_CASE("what was written is read, over page borders and in part", "[image]") {
   PageStore store;
   Image image(store, size, 512, 1);

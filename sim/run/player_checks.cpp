@@ -113,9 +113,10 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
 }
 
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
-// due when more was put since the last one than there is, so that its cost stays flat.
+// due when more was put since the last one than there is, so that its cost stays flat; and so it is for
+// the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
-  check_structure(op);
+  check_structure(op, result_.counters.changes - changes_at_values_ > model_.size());
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
@@ -214,11 +215,11 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 }
 
 // The image says for itself what is reachable: no leak, no double use, levels in order.
-void Player::check_structure(u64 op) {
+void Player::check_structure(u64 op, bool values) {
   const bool structure = config_->oracles.has(Oracle::structure);
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
-  const bool values = (audits_.at(op, 3) & 3) == 0;
+  if (values) changes_at_values_ = result_.counters.changes;
   const DecodedImage decoded = decode_image(disk_->durable_image(), {.values = values});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
