@@ -141,7 +141,7 @@ void Audit::edges(TreeName tree, const ModelMap& map) {
     return;
   }
   around(tree, map, engine_key(map.begin()->first), true);
-  around(tree, map, engine_key(map.rbegin()->first), true);
+  around(tree, map, engine_key(std::prev(map.end())->first), true);
 }
 
 void Audit::points(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
