@@ -29,12 +29,6 @@ bool on_disk(const DecodedImage& decoded, const DecodedBlock& block) {
   return block.ref.address != 0 && block.ref.address <= decoded.blocks_count;
 }
 
-void set_bit(std::vector<u64>* words, u64 address) {
-  const u64 bit = address - 1;
-  if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
-  (*words)[bit / 64] |= u64{1} << bit % 64;
-}
-
 // Acquired minus released are the blocks that manifest and tables reach; the trailers' own blocks are
 // acquired after the bitmaps were encoded, so that these do not know them.
 void check_blocks(const DecodedImage& decoded, Report* report) {
@@ -170,6 +164,12 @@ const char* block_use_name(BlockUse use) {
 bool bit_of(const std::vector<u64>& words, u64 address) {
   const u64 bit = address - 1;
   return bit / 64 < words.size() && (words[bit / 64] >> bit % 64 & 1) != 0;
+}
+
+void set_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
+  (*words)[bit / 64] |= u64{1} << bit % 64;
 }
 
 u64 bit_count(const std::vector<u64>& words) {

@@ -19,6 +19,7 @@ struct RunnerMemory::Parts {
   PageStore pages;
   std::vector<std::byte> engine;
   std::vector<std::byte> shadow;
+  DecodeMemo decoded;
   Trace trace;
   TreeModel model;
 };

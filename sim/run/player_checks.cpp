@@ -220,7 +220,8 @@ void Player::check_structure(u64 op, bool values) {
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  const DecodedImage decoded = decode_image(disk_->durable_image(), {.values = values});
+  const DecodedImage decoded =
+      decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());
