@@ -72,7 +72,7 @@ void Player::directed_checks() {
   for (u64 i = 0; i < directed.size() && directed_credit_ >= price; ++i) {
     directed_credit_ -= price;
     disk_->set_attribution(aside("directed", i));
-    Audit audit(*host_);
+    Audit audit(*host_, rows_);
     const Directed& check = directed[i];
     const bool cold = (audits_.at(line_.id.number, i) & 1) != 0;
     const KeyRange legal = tree_range(check.tree);
@@ -92,7 +92,7 @@ void Player::directed_checks() {
 void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
-  Audit edges(*host_);
+  Audit edges(*host_, rows_);
   for (u32 i = 0; i < tree_name_count; ++i) {
     edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
   }
@@ -101,7 +101,7 @@ void Player::audit_opened() {
 }
 
 void Player::audit_full(FailureClass failure_class, const char* where) {
-  Audit audit(*host_);
+  Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
   for (u32 i = 0; i < tree_name_count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
@@ -155,7 +155,7 @@ void Player::shadow_audit(u64 op, bool full) {
                      op));
   }
   model_.rewind(op);
-  Audit audit(shadow);
+  Audit audit(shadow, rows_);
   for (u32 i = 0; i < tree_name_count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     const ModelMap& map = model_.tree(tree);
