@@ -203,12 +203,48 @@ u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
   return cpu_nanos() - before;
 }
 
+struct QuietInterrupt final : Interrupt {
+  void before_step() override {}
+  void stuck(const char* why) override { throw UsageError(why); }
+};
+
+void must(const Error& error) {
+  if (error) throw UsageError(fmt::format("bench: {}", error_name(error.kind)));
+}
+
+// Plays the fill on an engine alone, with its checkpoints.
+void fill_engine(const Geometry& bench, EngineHost& host) {
+  const BenchSource source(0, bench.live, bench.lines_per_op);
+  Tree& tree = host.forest().tree(static_cast<u32>(TreeName::kv));
+  must(host.format());
+  must(host.open());
+  Operation line;
+  for (u64 i = 0; i < source.fill_lines(); ++i) {
+    source.at(i, &line);
+    if (line.kind == OperationKind::put) {
+      const Encoded value = encode_value(line.tree, line.key, line.value);
+      (void)tree.put(value.bytes.data());  // Beyond what an op may hold it is refused, as in a run.
+      continue;
+    }
+    const u64 op = host.forest().op() + 1;
+    must(host.compact(op));
+    if (host.forest().checkpoint_due(op)) must(host.checkpoint());
+    host.forest().mark_checkpoint_durable();
+  }
+}
+
 void print_line(const JsonFields& fields) {
   fmt::print("{}\n", json_text(fields));
   std::fflush(stdout);
 }
 
 u64 rate(u64 count, u64 nanos) { return nanos == 0 ? 0 : count * 1'000'000'000 / nanos; }
+
+u64 process_peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<u64>(usage.ru_maxrss) / 1024;
+}
 
 // Verified operations per CPU second, all oracles on, beyond the fill. False: a run failed.
 bool bench_rate(const Geometry& bench, u64 lines, RunnerMemory& memory) {
@@ -223,6 +259,7 @@ bool bench_rate(const Geometry& bench, u64 lines, RunnerMemory& memory) {
               {"value", rate(lines, nanos)},
               {"checks", full.result.counters.checks},
               {"checkpoints", full.result.counters.checkpoints},
+              {"process_peak_mib", process_peak_mib()},
               {"passed", !full.result.failed() && !base.result.failed()}});
   if (full.result.failed()) fmt::print(stderr, "tonearm: bench: {}\n", full.result.failure.message);
   return !full.result.failed() && !base.result.failed();
@@ -264,10 +301,7 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   constexpr u64 rounds = 200;
   PageStore pages;
   std::vector<std::byte> buffer;
-  struct Quiet final : Interrupt {
-    void before_step() override {}
-    void stuck(const char* why) override { throw UsageError(why); }
-  } quiet;
+  QuietInterrupt quiet;
   u64 nanos = 0;
   for (u64 i = 0; i < rounds; ++i) {
     const u64 before = cpu_nanos();
@@ -282,20 +316,53 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
               {"figure", std::string("setup_micros")},
               {"value", nanos / rounds / 1000}});
   (void)timed_run(bench, 0, OracleSet::all(), memory);
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
   print_line({{"bench", std::string("tree")},
               {"geometry", std::string(bench.name)},
               {"figure", std::string("memory_mib")},
               {"engine_buffer", Forest::memory_required(forest_options(bench.options)) >> 20},
-              {"process_peak", static_cast<u64>(usage.ru_maxrss) / 1024}});
+              {"process_peak", process_peak_mib()}});
+}
+
+// Blocks that gets and scans of 32 rows look at, in hundredths: what no cache answers (cold), and what
+// the storage must be asked for when the cache may answer (warm).
+void bench_reads(const Geometry& bench) {
+  PageStore pages;
+  std::vector<std::byte> buffer;
+  QuietInterrupt quiet;
+  SimStorage disk(pages, bench.options.disk, nullptr);
+  EngineHost host(disk, bench.options, buffer, quiet);
+  fill_engine(bench, host);
+  const Stream stream("bench.reads", 1);
+  std::vector<ScanRow> rows;
+  for (const bool cold : {true, false}) {
+    constexpr u64 gets = 2000;
+    constexpr u64 scans = 500;
+    const auto key = [&](u64 i) { return Key::of(below(stream.at(i), bench.live * 10 / 9) * 7 + 3); };
+    const u64 before = host.blocks_read();
+    for (u64 i = 0; i < gets; ++i) must(host.get(TreeName::kv, key(i), cold).error);
+    const u64 between = host.blocks_read();
+    u64 rows_count = 0;
+    for (u64 i = 0; i < scans; ++i) {
+      const KeyRange range{.min = key(gets + i), .max = key_max(TreeName::kv)};
+      must(host.scan({.tree = TreeName::kv, .range = range, .limit = 32, .cold = cold}, &rows));
+      rows_count += rows.size();
+    }
+    print_line({{"bench", std::string("tree")},
+                {"geometry", std::string(bench.name)},
+                {"figure", std::string(cold ? "blocks_read_cold" : "blocks_read_warm")},
+                {"per_100_gets", (between - before) * 100 / gets},
+                {"per_100_scan_rows", (host.blocks_read() - between) * 100 / std::max<u64>(1, rows_count)}});
+  }
+  disk.crash({});
 }
 
 }  // namespace
 
 int bench_command(const BenchArgs& args) {
-  if (!args.name.empty() && args.name != "tree") {
-    throw UsageError(fmt::format("bench: found {}, expected tree", quoted(args.name)));
+  const bool all = args.name.empty() || args.name == "tree";
+  if (!all && args.name != "tree-default" && args.name != "tree-tiny") {
+    throw UsageError(
+        fmt::format("bench: found {}, expected tree, tree-default or tree-tiny", quoted(args.name)));
   }
   std::vector<u64> sizes = {10'000, 100'000, 1'000'000};
   if (!args.ops.empty()) {
@@ -307,9 +374,11 @@ int bench_command(const BenchArgs& args) {
   }
   bool passed = true;
   for (const bool tiny : {false, true}) {
+    if (!all && tiny != (args.name == "tree-tiny")) continue;
     RunnerMemory memory;
     const Geometry bench = geometry(tiny, args.set);
     bench_setup(bench, memory);
+    bench_reads(bench);
     for (const u64 lines : sizes) passed &= bench_rate(bench, lines, memory);
     bench_shares(bench, std::min<u64>(sizes.back(), 200'000), memory);
   }

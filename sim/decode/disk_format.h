@@ -81,11 +81,10 @@ T load(Bytes bytes, u64 offset) {
   return value;
 }
 
+// The first byte is zero, and each byte equals the one before it.
 inline bool all_zero(Bytes bytes) {
-  for (const std::byte byte : bytes) {
-    if (byte != std::byte{0}) return false;
-  }
-  return true;
+  if (bytes.empty()) return true;
+  return bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0;
 }
 
 u128 checksum(Bytes bytes);

@@ -29,12 +29,6 @@ bool on_disk(const DecodedImage& decoded, const DecodedBlock& block) {
   return block.ref.address != 0 && block.ref.address <= decoded.blocks_count;
 }
 
-void set_bit(std::vector<u64>* words, u64 address) {
-  const u64 bit = address - 1;
-  if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
-  (*words)[bit / 64] |= u64{1} << bit % 64;
-}
-
 // Acquired minus released are the blocks that manifest and tables reach; the trailers' own blocks are
 // acquired after the bitmaps were encoded, so that these do not know them.
 void check_blocks(const DecodedImage& decoded, Report* report) {
@@ -172,6 +166,12 @@ bool bit_of(const std::vector<u64>& words, u64 address) {
   return bit / 64 < words.size() && (words[bit / 64] >> bit % 64 & 1) != 0;
 }
 
+void set_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
+  (*words)[bit / 64] |= u64{1} << bit % 64;
+}
+
 u64 bit_count(const std::vector<u64>& words) {
   u64 count = 0;
   for (const u64 word : words) count += static_cast<u64>(std::popcount(word));
@@ -198,28 +198,28 @@ std::vector<u64> DecodedImage::protected_words() const {
   return words;
 }
 
+// Level by level, which is in order of key each: what is known so far hides what lies below.
 std::vector<std::pair<DecodedKey, u64>> DecodedImage::contents(u16 tree) const {
-  struct Newest {
-    DecodedKey key;
-    u32 level;
-    u64 payload;
-    bool tombstone;
-  };
-  std::vector<Newest> versions;
-  for (const DecodedTable& table : tables) {
-    if (table.tree != tree) continue;
-    for (const DecodedValue& value : table.values) {
-      versions.push_back(
-          {.key = value.key, .level = table.level, .payload = value.payload, .tombstone = value.tombstone});
+  const auto before = [](const DecodedValue& a, const DecodedValue& b) { return a.key < b.key; };
+  const auto same = [](const DecodedValue& a, const DecodedValue& b) { return a.key == b.key; };
+  std::vector<DecodedValue> newest;
+  std::vector<DecodedValue> level;
+  std::vector<DecodedValue> merged;
+  for (auto table = tables.begin(); table != tables.end();) {
+    level.clear();
+    const auto first = table;
+    for (; table != tables.end() && table->tree == first->tree && table->level == first->level; ++table) {
+      if (table->tree == tree) level.insert(level.end(), table->values.begin(), table->values.end());
     }
+    merged.clear();
+    std::merge(newest.begin(), newest.end(), level.begin(), level.end(), std::back_inserter(merged), before);
+    merged.erase(std::unique(merged.begin(), merged.end(), same), merged.end());
+    newest.swap(merged);
   }
-  std::sort(versions.begin(), versions.end(), [](const Newest& a, const Newest& b) {
-    return std::tie(a.key, a.level) < std::tie(b.key, b.level);
-  });
   std::vector<std::pair<DecodedKey, u64>> result;
-  for (std::size_t i = 0; i < versions.size(); ++i) {
-    const bool newest = i == 0 || versions[i - 1].key != versions[i].key;
-    if (newest && !versions[i].tombstone) result.emplace_back(versions[i].key, versions[i].payload);
+  result.reserve(newest.size());
+  for (const DecodedValue& value : newest) {
+    if (!value.tombstone) result.emplace_back(value.key, value.payload);
   }
   return result;
 }

@@ -45,6 +45,11 @@ DecodedKey load_key(Bytes bytes, u64 offset) {
   return {load<u128>(bytes, offset + 16), load<u128>(bytes, offset)};
 }
 
+void unset_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  (*words)[bit / 64] &= ~(u64{1} << bit % 64);
+}
+
 // The key sizes and values of the three trees, by id: kv, index, id.
 struct TreeShape {
   u32 key_size;
@@ -187,9 +192,9 @@ class Decoder {
   const DecodeOptions& options_;
   DecodedImage& out_;
   u64 grid_offset_ = 0;
-  std::vector<std::byte> buffer_;  // The block being looked at.
-  std::set<u64> seen_;             // Tables whose latest record was met.
-  std::set<u64> removed_;
+  std::vector<std::byte> buffer_;  // The block being looked at, where the image has it in pieces.
+  std::vector<u64> seen_;          // Tables whose latest record was met. Bit address - 1, as in the bitmaps.
+  std::vector<u64> removed_;
 };
 
 void Decoder::run() {
@@ -244,6 +249,7 @@ bool Decoder::read_format(Bytes copy) {
   grid_offset_ = (zone_size + format.block_size - 1) / format.block_size * format.block_size;
   out_.blocks_count = image_.size() < grid_offset_ ? 0 : (image_.size() - grid_offset_) / format.block_size;
   buffer_.resize(format.block_size);
+  if (options_.memo != nullptr) options_.memo->begin(format.sector_size, format.block_size, out_.cluster);
   return true;
 }
 
@@ -274,14 +280,21 @@ std::string Decoder::block_fault(Bytes block, const BlockRef& ref, u8 type) cons
 // False if the block cannot be used; then it is damaged. `block` is valid until the next read.
 bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   out_.blocks.push_back({.ref = ref, .use = use});
+  *block = buffer_;
   std::string fault;
   if (ref.address == 0 || ref.address > out_.blocks_count) {
     fault = "address out of range";
   } else {
-    image_.read(grid_offset_ + (ref.address - 1) * buffer_.size(), buffer_);
-    fault = block_fault(buffer_, ref, type);
+    const u64 offset = grid_offset_ + (ref.address - 1) * buffer_.size();
+    const std::byte* const seen = image_.view(offset, buffer_.size());
+    if (seen == nullptr) image_.read(offset, buffer_);
+    *block = {seen == nullptr ? buffer_.data() : seen, buffer_.size()};
+    const u64 stamp = seen == nullptr ? 0 : image_.stamp(offset, buffer_.size());
+    const DecodeMemo::Entry known{.checksum = ref.checksum, .stamp = stamp, .type = type};
+    if (options_.memo != nullptr && options_.memo->knows(ref.address, known)) return true;
+    fault = block_fault(*block, ref, type);
+    if (options_.memo != nullptr && fault.empty()) options_.memo->learn(ref.address, known);
   }
-  *block = buffer_;
   if (fault.empty()) return true;
   out_.damaged.push_back({.ref = ref, .use = use, .reason = std::move(fault)});
   return false;
@@ -368,15 +381,16 @@ void Decoder::read_entry(Bytes entry) {
   const u8 label = load<u8>(entry, f::entry_label);
   const u8 event = label >> 6;
   if (event == 0) return violation(fmt::format("a manifest entry of table {} without an event", address));
-  if (event == f::event_remove) {
-    removed_.insert(address);
+  if (address == 0 || address > bitmap_words_max * 64) {
+    return violation(fmt::format("a manifest entry of table {}, which cannot be", address));
+  }
+  if (event == f::event_remove) return set_bit(&removed_, address);
+  if (bit_of(removed_, address)) {
+    if (event == f::event_insert) unset_bit(&removed_, address);
     return;
   }
-  if (removed_.contains(address)) {
-    if (event == f::event_insert) removed_.erase(address);
-    return;
-  }
-  if (!seen_.insert(address).second) return;
+  if (bit_of(seen_, address)) return;
+  set_bit(&seen_, address);
   DecodedTable table{.tree = load<u16>(entry, f::entry_tree),
                      .level = label & 63U,
                      .key_min = load_key(entry, f::entry_key_min),
@@ -415,6 +429,8 @@ void Decoder::read_table(DecodedTable* table) {
   const u64 mins = f::header_size + slots * 32;
   const u64 maxs = mins + slots * key_size;
   const u64 addresses = maxs + slots * key_size;
+  table->value_blocks.reserve(count);
+  if (options_.values) table->values.reserve(std::min<u64>(table->value_count, count * block.size()));
   for (u64 i = 0; i < slots; ++i) {
     const DecodedTable::ValueBlock slot{.ref = reference(block, f::header_size + i * 32, addresses + i * 8),
                                         .key_min = load_short_key(block, mins + i * key_size, key_size),
@@ -470,6 +486,19 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
 }
 
 }  // namespace
+
+void DecodeMemo::begin(u32 sector_size, u32 block_size, u128 cluster) {
+  if (sector_size != sector_size_ || block_size != block_size_ || cluster != cluster_) entries_.clear();
+  sector_size_ = sector_size;
+  block_size_ = block_size;
+  cluster_ = cluster;
+}
+
+void DecodeMemo::learn(u64 address, const Entry& block) {
+  if (block.stamp == 0) return;
+  if (address >= entries_.size()) entries_.resize(address + 1);
+  entries_[address] = block;
+}
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options) {
   DecodedImage out;

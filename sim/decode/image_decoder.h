@@ -81,9 +81,37 @@ struct DecodedTable {
   bool complete = true;                  // No block of it is damaged.
 };
 
+// Blocks that were found intact, and with which bytes: as long as the page of such a block has the stamp
+// it had then (see image.h), its checksums are right and are not computed again. What a block says is
+// read again each time. To be handed to one decode_image() after another, of any images of one store.
+class DecodeMemo {
+ public:
+  struct Entry {
+    u128 checksum = 0;
+    u64 stamp = 0;  // 0: nothing is known.
+    u8 type = 0;
+
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+
+  // Forgets everything if it was learned of blocks of another size or data file.
+  void begin(u32 sector_size, u32 block_size, u128 cluster);
+  bool knows(u64 address, const Entry& block) const {
+    return block.stamp != 0 && address < entries_.size() && entries_[address] == block;
+  }
+  void learn(u64 address, const Entry& block);
+
+ private:
+  std::vector<Entry> entries_;  // By address.
+  u32 sector_size_ = 0;
+  u32 block_size_ = 0;
+  u128 cluster_ = 0;
+};
+
 struct DecodeOptions {
-  bool values = false;  // Read the value blocks too.
-  bool tables = true;   // False: superblock and trailers only.
+  bool values = false;         // Read the value blocks too.
+  bool tables = true;          // False: superblock and trailers only.
+  DecodeMemo* memo = nullptr;  // Null: nothing is known before.
 };
 
 struct DecodedFormat {
@@ -129,7 +157,9 @@ DecodedImage decode_image(const Image& image, const DecodeOptions& options = {})
 //   with values: versions of a key of the secondary index alternate, the deepest is a put.
 std::vector<std::string> check_image(const DecodedImage& decoded);
 
+// Bit address - 1.
 bool bit_of(const std::vector<u64>& words, u64 address);
+void set_bit(std::vector<u64>* words, u64 address);
 u64 bit_count(const std::vector<u64>& words);
 
 }  // namespace tonearm::sim

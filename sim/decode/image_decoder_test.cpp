@@ -360,6 +360,62 @@ TEST_CASE("each damaged block is named, and no other", "[decode]") {
   }
 }
 
+// What was authenticated once is not hashed again, as long as its page is the same.
+TEST_CASE("a block that was seen intact and changed since is found damaged", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  DecodeMemo memo;
+  const DecodeOptions options{.values = true, .memo = &memo};
+  const std::vector<DecodedBlock> blocks = decode_image(db.image, options).blocks;
+  REQUIRE(blocks.size() == 5 + 4 + 3 + 2);
+  for (const DecodedBlock& block : blocks) {
+    for (const u64 at : {u64{3}, u64{100}, u64{250}, u64{block_header_size}, u64{511}}) {
+      CAPTURE(block.ref.address, at);
+      const u64 offset = grid_offset + (block.ref.address - 1) * block_size + at;
+      // In place, and back.
+      db.flip(offset);
+      const DecodedImage decoded = decode_image(db.image, options);
+      REQUIRE(decoded.damaged.size() == 1);
+      REQUIRE(decoded.damaged[0].ref.address == block.ref.address);
+      REQUIRE(decode_image(db.image, options).damaged.size() == 1);
+      db.flip(offset);
+      REQUIRE(decode_image(db.image, options).damaged.empty());
+      // In a page of its own, and back to the one that is known.
+      const Image before = db.image;
+      db.flip(offset);
+      const Image damaged = db.image;
+      REQUIRE(decode_image(damaged, options).damaged.size() == 1);
+      REQUIRE(decode_image(before, options).damaged.empty());
+      REQUIRE(decode_image(damaged, options).damaged.size() == 1);
+      db.image = before;
+    }
+  }
+}
+
+TEST_CASE("what a memo knows is one block in one place, of one data file", "[decode]") {
+  DecodeMemo memo;
+  const DecodeMemo::Entry block{.checksum = 7, .stamp = 3, .type = 4};
+  memo.begin(512, 1024, 1);
+  CHECK_FALSE(memo.knows(5, block));
+  memo.learn(5, block);
+  CHECK(memo.knows(5, block));
+  CHECK_FALSE(memo.knows(6, block));
+  CHECK_FALSE(memo.knows(5, {.checksum = 8, .stamp = 3, .type = 4}));
+  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 4, .type = 4}));
+  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 3, .type = 5}));
+  memo.learn(6, {.checksum = 7, .stamp = 0, .type = 4});  // Not in one page: never known.
+  CHECK_FALSE(memo.knows(6, {.checksum = 7, .stamp = 0, .type = 4}));
+  memo.begin(512, 1024, 1);
+  CHECK(memo.knows(5, block));
+  for (const auto& [sector, size, cluster] :
+       {std::tuple{1024U, 1024U, u128{1}}, std::tuple{512U, 2048U, u128{1}},
+        std::tuple{512U, 1024U, u128{2}}}) {
+    memo.learn(5, block);
+    memo.begin(sector, size, cluster);
+    CHECK_FALSE(memo.knows(5, block));
+  }
+}
+
 TEST_CASE("a structure that is wrong is told", "[decode]") {
   Database db;
   const auto lines = [&db] {

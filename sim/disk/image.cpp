@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "sim/disk/keyed.h"
 
@@ -31,6 +32,8 @@ Piece piece_at(u64 offset, u64 end) {
       .page = offset / page_size, .offset = inside, .length = length, .units = ones << (inside / unit_size)};
 }
 
+constexpr u32 all_units = page_size / unit_size == 32 ? ~u32{0} : (u32{1} << page_size / unit_size) - 1;
+
 }  // namespace
 
 PageStore::PageStore() = default;
@@ -41,7 +44,8 @@ void PageStore::allocate_chunk() {
   chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(u64{pages_per_chunk} * page_size));
   const u32 first = static_cast<u32>(pages_.size());
   for (u32 i = 0; i < pages_per_chunk; ++i) {
-    pages_.push_back({.data = chunks_.back().get() + u64{i} * page_size, .references = 0, .written = 0});
+    pages_.push_back(
+        {.data = chunks_.back().get() + u64{i} * page_size, .stamp = 0, .references = 0, .written = 0});
   }
   for (u32 i = pages_per_chunk; i-- > 0;) free_.push_back(first + i);
 }
@@ -69,6 +73,23 @@ u32 PageStore::copy(u32 index) {
   pages_[target].written = pages_[index].written;
   release(index);
   return target;
+}
+
+PageHold::PageHold(PageStore& store, u32 page) : store_(&store), page_(page) {
+  ++store.pages_[page].references;
+}
+
+PageHold::PageHold(PageHold&& other) noexcept
+    : store_(std::exchange(other.store_, nullptr)), page_(std::exchange(other.page_, PageStore::none)) {}
+
+PageHold& PageHold::operator=(PageHold&& other) noexcept {
+  std::swap(store_, other.store_);
+  std::swap(page_, other.page_);
+  return *this;
+}
+
+PageHold::~PageHold() {
+  if (store_ != nullptr) store_->release(page_);
 }
 
 Image::Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed)
@@ -125,14 +146,17 @@ void Image::grow(u64 size) {
   size_ = size;
 }
 
-PageStore::Page& Image::page_for_write(u64 index) {
+// `whole`: all of it will be overwritten, so that nothing need be copied.
+PageStore::Page& Image::page_for_write(u64 index, bool whole) {
   if (index >= table_.size()) table_.resize(index + 1, PageStore::none);
   u32& page = table_[index];
   if (page == PageStore::none) {
     page = store_->acquire();
   } else if (store_->pages_[page].references > 1) {
-    page = store_->copy(page);
+    if (whole) store_->release(page);
+    page = whole ? store_->acquire() : store_->copy(page);
   }
+  store_->pages_[page].stamp = ++store_->stamps_;
   return store_->pages_[page];
 }
 
@@ -174,17 +198,54 @@ void Image::read(u64 offset, std::span<std::byte> target) const {
   }
 }
 
+const std::byte* Image::view(u64 offset, u64 length) const {
+  check_range(offset, length);
+  const Piece piece = piece_at(offset, offset + length);
+  if (piece.length != length) return nullptr;
+  const u32 index = page_at(piece.page);
+  if (index == PageStore::none) return nullptr;
+  const PageStore::Page& page = store_->pages_[index];
+  return (page.written & piece.units) == piece.units ? page.data + piece.offset : nullptr;
+}
+
 void Image::write(u64 offset, std::span<const std::byte> source) {
   check_range(offset, source.size());
   const u64 end = offset + source.size();
   for (const std::byte* from = source.data(); offset < end;) {
     const Piece piece = piece_at(offset, end);
-    PageStore::Page& page = page_for_write(piece.page);
+    PageStore::Page& page = page_for_write(piece.page, piece.length == page_size);
     std::memcpy(page.data + piece.offset, from, piece.length);
     page.written |= piece.units;
     from += piece.length;
     offset += piece.length;
   }
+}
+
+PageHold Image::hold(u64 offset) const {
+  check_range(offset, page_size);
+  ASSERT(offset % page_size == 0);
+  const u32 index = page_at(offset / page_size);
+  ASSERT(index != PageStore::none);
+  ASSERT(store_->pages_[index].written == all_units);
+  return {*store_, index};
+}
+
+void Image::write(u64 offset, const PageHold& page) {
+  check_range(offset, page_size);
+  ASSERT(offset % page_size == 0);
+  ASSERT(page.store_ == store_);
+  const u64 place = offset / page_size;
+  if (place >= table_.size()) table_.resize(place + 1, PageStore::none);
+  ++store_->pages_[page.page_].references;
+  if (table_[place] != PageStore::none) store_->release(table_[place]);
+  table_[place] = page.page_;
+}
+
+u64 Image::stamp(u64 offset, u64 length) const {
+  check_range(offset, length);
+  const Piece piece = piece_at(offset, offset + length);
+  const u32 index = page_at(piece.page);
+  return piece.length != length || index == PageStore::none ? 0 : store_->pages_[index].stamp;
 }
 
 bool Image::written(u64 offset, u64 length) const {
@@ -216,7 +277,7 @@ void Image::forget(u64 offset, u64 length) {
     const Piece piece = piece_at(offset, end);
     const u32 index = page_at(piece.page);
     if (index != PageStore::none && (store_->pages_[index].written & piece.units) != 0) {
-      page_for_write(piece.page).written &= ~piece.units;
+      page_for_write(piece.page, false).written &= ~piece.units;
     }
     offset += piece.length;
   }

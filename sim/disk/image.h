@@ -4,6 +4,11 @@
 // pages, and writing copies the pages touched. So a snapshot costs its table, not the disk. The
 // store keeps its pages for the next run (a fresh page costs as much as a thousand draws).
 //
+// A page can also be held, and put into another image (or this one, later), without copying it: so a
+// block on its way from a device's cache to its medium is copied once.
+//
+// Whenever a page changes it gets a stamp that no page had before. Equal stamps are equal bytes.
+//
 // A unit that was never written reads as poison keyed by (poison seed, offset), never as zeros.
 #pragma once
 
@@ -33,11 +38,13 @@ class PageStore {
 
  private:
   friend class Image;
+  friend class PageHold;
 
   static constexpr u32 pages_per_chunk = 64;
 
   struct Page {
     std::byte* data;
+    u64 stamp;
     u32 references;
     u32 written;  // Bit i: unit i was written.
   };
@@ -50,6 +57,26 @@ class PageStore {
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   std::vector<Page> pages_;
   std::vector<u32> free_;
+  u64 stamps_ = 0;  // Given out.
+};
+
+// A page as it was, whatever becomes of the images that have it.
+class PageHold {
+ public:
+  PageHold() = default;
+  PageHold(PageHold&& other) noexcept;
+  PageHold& operator=(PageHold&& other) noexcept;
+  ~PageHold();
+
+  explicit operator bool() const { return store_ != nullptr; }
+  const std::byte* data() const { return store_->pages_[page_].data; }
+
+ private:
+  friend class Image;
+  PageHold(PageStore& store, u32 page);
+
+  PageStore* store_ = nullptr;
+  u32 page_ = PageStore::none;
 };
 
 class Image {
@@ -65,7 +92,16 @@ class Image {
 
   // Offsets and lengths are multiples of PageStore::unit_size: tearing may be finer than sectors.
   void read(u64 offset, std::span<std::byte> target) const;
+  // The same without a copy, where that is possible: the range lies in one page and all of it was
+  // written. Else null. Valid until this image changes or goes.
+  const std::byte* view(u64 offset, u64 length) const;
   void write(u64 offset, std::span<const std::byte> source);
+  // The page at this offset, a multiple of its size. Every unit of it must have been written.
+  PageHold hold(u64 offset) const;
+  // As if its bytes were written. It must come from an image of the same store.
+  void write(u64 offset, const PageHold& page);
+  // Of the page in which the range lies, or 0 if there is none or more than one.
+  u64 stamp(u64 offset, u64 length) const;
   bool written(u64 offset, u64 length) const;      // Every unit of the range was written.
   bool written_any(u64 offset, u64 length) const;  // At least one was.
   void forget(u64 offset, u64 length);             // Back to unwritten (a lost first write).
@@ -74,7 +110,7 @@ class Image {
 
  private:
   u32 page_at(u64 index) const { return index < table_.size() ? table_[index] : PageStore::none; }
-  PageStore::Page& page_for_write(u64 index);
+  PageStore::Page& page_for_write(u64 index, bool whole);
   void check_range(u64 offset, u64 length) const;
   void poison(u64 offset, std::byte* target, u32 length) const;
 

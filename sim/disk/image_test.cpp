@@ -24,6 +24,22 @@ Bytes read(const Image& image, u64 offset, u64 length) {
 
 }  // namespace
 
+TEST_CASE("a view shows what a read copies, within a page of which all was written", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  image.write(8192 + 512, filled(3584 + 512, 7));
+  const std::byte* const seen = image.view(8192 + 512, 3584);
+  REQUIRE(seen != nullptr);
+  CHECK(Bytes(seen, seen + 3584) == read(image, 8192 + 512, 3584));
+  CHECK(image.view(8192, 4096) == nullptr);        // Its first unit is poison.
+  CHECK(image.view(8192 + 512, 4096) == nullptr);  // Two pages.
+  CHECK(image.view(40'960, 512) == nullptr);
+  image.write(8192, filled(512, 9));
+  CHECK(image.view(8192, 4096) != nullptr);
+  image.forget(8192 + 1024, 512);
+  CHECK(image.view(8192, 4096) == nullptr);
+}
+
 TEST_CASE("what was written is read, over page borders and in part", "[image]") {
   PageStore store;
   Image image(store, size, 512, 1);
@@ -91,6 +107,63 @@ TEST_CASE("copies share pages until one of them writes", "[image]") {
     REQUIRE(store.pages_in_use() == 6);
   }
   REQUIRE(store.pages_in_use() == 4);
+}
+
+TEST_CASE("a page that is held stays as it was, and is put elsewhere without a copy", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  Image other(store, size, 512, 1);
+  image.write(4096, filled(4096, 1));
+  const std::byte* const bytes = image.view(4096, 4096);
+  {
+    const PageHold held = image.hold(4096);
+    REQUIRE(held.data() == bytes);
+    image.write(4096, filled(4096, 2));  // The whole page.
+    image.write(4608, filled(512, 3));   // A part of the new one.
+    REQUIRE(store.pages_in_use() == 2);
+    REQUIRE(Bytes(held.data(), held.data() + 4096) == filled(4096, 1));
+    other.write(8192, filled(512, 9));
+    other.write(8192, held);
+    REQUIRE(other.view(8192, 4096) == bytes);
+    image.write(4096, held);
+    REQUIRE(image.view(4096, 4096) == bytes);
+    REQUIRE(store.pages_in_use() == 1);
+  }
+  other.write(8192 + 512, filled(512, 4));
+  REQUIRE(read(image, 4096, 4096) == filled(4096, 1));
+  REQUIRE(read(other, 8192, 512) == filled(512, 1));
+  REQUIRE(store.pages_in_use() == 2);
+}
+
+TEST_CASE("whatever changes a page gives it a stamp of its own", "[image]") {
+  PageStore store;
+  Image image(store, size, 512, 1);
+  CHECK(image.stamp(0, 512) == 0);
+  image.write(0, filled(8192, 1));
+  const u64 first = image.stamp(0, 4096);
+  REQUIRE(first != 0);
+  CHECK(image.stamp(512, 1024) == first);
+  CHECK(image.stamp(4096, 4096) != first);
+  CHECK(image.stamp(2048, 4096) == 0);  // Two pages.
+  const Image snapshot = image;
+  CHECK(snapshot.stamp(0, 4096) == first);
+  std::vector<u64> stamps = {first};
+  const auto changed = [&](const Image& at) {
+    stamps.push_back(at.stamp(0, 4096));
+    REQUIRE(std::count(stamps.begin(), stamps.end(), stamps.back()) == 1);
+  };
+  image.write(512, filled(512, 1));
+  changed(image);
+  image.write(0, filled(4096, 1));
+  changed(image);
+  image.forget(1024, 512);
+  changed(image);
+  Image branch = snapshot;
+  branch.write(0, filled(512, 2));
+  changed(branch);
+  CHECK(snapshot.stamp(0, 4096) == first);
+  image = snapshot;
+  CHECK(image.stamp(0, 4096) == first);
 }
 
 TEST_CASE("a store gives its pages to the next run, without their contents", "[image]") {

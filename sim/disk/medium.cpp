@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "base/assert.h"
 
@@ -47,17 +48,25 @@ void Medium::complete(const MediumWrite& write, Durability durability) {
     durable_.write(write.offset, write.data);
     return;
   }
-  if (!log_.empty() && log_bytes_.size() + write.data.size() > cache_bytes_max) {
+  if (!log_.empty() && log_size_ + write.data.size() > cache_bytes_max) {
     make_durable(destaged_ + (log_.size() + 1) / 2);
   }
-  log_.push_back({.write = write, .data_offset = log_bytes_.size()});
-  log_bytes_.insert(log_bytes_.end(), write.data.begin(), write.data.end());
+  Logged logged{.write = write, .page = {}, .data_offset = log_bytes_.size()};
+  if (write.data.size() == PageStore::page_size && write.offset % PageStore::page_size == 0) {
+    logged.page = image_.hold(write.offset);
+  } else {
+    log_bytes_.insert(log_bytes_.end(), write.data.begin(), write.data.end());
+  }
+  log_size_ += write.data.size();
+  log_.push_back(std::move(logged));
 }
 
 MediumWrite Medium::logged(u64 index) const {
   ASSERT(index < log_.size());
-  MediumWrite write = log_[index].write;
-  write.data = {log_bytes_.data() + log_[index].data_offset, write.data.size()};
+  const Logged& logged = log_[index];
+  MediumWrite write = logged.write;
+  const std::byte* const bytes = logged.page ? logged.page.data() : log_bytes_.data() + logged.data_offset;
+  write.data = {bytes, write.data.size()};
   return write;
 }
 
@@ -67,8 +76,10 @@ void Medium::destage(u64 count) {
   if (count == log_.size()) {
     log_.clear();
     log_bytes_.clear();
+    log_size_ = 0;
     return;
   }
+  for (u64 i = 0; i < count; ++i) log_size_ -= log_[i].write.data.size();
   const u64 bytes = log_[count].data_offset;
   log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(count));
   log_bytes_.erase(log_bytes_.begin(), log_bytes_.begin() + static_cast<std::ptrdiff_t>(bytes));
@@ -79,7 +90,11 @@ void Medium::make_durable(u64 position) {
   const u64 count = covered(position);
   for (u64 i = 0; i < count; ++i) {
     const MediumWrite write = logged(i);
-    durable_.write(write.offset, write.data);
+    if (log_[i].page) {
+      durable_.write(write.offset, log_[i].page);
+    } else {
+      durable_.write(write.offset, write.data);
+    }
   }
   destage(count);
 }

@@ -66,8 +66,11 @@ class Medium {
   // may do at any time.
   static constexpr u64 cache_bytes_max = u64{16} << 20;
 
+  // Of the data only the length is here. The bytes are a page that image_ had after the write, or,
+  // where the write is not exactly one page, at data_offset of the log's bytes, which move.
   struct Logged {
-    MediumWrite write;  // `data` is at data_offset of the log's bytes, which move.
+    MediumWrite write;
+    PageHold page;
     u64 data_offset = 0;
   };
 
@@ -81,6 +84,7 @@ class Medium {
   u32 tear_unit_;
   std::vector<Logged> log_;
   std::vector<std::byte> log_bytes_;
+  u64 log_size_ = 0;  // Of the data of all logged writes.
   u64 destaged_ = 0;  // Logged writes that left the log.
 };
 

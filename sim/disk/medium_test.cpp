@@ -153,6 +153,36 @@ TEST_CASE("a failed sync decides what it covered, now and for good", "[medium]")
   }
 }
 
+TEST_CASE("writes of less or more than a page are undecided like those of one", "[medium]") {
+  Fixture f;
+  const auto write = [&f](u64 offset, u64 length, u8 value) {
+    const Bytes bytes = filled(length, value);
+    f.medium.complete({.submission = f.submissions++, .offset = offset, .data = bytes}, Durability::on_sync);
+  };
+  write(sector + unit, 3 * unit, 1);
+  write(2 * sector, 2 * sector, 2);
+  write(4 * sector, sector, 3);
+  const u64 position = f.medium.position();
+  write(3 * sector, sector, 4);
+  write(sector + unit, unit, 5);
+  const auto durable = [&f](u64 offset) {
+    Bytes bytes(unit);
+    f.medium.durable_image().read(offset, bytes);
+    return bytes;
+  };
+  f.medium.make_durable(position);
+  REQUIRE(f.medium.logged_count() == 2);
+  CHECK(durable(sector + unit) == filled(unit, 1));
+  CHECK(durable(3 * sector) == filled(unit, 2));
+  CHECK(durable(4 * sector) == filled(unit, 3));
+  CHECK_FALSE(f.medium.durable_image().written_any(sector, unit));
+  f.crash({lost, landed});
+  CHECK(f.read(2) == filled(sector, 2));
+  CHECK(f.read(3) == filled(sector, 2));
+  CHECK(durable(sector + unit) == filled(unit, 5));
+  CHECK(durable(sector + 2 * unit) == filled(unit, 1));
+}
+
 TEST_CASE("a full cache writes its older half back", "[medium]") {
   Fixture f;
   for (u64 i = 0; i < 5000; ++i) {

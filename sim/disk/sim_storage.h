@@ -116,8 +116,8 @@ class SimStorage final : public Storage {
 
   // The medium as reads see it now. A snapshot of what is durable: see durable_image().
   const Image& image() const { return medium_.image(); }
-  // What a crash with every undecided write lost would leave.
-  Image durable_image() const { return medium_.durable_image(); }
+  // What a crash with every undecided write lost would leave. Copy it to keep it: it changes with the disk.
+  const Image& durable_image() const { return medium_.durable_image(); }
   // Where the grid zone begins in the image: the superblock zone in whole blocks.
   u64 grid_offset() const { return grid_offset_; }
 

@@ -66,6 +66,7 @@ Trace::Trace() : states_(std::make_unique<States>()) { reset(); }
 Trace::~Trace() = default;
 
 void Trace::reset() {
+  answer_count_ = 0;
   count_ = 0;
   folded_ = 0;
   ASSERT(XXH3_64bits_reset(&states_->answers) == XXH_OK);
@@ -94,14 +95,20 @@ void Trace::fold() {
   }
 }
 
-void Trace::fold_answer(const Event& event) {
-  const u64 words[4] = {little(static_cast<u64>(event.kind)), little(event.a), little(event.b),
-                        little(event.c)};
-  update(states_->answers, words, sizeof words);
+void Trace::add_answer(const Event& event) {
+  answers_[answer_count_++] = {little(static_cast<u64>(event.kind)), little(event.a), little(event.b),
+                               little(event.c)};
+  if (answer_count_ == answers_.size()) fold_answers();
+}
+
+void Trace::fold_answers() {
+  update(states_->answers, answers_.data(), answer_count_ * sizeof answers_[0]);
+  answer_count_ = 0;
 }
 
 Digests Trace::digests() {
   fold();
+  fold_answers();
   return {.answers = XXH3_64bits_digest(&states_->answers), .digest = XXH3_64bits_digest(&states_->all)};
 }
 

@@ -71,7 +71,7 @@ class Trace {
     Event& event = ring_[count_ % ring_size];
     event = {.tick = tick, .a = a, .b = b, .c = c, .kind = kind, .reserved = 0};
     ++count_;
-    if (kind <= EventKind::answer) fold_answer(event);
+    if (kind <= EventKind::answer) add_answer(event);
     if (count_ % fold_size == 0) fold();
     if (listener_ != nullptr) listener_(listener_context_, count_ - 1, event);
   }
@@ -93,9 +93,13 @@ class Trace {
   struct States;
 
   void fold();  // Hashes the events [folded_, count_).
-  void fold_answer(const Event& event);
+  void add_answer(const Event& event);
+  void fold_answers();
 
   std::array<Event, ring_size> ring_;
+  // Serialised, and not folded yet: what an answer needs of its event.
+  std::array<std::array<u64, 4>, fold_size> answers_;
+  u32 answer_count_ = 0;
   u64 count_ = 0;
   u64 folded_ = 0;
   std::unique_ptr<States> states_;

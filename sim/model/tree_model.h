@@ -8,17 +8,17 @@
 
 #include <array>
 #include <deque>
-#include <map>
 #include <optional>
 #include <vector>
 
+#include "sim/model/sorted_map.h"
 #include "sim/scenario/operation.h"
 
 namespace tonearm::sim {
 
 // As a number; the keys of all trees fit into 128 bits.
 using ModelKey = u128;
-using ModelMap = std::map<ModelKey, u64>;
+using ModelMap = SortedMap<ModelKey, u64>;
 
 inline ModelKey model_key(const Key& key) { return key.lo; }
 inline Key engine_key(const ModelKey& key) { return Key::of(key); }

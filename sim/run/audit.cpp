@@ -115,10 +115,9 @@ void Audit::full(TreeName tree, const ModelMap& map, u64 seed, u32 points, bool 
   scan({.tree = tree, .range = range, .direction = Direction::descending, .cold = cold}, map);
   if (map.empty()) return;
   // Evenly spread: a stride over the rows that the last scan returned (they equal the model's).
-  const std::vector<ScanRow> rows = rows_;
-  const u64 stride = std::max<u64>(1, rows.size() / std::max<u32>(1, points));
-  for (u64 i = seed % stride; i < rows.size() && !failed(); i += stride) {
-    const Key key = engine_key(rows[i].key);
+  const u64 stride = std::max<u64>(1, rows_.size() / std::max<u32>(1, points));
+  for (u64 i = seed % stride; i < rows_.size() && !failed(); i += stride) {
+    const Key key = engine_key(rows_[i].key);
     get(tree, map, key, cold);
     get(tree, map, key_below(tree, key), cold);
     get(tree, map, key_above(tree, key), cold);
@@ -141,7 +140,7 @@ void Audit::edges(TreeName tree, const ModelMap& map) {
     return;
   }
   around(tree, map, engine_key(map.begin()->first), true);
-  around(tree, map, engine_key(map.rbegin()->first), true);
+  around(tree, map, engine_key(std::prev(map.end())->first), true);
 }
 
 void Audit::points(TreeName tree, const ModelMap& map, const Key& key, bool cold) {

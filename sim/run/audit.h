@@ -29,7 +29,8 @@ struct AuditOutcome {
 
 class Audit {
  public:
-  explicit Audit(EngineHost& host) : host_(&host) {}
+  // `rows`: where the rows of scans go, for their memory's sake.
+  Audit(EngineHost& host, std::vector<ScanRow>& rows) : host_(&host), rows_(rows) {}
 
   // One answer against the model.
   void get(TreeName tree, const ModelMap& map, const Key& key, bool cold);
@@ -56,7 +57,7 @@ class Audit {
 
   EngineHost* host_;
   AuditOutcome outcome_;
-  std::vector<ScanRow> rows_;
+  std::vector<ScanRow>& rows_;
 };
 
 // Keys next to this one that are legal in the tree; the key itself at the ends.

@@ -221,7 +221,7 @@ std::optional<Answer> Player::ask(TreeName tree, const Key& key, bool cold) {
     ++result_.counters.checks;
     const std::optional<u64> expected = model_.get(tree, model_key(key));
     if (answer.value != expected) {
-      Audit audit(*host_);
+      Audit audit(*host_, rows_);
       audit.get(tree, model_.tree(tree), key, cold);
       Mismatch mismatch{
           .tree = tree, .key = key, .site = "get: another answer", .message = "asked again, it is right"};
@@ -292,7 +292,7 @@ void Player::line_get() {
 
 void Player::line_scan() {
   if (host_->forest().scope_active()) return skip();
-  Audit audit(*host_);
+  Audit audit(*host_, rows_);
   const ScanRequest request{.tree = line_.tree,
                             .range = {.min = line_.key, .max = line_.key_end},
                             .direction = line_.direction,

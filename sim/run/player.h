@@ -19,6 +19,7 @@ struct RunnerMemory::Parts {
   PageStore pages;
   std::vector<std::byte> engine;
   std::vector<std::byte> shadow;
+  DecodeMemo decoded;
   Trace trace;
   TreeModel model;
 };
@@ -119,7 +120,7 @@ class Player final : public ActiveRun, public Interrupt {
   void audit_full(FailureClass failure_class, const char* where);
   void check_checkpoint(u64 op);
   void shadow_audit(u64 op, bool full);
-  void check_structure(u64 op);
+  void check_structure(u64 op, bool values);
   std::string compare_contents(u64 op, const DecodedImage& decoded);
   void epilogue();
   Attribution aside(const char* name, u64 n) const;
@@ -173,6 +174,7 @@ class Player final : public ActiveRun, public Interrupt {
   u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
   bool marks_muted_ = false;
   u64 commits_since_full_ = 0;
+  u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
   std::array<Key, tree_name_count> window_from_{};
   u64 checkpoints_seen_ = 0;
   u64 blocks_read_before_ = 0;  // By engines that are gone.

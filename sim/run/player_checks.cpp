@@ -72,7 +72,7 @@ void Player::directed_checks() {
   for (u64 i = 0; i < directed.size() && directed_credit_ >= price; ++i) {
     directed_credit_ -= price;
     disk_->set_attribution(aside("directed", i));
-    Audit audit(*host_);
+    Audit audit(*host_, rows_);
     const Directed& check = directed[i];
     const bool cold = (audits_.at(line_.id.number, i) & 1) != 0;
     const KeyRange legal = tree_range(check.tree);
@@ -92,7 +92,7 @@ void Player::directed_checks() {
 void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
-  Audit edges(*host_);
+  Audit edges(*host_, rows_);
   for (u32 i = 0; i < tree_name_count; ++i) {
     edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
   }
@@ -101,7 +101,7 @@ void Player::audit_opened() {
 }
 
 void Player::audit_full(FailureClass failure_class, const char* where) {
-  Audit audit(*host_);
+  Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
   for (u32 i = 0; i < tree_name_count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
@@ -113,9 +113,10 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
 }
 
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
-// due when more was put since the last one than there is, so that its cost stays flat.
+// due when more was put since the last one than there is, so that its cost stays flat; and so it is for
+// the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
-  check_structure(op);
+  check_structure(op, result_.counters.changes - changes_at_values_ > model_.size());
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
@@ -154,7 +155,7 @@ void Player::shadow_audit(u64 op, bool full) {
                      op));
   }
   model_.rewind(op);
-  Audit audit(shadow);
+  Audit audit(shadow, rows_);
   for (u32 i = 0; i < tree_name_count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     const ModelMap& map = model_.tree(tree);
@@ -214,12 +215,13 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 }
 
 // The image says for itself what is reachable: no leak, no double use, levels in order.
-void Player::check_structure(u64 op) {
+void Player::check_structure(u64 op, bool values) {
   const bool structure = config_->oracles.has(Oracle::structure);
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
-  const bool values = (audits_.at(op, 3) & 3) == 0;
-  const DecodedImage decoded = decode_image(disk_->durable_image(), {.values = values});
+  if (values) changes_at_values_ = result_.counters.changes;
+  const DecodedImage decoded =
+      decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());

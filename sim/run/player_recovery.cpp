@@ -197,7 +197,7 @@ void Player::judge_opened() {
   durable_at_ = durable_at(opened);
   if (opened == 0) host_->forest().mark_checkpoint_durable();
   if (next) checkpoint_verified(opened);
-  if (opened != 0) check_structure(opened);
+  if (opened != 0) check_structure(opened, true);
   std::vector<LoggedOp> lost = model_.crash_to(opened);
   // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
   std::reverse(lost.begin(), lost.end());

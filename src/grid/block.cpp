@@ -1,6 +1,7 @@
 #include "grid/block.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/math.h"
 
 namespace tonearm {
@@ -23,13 +24,6 @@ Checksum header_checksum(const std::byte* block) {
 
 Checksum body_checksum(const std::byte* block, u32 size) {
   return checksum_of({body_of(block), size - block_header_size});
-}
-
-bool all_zero(const std::byte* from, u64 count) {
-  for (u64 i = 0; i < count; ++i) {
-    if (from[i] != std::byte{0}) return false;
-  }
-  return true;
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 #include "grid/block_cache.h"
 
 #include "base/mark.h"
-#include "base/math.h"
 
 namespace tonearm {
 
@@ -12,7 +11,6 @@ BlockCache::Memory::Memory(Arena& arena, const Options& options) {
 
 BlockCache::BlockCache(Arena& arena, const Options& options)
     : block_size_(options.block_size),
-      sector_size_(options.sector_size),
       hash_mask_(options.hash_bits == 0 ? 0 : u64_max << (64 - options.hash_bits)) {
   ASSERT(options.blocks_count >= ways);
   ASSERT(options.blocks_count % ways == 0);
@@ -20,10 +18,7 @@ BlockCache::BlockCache(Arena& arena, const Options& options)
   const Memory memory(arena, options);
   sets_ = memory.sets;
   blocks_ = memory.blocks;
-  for (u64 set = 0; set < sets_.size(); ++set) {
-    sets_[set] = Set{};
-    for (u32 way = 0; way < ways; ++way) empty_way(set, way);
-  }
+  for (Set& set : sets_) set = Set{};
 }
 
 bool BlockCache::contains(u64 address) const {
@@ -50,7 +45,7 @@ void BlockCache::insert(const std::byte* block) {
     }
   }
   ASSERT(block_at(place.set, way) != block);
-  std::memcpy(block_at(place.set, way), block, round_up(header.size, sector_size_));
+  std::memcpy(block_at(place.set, way), block, header.size);
   set.tags[way] = place.tag;
   set.counts[way] = 1;
   set.addresses[way] = header.address;

@@ -34,7 +34,6 @@ class BlockCache {
     u32 blocks_count;  // A multiple of 16.
     u32 hash_bits;     // 0..64.
     u32 block_size;
-    u32 sector_size;
   };
 
   struct Set {
@@ -67,8 +66,8 @@ class BlockCache {
   // Whether some block of this address is cached; does not count as a use.
   bool contains(u64 address) const;
 
-  // Copies an authenticated block: its header, its body and the zeros behind it. A block of the
-  // same address is overwritten in place.
+  // Copies an authenticated block, its header and its body: what stands behind them then is arbitrary.
+  // A block of the same address is overwritten in place.
   void insert(const std::byte* block);
 
   // Makes the block the next candidate for eviction, if it is cached.
@@ -117,7 +116,6 @@ class BlockCache {
   static constexpr u64 ones = 0x0101010101010101;
 
   u32 block_size_;
-  u32 sector_size_;
   u64 hash_mask_;
   std::span<Set> sets_;
   std::span<std::byte> blocks_;

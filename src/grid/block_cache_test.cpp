@@ -29,7 +29,7 @@ class Cache {
  public:
   Cache(u32 blocks_count, u32 hash_bits) {
     const BlockCache::Options options{
-        .blocks_count = blocks_count, .hash_bits = hash_bits, .block_size = block_size, .sector_size = 512};
+        .blocks_count = blocks_count, .hash_bits = hash_bits, .block_size = block_size};
     Arena measure;
     BlockCache::Memory(measure, options);
     memory_.resize(measure.used() + Arena::align_max, std::byte{0xff});
@@ -42,7 +42,7 @@ class Cache {
   bool has(const Block& block) {
     const std::byte* data = cache_->get(block.reference);
     if (data == nullptr) return false;
-    REQUIRE(std::memcmp(data, block.bytes, 512) == 0);
+    REQUIRE(std::memcmp(data, block.bytes, header_of(block.bytes).size) == 0);
     return true;
   }
 

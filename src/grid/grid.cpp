@@ -14,7 +14,6 @@ BlockCache::Options cache_options(const Grid::Options& options) {
       .blocks_count = options.runtime.cache_blocks,
       .hash_bits = options.runtime.cache_hash_bits,
       .block_size = options.format.block_size,
-      .sector_size = options.format.sector_size,
   };
 }
 
@@ -374,7 +373,7 @@ void Grid::release(u64 address) {
 
 void Grid::block_copy(std::byte* target, const std::byte* source) const {
   ASSERT(target != source);
-  const u64 size = round_up(header_of(source).size, sector_size_);
+  const u64 size = header_of(source).size;
   ASSERT(size <= block_size_);
   std::memcpy(target, source, size);
 }

@@ -44,7 +44,7 @@ class Grid {
     bool cache_read = true;   // May the cache answer?
     bool cache_write = true;  // Insert into the cache when read from storage?
     // Where to put the block (block_size bytes, aligned to 4096), or null: then `data` points into
-    // the grid's memory, valid only until `done` returns.
+    // the grid's memory, valid only until `done` returns. Behind the block's end there may be anything.
     std::byte* buffer = nullptr;
     Callback<Read&> done;
 

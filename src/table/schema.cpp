@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/math.h"
 
 namespace tonearm {
@@ -11,11 +12,6 @@ namespace {
 
 constexpr u64 slot_checksum_size = 32;
 constexpr u64 slot_address_size = 8;
-
-bool all_zero(const void* bytes, u64 size) {
-  const u8* at = static_cast<const u8*>(bytes);
-  return std::all_of(at, at + size, [](u8 byte) { return byte == 0; });
-}
 
 }  // namespace
 

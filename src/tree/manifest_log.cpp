@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/bytes.h"
 #include "base/mark.h"
 #include "base/math.h"
 
@@ -432,10 +433,9 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   if (metadata.entry_count < 1) return "a manifest block is empty";
   if (metadata.entry_count > pace_.entry_count_max) return "a manifest block has too many entries";
   if (header.size != block_size_of(metadata.entry_count)) return "a manifest block has another size";
-  if (metadata.previous_checksum_padding != 0) return "a manifest block's reserved bytes are not zero";
-  for (const u8 byte : metadata.reserved) {
-    if (byte != 0) return "a manifest block's reserved bytes are not zero";
-  }
+  const bool zero =
+      metadata.previous_checksum_padding == 0 && all_zero(metadata.reserved, sizeof metadata.reserved);
+  if (!zero) return "a manifest block's reserved bytes are not zero";
   return nullptr;
 }
 

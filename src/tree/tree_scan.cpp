@@ -41,8 +41,12 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
     return;
   }
   open_runs();
-  for (u32 i = 0; i < levels_count_; ++i) level_start(levels_[i]);
-  merge_.init(*this, run_count_ + levels_count_, direction);
+  level_streams_.clear();
+  for (u32 i = 0; i < levels_count_; ++i) {
+    level_start(levels_[i]);
+    if (levels_[i].stage != Level::Stage::finished) level_streams_.push(&levels_[i]);
+  }
+  merge_.init(*this, run_count_ + level_streams_.count(), direction);
   state_ = State::needs_data;
 }
 
@@ -63,6 +67,7 @@ void TreeScan::add_run(std::span<const std::byte> values) {
   u32 end = kernel.lower_bound(values.data(), count, range_.max);
   if (end < count && kernel.key_of(values.data() + u64{end} * value_size) == range_.max) ++end;
   ASSERT(first <= end);
+  if (first == end) return;
   runs_[run_count_++] = {
       .values = values.data() + u64{first} * value_size, .count = end - first, .position = 0};
 }
@@ -203,7 +208,7 @@ PeekResult TreeScan::peek(u32 stream, Key* key) {
     *key = kernel.key_of(run.values + u64{at} * value_size);
     return PeekResult::value;
   }
-  const Level& level = levels_[stream - run_count_];
+  const Level& level = *level_streams_[stream - run_count_];
   switch (level.stage) {
     case Level::Stage::finished: return PeekResult::end;
     case Level::Stage::index_wanted:
@@ -230,7 +235,7 @@ const std::byte* TreeScan::pop(u32 stream) {
     ++run.position;
     return run.values + u64{at} * value_size;
   }
-  Level& level = levels_[stream - run_count_];
+  Level& level = *level_streams_[stream - run_count_];
   ASSERT(level.stage == Level::Stage::buffered);
   ASSERT(level.position < level.count);
   const u32 at = ascending ? level.position : level.count - 1 - level.position;

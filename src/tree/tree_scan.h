@@ -1,7 +1,8 @@
 // A range scan over one tree: all keys of [min, max] in order, newest versions, without tombstones.
 //
 // Streams of the merge, by precedence: the runs of the mutable table (newest first), the immutable
-// table, then one stream per level, which walks the level's tables and their value blocks.
+// table, then one stream per level, which walks the level's tables and their value blocks. What has
+// nothing in the range is no stream: a merge costs by the number of its streams.
 //
 //     idle --open--> needs_data --read--> reading --(callback)--> seeking --next--> ...
 //                        ^                                            |
@@ -15,6 +16,7 @@
 #include <array>
 #include <optional>
 
+#include "base/bounded_array.h"
 #include "table/k_way_merge.h"
 #include "tree/tree.h"
 
@@ -23,7 +25,7 @@ namespace tonearm {
 class TreeScan final : MergeSource {
  public:
   enum class State : u8 { idle, needs_data, reading, seeking, finished };
-  enum class [[nodiscard]] Next : u8 { value, end, read_again, failed };
+  enum class [[nodiscard]] Next : u8{value, end, read_again, failed};
 
   static void measure(Arena& arena, const FormatOptions& format);
   TreeScan(Grid& grid, Arena& arena, const FormatOptions& format);
@@ -31,9 +33,9 @@ class TreeScan final : MergeSource {
 
   // `cache_read` false: a cold scan, which no cached block may answer.
   void open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read);
-  void read(Callback<> done);            // Only when next() said read_again (or right after open).
-  Next next(const std::byte** value);    // `value` is valid until the next call.
-  void close();                          // Not while reading.
+  void read(Callback<> done);          // Only when next() said read_again (or right after open).
+  Next next(const std::byte** value);  // `value` is valid until the next call.
+  void close();                        // Not while reading.
 
   State state() const { return state_; }
   const Error& error() const { return error_; }  // After Next::failed.
@@ -83,6 +85,7 @@ class TreeScan final : MergeSource {
   std::array<Level, levels_max> levels_;
   std::array<Run, TableMemory::runs_max + 1> runs_;
   u32 run_count_ = 0;
+  BoundedArray<Level*, levels_max> level_streams_;
   Tree* tree_ = nullptr;
   KeyRange range_{};
   Direction direction_ = Direction::ascending;

@@ -1,0 +1,195 @@
+// A map in order of its keys, with the part of std::map's interface that the oracle needs.
+//
+// Entries lie in chunks of at most 64, each of them a sorted vector; the chunks' least keys lie side
+// by side. So a lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a
+// change moves the entries of one chunk. (In std::map each step to the next key is a node elsewhere in
+// memory: comparing with the model cost more than what was compared.)
+//
+// No chunk is empty. One that is full splits in the middle; one that became empty goes. Chunks do not
+// merge: sparse ones cost space, which random changes fill again. Any change invalidates iterators.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <initializer_list>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "base/assert.h"
+#include "base/types.h"
+
+namespace tonearm::sim {
+
+template <class Key, class Value>
+class SortedMap {
+ public:
+  using value_type = std::pair<Key, Value>;
+
+ private:
+  using Chunk = std::vector<value_type>;
+
+  template <class Map, class Entry>
+  class Iterator {
+   public:
+    using iterator_category = std::bidirectional_iterator_tag;
+    using value_type = SortedMap::value_type;
+    using difference_type = std::ptrdiff_t;
+    using pointer = Entry*;
+    using reference = Entry&;
+
+    Iterator() = default;
+    Iterator(Map& map, std::size_t chunk, std::size_t index) : map_(&map), chunk_(chunk), index_(index) {}
+    operator Iterator<const Map, const Entry>() const { return {*map_, chunk_, index_}; }
+
+    Entry& operator*() const { return map_->chunks_[chunk_][index_]; }
+    Entry* operator->() const { return &**this; }
+    Iterator& operator++() {
+      if (++index_ == map_->chunks_[chunk_].size()) ++chunk_, index_ = 0;
+      return *this;
+    }
+    Iterator& operator--() {
+      if (index_ == 0) index_ = map_->chunks_[--chunk_].size();
+      --index_;
+      return *this;
+    }
+    Iterator operator++(int) { return std::exchange(*this, std::next(*this)); }
+    Iterator operator--(int) { return std::exchange(*this, std::prev(*this)); }
+    friend bool operator==(const Iterator& a, const Iterator& b) {
+      return a.chunk_ == b.chunk_ && a.index_ == b.index_;
+    }
+
+   private:
+    friend class SortedMap;
+    Map* map_ = nullptr;
+    std::size_t chunk_ = 0;  // The end: one behind the last chunk.
+    std::size_t index_ = 0;
+  };
+
+ public:
+  using iterator = Iterator<SortedMap, value_type>;
+  using const_iterator = Iterator<const SortedMap, const value_type>;
+
+  SortedMap() = default;
+  SortedMap(std::initializer_list<value_type> entries) {
+    for (const value_type& entry : entries) try_emplace(entry.first, entry.second);
+  }
+
+  std::size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  iterator begin() { return {*this, 0, 0}; }
+  iterator end() { return {*this, chunks_.size(), 0}; }
+  const_iterator begin() const { return {*this, 0, 0}; }
+  const_iterator end() const { return {*this, chunks_.size(), 0}; }
+
+  // The first entry whose key is not below `key`; whose key is above it.
+  iterator lower_bound(const Key& key) { return bound<iterator>(*this, key, std::less<Key>()); }
+  const_iterator lower_bound(const Key& key) const {
+    return bound<const_iterator>(*this, key, std::less<Key>());
+  }
+  const_iterator upper_bound(const Key& key) const {
+    return bound<const_iterator>(*this, key, std::less_equal<Key>());
+  }
+  iterator find(const Key& key) { return found(*this, lower_bound(key), key); }
+  const_iterator find(const Key& key) const { return found(*this, lower_bound(key), key); }
+  bool contains(const Key& key) const { return find(key) != end(); }
+
+  // As std::map does: nothing changes if the key is there.
+  std::pair<iterator, bool> try_emplace(const Key& key, const Value& value) {
+    if (chunks_.empty()) {
+      chunks_.emplace_back().reserve(chunk_max);
+      firsts_.push_back(key);
+    }
+    std::size_t chunk = chunk_of(key);
+    std::size_t index = index_in(chunk, key);
+    if (index < chunks_[chunk].size() && chunks_[chunk][index].first == key) {
+      return {iterator(*this, chunk, index), false};
+    }
+    if (chunks_[chunk].size() == chunk_max) {
+      split(chunk);
+      if (index > chunks_[chunk].size()) index -= chunks_[chunk++].size();
+    }
+    chunks_[chunk].insert(chunks_[chunk].begin() + static_cast<std::ptrdiff_t>(index), {key, value});
+    firsts_[chunk] = chunks_[chunk].front().first;
+    ++size_;
+    return {iterator(*this, chunk, index), true};
+  }
+  Value& operator[](const Key& key) { return try_emplace(key, Value{}).first->second; }
+
+  void erase(iterator at) {
+    Chunk& chunk = chunks_[at.chunk_];
+    ASSERT(at.index_ < chunk.size());
+    chunk.erase(chunk.begin() + static_cast<std::ptrdiff_t>(at.index_));
+    --size_;
+    const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(at.chunk_);
+    if (chunk.empty()) {
+      chunks_.erase(chunks_.begin() + place);
+      firsts_.erase(firsts_.begin() + place);
+    } else {
+      firsts_[at.chunk_] = chunk.front().first;
+    }
+  }
+  std::size_t erase(const Key& key) {
+    const iterator at = find(key);
+    if (at == end()) return 0;
+    erase(at);
+    return 1;
+  }
+  void clear() { *this = SortedMap(); }
+
+  friend bool operator==(const SortedMap& a, const SortedMap& b) {
+    return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin());
+  }
+
+ private:
+  static constexpr std::size_t chunk_max = 64;
+
+  // The chunk in which the key is, or would be. There is at least one.
+  std::size_t chunk_of(const Key& key) const {
+    const auto behind = std::upper_bound(firsts_.begin(), firsts_.end(), key);
+    return behind == firsts_.begin() ? 0 : static_cast<std::size_t>(behind - firsts_.begin()) - 1;
+  }
+
+  // Of the first entry in the chunk whose key is not below `key`.
+  std::size_t index_in(std::size_t chunk, const Key& key) const {
+    return index_in(chunk, key, std::less<Key>());
+  }
+  template <class Before>
+  std::size_t index_in(std::size_t chunk, const Key& key, Before before) const {
+    const Chunk& entries = chunks_[chunk];
+    const auto at = std::partition_point(entries.begin(), entries.end(),
+                                         [&](const value_type& entry) { return before(entry.first, key); });
+    return static_cast<std::size_t>(at - entries.begin());
+  }
+
+  template <class It, class Map, class Before>
+  static It bound(Map& map, const Key& key, Before before) {
+    if (map.empty()) return map.end();
+    const std::size_t chunk = map.chunk_of(key);
+    const std::size_t index = map.index_in(chunk, key, before);
+    return index == map.chunks_[chunk].size() ? It(map, chunk + 1, 0) : It(map, chunk, index);
+  }
+
+  template <class Map, class It>
+  static It found(Map& map, It at, const Key& key) {
+    return at != map.end() && at->first == key ? at : map.end();
+  }
+
+  void split(std::size_t chunk) {
+    Chunk& lower = chunks_[chunk];
+    const auto middle = lower.begin() + static_cast<std::ptrdiff_t>(lower.size() / 2);
+    Chunk upper;
+    upper.reserve(chunk_max);
+    upper.assign(middle, lower.end());
+    lower.erase(middle, lower.end());
+    const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(chunk) + 1;
+    firsts_.insert(firsts_.begin() + place, upper.front().first);
+    chunks_.insert(chunks_.begin() + place, std::move(upper));
+  }
+
+  std::vector<Key> firsts_;
+  std::vector<Chunk> chunks_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace tonearm::sim
