@@ -99,6 +99,12 @@ std::string counters_text(const RunResult& result) {
                         std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)),
                         result.faults_fired[i], result.faults_armed[i]);
   }
+  for (u32 i = 0; i < variation_count; ++i) {
+    if (result.variations_armed[i] == 0) continue;
+    text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
+                        std::string("vary ") + variation_name(static_cast<Variation>(i)),
+                        result.variations_fired[i], result.variations_armed[i]);
+  }
   for (u32 i = 0; i < mark_count; ++i) {
     if (result.marks[i] == 0) continue;
     text += fmt::format("{:<20} {:>12}  {}\n", mark_name(static_cast<Mark>(i)), result.marks[i],

@@ -29,18 +29,18 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       trace_(memory.parts().trace),
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
-      audits_("audits", stream_seed(config.seed, "audits")) {
+      audits_("audits", stream_seed(config.seed, "audits")),
+      variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset();
-  set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16 tree, const Key* key) {
-                   static_cast<Player*>(context)->on_mark(mark, tree, key);
-                 }});
+  watch_engine();
 }
 
 Player::~Player() {
   set_mark_hook({});
+  set_variation_source({});
   trace_.set_listener(nullptr, nullptr);
 }
 
@@ -70,6 +70,8 @@ RunResult Player::play() {
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
   counters.merges_level1 = result_.marks[static_cast<u32>(Mark::merge_into_level1)] +
                            result_.marks[static_cast<u32>(Mark::merge_into_deeper)];
+  result_.variations_fired = variations_.fired();
+  result_.variations_armed = variations_.armed();
   result_.digests = trace_.digests();
   // The engine's requests are in the disk's queues: drop those first.
   if (host_) disk_->crash({});

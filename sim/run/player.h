@@ -12,6 +12,7 @@
 #include "sim/run/audit.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
+#include "sim/run/variations.h"
 
 namespace tonearm::sim {
 
@@ -112,6 +113,7 @@ class Player final : public ActiveRun, public Interrupt {
   u64 durable_at(u64 checkpoint_op) const;
 
   // --- player_checks.cpp
+  void watch_engine();
   void on_mark(Mark mark, u16 tree, const Key* key);
   void directed_checks();
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
@@ -139,6 +141,7 @@ class Player final : public ActiveRun, public Interrupt {
   RunResult result_;
   Stream durability_;
   Stream audits_;
+  Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
   bool formatted_ = false;
@@ -171,7 +174,7 @@ class Player final : public ActiveRun, public Interrupt {
   };
   std::vector<Directed> directed_;
   u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
-  bool marks_muted_ = false;
+  bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
   std::array<Key, tree_name_count> window_from_{};
   u64 checkpoints_seen_ = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/mark.h"
+#include "base/variation.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/disk/trace.h"
 #include "sim/scenario/operation.h"
@@ -105,8 +106,10 @@ struct RunResult {
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
-  std::vector<CheckpointRecord> checkpoints;  // If RunConfig::record_checkpoints.
-  std::vector<u64> effective;                 // If RunConfig::record_effective: see there.
+  std::array<u64, variation_count> variations_fired{};
+  std::array<u64, variation_count> variations_armed{};  // Asked of a site that was on.
+  std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
+  std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
 
   u64 faults() const {
     u64 sum = 0;

@@ -153,6 +153,7 @@ class Compaction {
   bool completing_ = false;
   u64 values_run_ = 0;
   u64 values_allowed_ = 0;
+  bool narrow_ = false;  // No more buffers than the least budget has.
   u32 in_flight_ = 0;
   Reservation* reservation_ = nullptr;
   Callback<> done_;

@@ -5,6 +5,7 @@
 
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -242,7 +243,10 @@ bool ManifestLog::reserve() {
   ASSERT(stage_ == Stage::idle);
   ASSERT(!error_);
   const u64 wanted = pace_.compact_blocks(log_block_count(), table_count());
-  const u32 compact = static_cast<u32>(std::min<u64>(wanted, closed_count()));
+  // Legal: up to the full rate there is room for what a block holds.
+  const bool more = wanted < pace_.compact_blocks_max && !log_.empty() &&
+                    variation(Variation::manifest_compacted_more, log_.back().address, log_.count()) != 0;
+  const u32 compact = static_cast<u32>(std::min<u64>(wanted + (more ? 1 : 0), closed_count()));
   const std::optional<Reservation> reservation =
       grid_.reserve(compact + static_cast<u32>(pace_.append_blocks));
   if (!reservation) return false;
@@ -306,6 +310,13 @@ void ManifestLog::append(const TableInfo& entry) {
 void ManifestLog::compact_end() {
   ASSERT(stage_ == Stage::appending);
   ASSERT(compact_left_ == 0);
+  // Legal: as if the room were used up by appends, of which the pace allows so many in a half-bar.
+  const u64 room = pace_.entry_count_max - entry_count_;
+  if (entry_count_ > 0 && appended_ + room <= pace_.append_entries_max() &&
+      variation(Variation::manifest_block_cut, log_.back().address, entry_count_) != 0) {
+    mark(Mark::manifest_block_closed_partial);
+    close_block();
+  }
   ASSERT(log_block_count() <= pace_.log_blocks_max);
   grid_.forfeit(reservation_);
   reservation_ = {};

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/mark.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -36,6 +37,8 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   error_ = {};
   blocks_read_ = 0;
   reads_pending_ = 0;
+  values_since_read_ = 0;
+  values_ = 0;
   if (range.max < range.min) {
     state_ = State::finished;
     return;
@@ -128,6 +131,7 @@ void TreeScan::level_next_block(Level& level) {
 void TreeScan::read(Callback<> done) {
   ASSERT(state_ == State::needs_data);
   state_ = State::reading;
+  values_since_read_ = 0;
   done_ = done;
   dispatch();
 }
@@ -246,6 +250,11 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
   if (error_) return Next::failed;
   if (state_ == State::finished) return Next::end;
   if (state_ == State::needs_data) return Next::read_again;
+  // Legal: read_again may come at any time. A value between two of them, so that the scan gets on.
+  if (values_since_read_ > 0 && variation(Variation::scan_refilled_early, tree_->config().id, values_)) {
+    state_ = State::needs_data;
+    return Next::read_again;
+  }
   // Each turn drops one tombstone; the streams are finite, so the loop is.
   for (;;) {
     const u64 dropped = merge_.versions_dropped();
@@ -256,6 +265,8 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
       case KWayMerge::Result::value: break;
     }
     if (merge_.versions_dropped() != dropped) mark(Mark::scan_merge_versions, tree_->config().id);
+    ++values_since_read_;
+    ++values_;
     if (!tree_->kernel().is_tombstone(*value)) return Next::value;
     mark(Mark::scan_tombstone, tree_->config().id);
   }

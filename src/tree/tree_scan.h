@@ -92,6 +92,8 @@ class TreeScan final : MergeSource {
   Callback<> done_;
   Storage::NextTick next_tick_;
   u32 reads_pending_ = 0;
+  u64 values_since_read_ = 0;  // Tombstones included.
+  u64 values_ = 0;             // Since the scan was opened.
   Error error_;
   u64 blocks_read_ = 0;
 };
