@@ -149,11 +149,11 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
     plan.oracles = parse_oracles(args.oracles);
     append_words(&plan.judged, "--oracles", args.oracles);
   }
-  plan.check_determinism = args.check_determinism;
+  plan.checks.determinism = args.check_determinism;
   if (args.check_determinism) plan.judged += " --check-determinism";
   if (!args.twins.empty()) {
     constexpr u64 twins_max = 1000;
-    plan.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
+    plan.checks.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
     append_words(&plan.judged, "--twins", args.twins);
   }
   plan.words += plan.judged;

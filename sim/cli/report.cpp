@@ -43,6 +43,12 @@ constexpr CounterName counters[] = {
     {"merges_level1", "merges into level 1 or deeper", &RunCounters::merges_level1},
     {"blocks_read", "blocks read from the disk", &RunCounters::blocks_read},
     {"blocks_written", "blocks written to the disk", &RunCounters::blocks_written},
+    {"twins", "twins played", &RunCounters::twins},
+    {"twins_idle", "of them, those that could compare nothing", &RunCounters::twins_idle},
+    {"twin_checkpoints", "checkpoint ids compared with a twin", &RunCounters::twin_checkpoints},
+    {"twin_blocks", "blocks compared with a twin, byte by byte", &RunCounters::twin_blocks},
+    {"twin_answers", "answers compared with a twin", &RunCounters::twin_answers},
+    {"poison_twins", "poison twins played", &RunCounters::poison_twins},
 };
 
 }  // namespace

@@ -112,6 +112,10 @@ std::string Totals::text() const {
   line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (without a shadow {})",
                              counters.checks, counters.audits_full, counters.audits_shadow,
                              counters.structure_checks, counters.shadows_skipped));
+  line("twins",
+       fmt::format("{}, of which {} compared nothing; checkpoints {}, blocks {}, answers {}; poison {}",
+                   counters.twins, counters.twins_idle, counters.twin_checkpoints, counters.twin_blocks,
+                   counters.twin_answers, counters.poison_twins));
   number("unanswered", counters.unanswered);
   if (counters.undecided > 0) number("undecided", counters.undecided);
   for (u32 i = 0; i < fault_kind_count; ++i) {

@@ -22,6 +22,7 @@ struct RunnerMemory::Parts {
   std::vector<std::byte> shadow;
   Trace trace;
   TreeModel model;
+  std::optional<Image> final_image;  // If RunConfig::record_image.
 };
 
 // The run is over: thrown from runner code only, never through engine frames.
@@ -56,6 +57,7 @@ class Player final : public ActiveRun, public Interrupt {
   RunResult play();
   RunResult fatal(const AssertFailure& assertion) override;
   const RunConfig& config() const override { return *config_; }
+  void name_role();
 
  private:
   // --- Interrupt
@@ -84,7 +86,9 @@ class Player final : public ActiveRun, public Interrupt {
   void put_result(PutResult result, bool expected_full);
   bool applies(bool put);
   void effective();
+  void effective_query(u64 answer);
   void effective_commit(u32 repeat);
+  void effective_flush();
   void scope_discard();
   void skip() { ++result_.counters.skips; }
   std::optional<Answer> ask(TreeName tree, const Key& key, bool cold);
@@ -146,13 +150,18 @@ class Player final : public ActiveRun, public Interrupt {
   std::optional<EngineHost> host_;
   bool formatted_ = false;
   bool disk_shown_ = false;
+  bool ended_ = false;    // The last line is played; a twin ends by itself too.
   bool stopped_ = false;  // At the line that --until names: the run has no end then.
 
   // The line at hand.
   u64 index_ = 0;
   Operation line_;
   std::vector<ScanRow> rows_;
-  std::vector<u64> effective_op_;    // Lines of the running op that took effect.
+  struct Effective {
+    u64 entry;
+    u64 answer;  // Of a query.
+  };
+  std::vector<Effective> effective_op_;  // Of the running op.
   std::size_t effective_scope_ = 0;  // How many of them when the scope opened.
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.

@@ -159,7 +159,7 @@ void Player::shadow_audit(u64 op, bool full) {
   muted_ = true;
   ShadowInterrupt interrupt;
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(disk, options_, memory_->shadow, interrupt);
+  EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -269,6 +269,8 @@ void Player::check_structure(u64 op) {
 // opened again, and audited again.
 void Player::epilogue() {
   scope_discard();
+  effective_flush();  // Lines without a commit are committed below, in a twin as here.
+  ended_ = true;
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
   options_.disk.failed_sync = {};

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sim/run/test_runs.h"
+#include "sim/run/twin.h"
 #include "sim/run/variations.h"
 
 namespace tonearm::sim {
@@ -101,7 +102,7 @@ TEST_CASE("a replay after a crash lays out what the first run did", "[variation]
       if (variation_kind(site_at(i)) == VariationKind::schedule)
         other.options.vary[i] = {.numerator = 1, .denominator = 3};
     }
-    check_passed(run_twin(other, result, 1, runner_memory()));
+    check_passed(run_twin(other, result, 1, runner_memory(), TwinKind::machine));
   }
   CHECK(crashes > 20 / (TONEARM_TEST_SLOW != 0 ? 8 : 1));
   CHECK(fired > 100);
