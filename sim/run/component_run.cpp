@@ -37,6 +37,8 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
 ComponentRun::~ComponentRun() {
   set_mark_hook({});
   trace().set_listener(nullptr, nullptr);
+  component_.reset();
+  unpoison(memory().data(), memory().size());
 }
 
 RunResult ComponentRun::play() {

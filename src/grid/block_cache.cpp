@@ -50,7 +50,10 @@ void BlockCache::insert(const std::byte* block) {
     }
   }
   ASSERT(block_at(place.set, way) != block);
-  std::memcpy(block_at(place.set, way), block, round_up(header.size, sector_size_));
+  const u64 size = round_up(header.size, sector_size_);
+  poison(block_at(place.set, way), block_size_);
+  unpoison(block_at(place.set, way), size);
+  std::memcpy(block_at(place.set, way), block, size);
   set.tags[way] = place.tag;
   set.counts[way] = 1;
   set.addresses[way] = header.address;
@@ -77,6 +80,7 @@ void BlockCache::empty_way(u64 set, u32 way) {
   sets_[set].addresses[way] = 0;
   sets_[set].checksums[way] = 0;
   std::memset(block_at(set, way), 0, block_header_size);
+  poison(block_at(set, way), block_size_);
 }
 
 void BlockCache::demote(u64 address) {

@@ -72,6 +72,7 @@ Grid::Grid(Storage& storage, Arena& arena, const Options& options, const Memory&
     buffer += block_size_;
   }
   resolve_buffer_ = buffer;
+  poison(memory.buffers.data(), memory.buffers.size());
   for (WriteSlot& slot : write_slots_) slot = WriteSlot{.grid = this};
 }
 
@@ -147,6 +148,7 @@ void Grid::read_attempt(ReadSlot& slot) {
   Read& read = *slot.read;
   ASSERT(read.attempts < attempts_max_);
   ++read.attempts;
+  if (read.buffer == nullptr) unpoison(slot.buffer, block_size_);
   slot.io = Storage::Read{
       .buffer = {read.buffer != nullptr ? read.buffer : slot.buffer, block_size_},
       .offset = offset_of(read.block.address),
@@ -199,12 +201,16 @@ void Grid::read_done(ReadSlot& slot) {
       ASSERT(data == resolve_buffer_);
     } else if (buffer_missing) {
       // Once the root's callback has run, its buffer is its owner's again.
+      unpoison(resolve_buffer_, block_size_);
       block_copy(resolve_buffer_, data);
     }
+  } else {
+    poison(slot.buffer, block_size_);
   }
   slot.read = nullptr;
   if (Read* next = reads_waiting_.pop(); next != nullptr) read_issue(slot, *next);
   resolve(root, result == BlockResult::valid ? data : nullptr, result);
+  poison(resolve_buffer_, block_size_);  // The callbacks have looked at it.
 }
 
 // Answers `root` and all who joined it. A node and what it points to may be gone, or in flight

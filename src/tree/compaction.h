@@ -129,6 +129,8 @@ class Compaction {
   void finish_outputs();
   void release_table(Input& input);
   Output* output_idle();
+  void output_fill(Output& output);
+  void output_empty(Output& output);
   void output_drop(const std::byte* buffer);
   void output_write(const std::byte* buffer);
   TableBuilder::Finish finish_next();

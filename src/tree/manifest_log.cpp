@@ -99,6 +99,7 @@ ManifestLog::ManifestLog(Grid& grid, Arena& arena, const Sizes& sizes)
       removed_(memory_.removed) {
   ASSERT(block_size_ == grid.block_size());
   for (Grid::Write& write : memory_.writes) write = Grid::Write{};
+  poison(memory_.buffers.data(), memory_.buffers.size());
 }
 
 // --- Steps. An operation begins with a request or on the next tick, so `done` runs later.
@@ -333,6 +334,7 @@ void ManifestLog::append_entry(const TableInfo& entry) {
   if (entry_count_ == 0) {
     // Now, not when it is closed: extents refer to the block by its address.
     log_.push_back({.address = grid_.acquire(reservation_), .checksum = 0});
+    unpoison(block, block_size_);
     block_init(block);
   }
   const TableExtents::Location location{.block = log_.back().address, .entry = entry_count_};
@@ -407,6 +409,7 @@ void ManifestLog::write_done(Grid::Write& write) {
               .reason = "a manifest block could not be written"};
   }
   if (--writes_left_ > 0) return;
+  for (u32 i = 0; i < unwritten_; ++i) poison(buffer(buffer_index(i)), block_size_);
   buffer_first_ = buffer_index(unwritten_);
   unwritten_ = 0;
   advance();

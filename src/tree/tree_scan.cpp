@@ -23,6 +23,12 @@ TreeScan::TreeScan(Grid& grid, Arena& arena, const FormatOptions& format)
     level.value_block = memory + format.block_size;
     memory += u64{2} * format.block_size;
   }
+  poison_buffers();
+}
+
+// Both buffers of a level, which lie side by side.
+void TreeScan::poison_buffers() {
+  for (u32 i = 0; i < levels_count_; ++i) poison(levels_[i].index_block, u64{2} * grid_->block_size());
 }
 
 void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read) {
@@ -30,6 +36,7 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   ASSERT(!tree.scope_active());  // The suffix is sorted below, which a discard could not undo.
   ASSERT(tree.manifest().levels() == levels_count_);
   tree_ = &tree;
+  for (u32 i = 0; i < levels_count_; ++i) unpoison(levels_[i].index_block, u64{2} * grid_->block_size());
   tree.scan_opened();
   range_ = range;
   direction_ = direction;
@@ -278,6 +285,7 @@ void TreeScan::close() {
   state_ = State::idle;
   tree_->scan_closed();
   tree_ = nullptr;
+  poison_buffers();
 }
 
 }  // namespace tonearm

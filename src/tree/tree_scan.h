@@ -66,6 +66,7 @@ class TreeScan final : MergeSource {
   PeekResult peek(u32 stream, Key* key) override;
   const std::byte* pop(u32 stream) override;
 
+  void poison_buffers();
   void open_runs();
   void add_run(std::span<const std::byte> values);
   void level_start(Level& level);
