@@ -306,7 +306,7 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   for (u64 i = 0; i < rounds; ++i) {
     const u64 before = cpu_nanos();
     SimStorage disk(pages, bench.options.disk, nullptr);
-    EngineHost host(disk, bench.options, buffer, quiet);
+    EngineHost host(disk, bench.options, buffer, quiet, 0);
     const bool failed = host.format() || host.open();
     if (failed) throw UsageError("bench: format or open failed");
     nanos += cpu_nanos() - before;

@@ -28,6 +28,9 @@ Judged judge(const PlayPlan& plan, const Totals& totals) {
     for (const std::string& kind : totals.silent_faults()) {
       say(exit_failed, fmt::format("fault {} could have fired and never did", kind));
     }
+    for (const std::string& site : totals.silent_variations()) {
+      say(exit_failed, fmt::format("variation {} could have fired and never did", site));
+    }
     return judged;
   }
   const std::string rate = fmt::format("canary: {} of {} seeds failed, {} must (about one in {})",

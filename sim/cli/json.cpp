@@ -69,6 +69,14 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
     json["faults_fired"][name] = result.faults_fired[i];
     json["faults_armed"][name] = result.faults_armed[i];
   }
+  json["variations_fired"] = Json::object();
+  json["variations_armed"] = Json::object();
+  for (u32 i = 0; i < variation_count; ++i) {
+    if (result.variations_armed[i] == 0) continue;
+    const char* name = variation_name(static_cast<Variation>(i));
+    json["variations_fired"][name] = result.variations_fired[i];
+    json["variations_armed"][name] = result.variations_armed[i];
+  }
   json["marks"] = Json::object();
   for (u32 i = 0; i < mark_count; ++i) {
     if (result.marks[i] > 0) json["marks"][mark_name(static_cast<Mark>(i))] = result.marks[i];

@@ -116,7 +116,8 @@ class CommandLine {
     to->add_option("--oracles", play->oracles, "Comma list of names, or all,-NAME, or none");
     to->add_flag("--check-determinism", play->check_determinism, "Play twice and compare");
     to->add_option("--twins", play->twins,
-                   "Play N twins under other latencies, caches and queues; a campaign: of one seed in eight");
+                   "Play N twins of every seed, on other machines or in other layouts; unless given, one "
+                   "of one seed in eight");
   }
 
   static void add_stops(CLI::App* to, RunArgs* run) {

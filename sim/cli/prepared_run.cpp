@@ -53,18 +53,20 @@ SettingChange parse_change(const std::string& text) {
 
 constexpr u64 ratio_zero = 1;  // 0/1.
 
-// An operation kind or a tree: its weight; a fault kind: its ratio; latency: every latency setting.
+// An operation kind or a tree: its weight; a fault kind or a variation: its ratio; latency, vary: all
+// settings of that name.
 void parse_disable(const std::string& name, PlayPlan* plan) {
   const std::size_t before = plan->changes.size();
-  std::vector<std::string> known{"latency"};
+  std::vector<std::string> known{"latency", "vary"};
   for (u16 i = 0; i < settings().size(); ++i) {
     const Setting& setting = settings()[i];
     const std::string_view full = setting.name;
     const std::size_t dot = full.find('.');
     const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
-    const bool switchable = prefix == "weight" || prefix == "fault";
+    const bool switchable = prefix == "weight" || prefix == "fault" || prefix == "vary";
+    const bool group = (prefix == "latency" || prefix == "vary") && name == prefix;
     if (switchable) known.emplace_back(full.substr(dot + 1));
-    if (!(switchable && full.substr(dot + 1) == name) && !(prefix == "latency" && name == prefix)) continue;
+    if (!(switchable && full.substr(dot + 1) == name) && !group) continue;
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }
   if (plan->changes.size() == before) {
@@ -147,11 +149,11 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
     plan.oracles = parse_oracles(args.oracles);
     append_words(&plan.judged, "--oracles", args.oracles);
   }
-  plan.check_determinism = args.check_determinism;
+  plan.checks.determinism = args.check_determinism;
   if (args.check_determinism) plan.judged += " --check-determinism";
   if (!args.twins.empty()) {
     constexpr u64 twins_max = 1000;
-    plan.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
+    plan.checks.twins = static_cast<u32>(number_argument("--twins", args.twins, 0, twins_max));
     append_words(&plan.judged, "--twins", args.twins);
   }
   plan.words += plan.judged;

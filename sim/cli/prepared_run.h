@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sim/cli/args.h"
+#include "sim/cli/checked_run.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/scenario.h"
 #include "sim/workload/workload.h"
@@ -19,8 +20,7 @@ struct PlayPlan {
   std::vector<SettingChange> changes;      // --ops, --set and --disable.
   std::vector<OperationKind> disabled;     // Of a scenario file these lines are dropped.
   OracleSet oracles = OracleSet::all();
-  bool check_determinism = false;
-  u32 twins = 0;
+  Checks checks;
   std::string words;   // The same again as options, to end a `reproduce:` line; begins with a space.
   std::string judged;  // Those of them that a scenario file does not hold, to end a `replay:` line.
 };

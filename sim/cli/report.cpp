@@ -43,6 +43,12 @@ constexpr CounterName counters[] = {
     {"merges_level1", "merges into level 1 or deeper", &RunCounters::merges_level1},
     {"blocks_read", "blocks read from the disk", &RunCounters::blocks_read},
     {"blocks_written", "blocks written to the disk", &RunCounters::blocks_written},
+    {"twins", "twins played", &RunCounters::twins},
+    {"twins_idle", "of them, those that could compare nothing", &RunCounters::twins_idle},
+    {"twin_checkpoints", "checkpoint ids compared with a twin", &RunCounters::twin_checkpoints},
+    {"twin_blocks", "blocks compared with a twin, byte by byte", &RunCounters::twin_blocks},
+    {"twin_answers", "answers compared with a twin", &RunCounters::twin_answers},
+    {"poison_twins", "poison twins played", &RunCounters::poison_twins},
 };
 
 }  // namespace
@@ -98,6 +104,12 @@ std::string counters_text(const RunResult& result) {
     text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
                         std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)),
                         result.faults_fired[i], result.faults_armed[i]);
+  }
+  for (u32 i = 0; i < variation_count; ++i) {
+    if (result.variations_armed[i] == 0) continue;
+    text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
+                        std::string("vary ") + variation_name(static_cast<Variation>(i)),
+                        result.variations_fired[i], result.variations_armed[i]);
   }
   for (u32 i = 0; i < mark_count; ++i) {
     if (result.marks[i] == 0) continue;

@@ -56,7 +56,7 @@ RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const Play
   {
     const CrashGuard guard(prepared, args.play.output, save);
     RunnerMemory memory;
-    result = play_checked(config, plan.check_determinism, plan.twins, memory);
+    result = play_checked(config, plan.checks, memory);
   }
   answers.finish();
   return result;

@@ -41,6 +41,10 @@ void Totals::add(const Outcome& outcome) {
     faults_armed[i] += result.faults_armed[i];
   }
   for (u32 i = 0; i < mark_count; ++i) marks[i] += result.marks[i];
+  for (u32 i = 0; i < variation_count; ++i) {
+    variations_fired[i] += result.variations_fired[i];
+    variations_armed[i] += result.variations_armed[i];
+  }
   ops.push_back(result.counters.ops);
   committing += result.counters.commits > 0 ? 1 : 0;
   second_checkpoint += result.counters.checkpoints >= 2 ? 1 : 0;
@@ -66,6 +70,16 @@ std::vector<std::string> Totals::silent_faults() const {
   for (u32 i = 0; i < fault_kind_count; ++i) {
     if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0)
       silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
+  }
+  return silent;
+}
+
+std::vector<std::string> Totals::silent_variations() const {
+  std::vector<std::string> silent;
+  if (seeds < silent_fault_seeds) return silent;
+  for (u32 i = 0; i < variation_count; ++i) {
+    if (variations_armed[i] >= silent_fault_armed && variations_fired[i] == 0)
+      silent.emplace_back(variation_name(static_cast<Variation>(i)));
   }
   return silent;
 }
@@ -98,12 +112,21 @@ std::string Totals::text() const {
   line("checks", fmt::format("{}, full audits {}, shadow audits {}, images decoded {} (without a shadow {})",
                              counters.checks, counters.audits_full, counters.audits_shadow,
                              counters.structure_checks, counters.shadows_skipped));
+  line("twins",
+       fmt::format("{}, of which {} compared nothing; checkpoints {}, blocks {}, answers {}; poison {}",
+                   counters.twins, counters.twins_idle, counters.twin_checkpoints, counters.twin_blocks,
+                   counters.twin_answers, counters.poison_twins));
   number("unanswered", counters.unanswered);
   if (counters.undecided > 0) number("undecided", counters.undecided);
   for (u32 i = 0; i < fault_kind_count; ++i) {
     line(i == 0 ? "faults" : "",
          fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
                      faults_fired[i], faults_armed[i]));
+  }
+  for (u32 i = 0; i < variation_count; ++i) {
+    line(i == 0 ? "variations" : "",
+         fmt::format("{}: {} fired, of {} that could have", variation_name(static_cast<Variation>(i)),
+                     variations_fired[i], variations_armed[i]));
   }
   line("marks", fmt::format("{} of {} hit", marks_hit(), mark_count));
   if (seeds > 0 && marks_hit() < mark_count) {
@@ -119,12 +142,16 @@ std::string Totals::text() const {
 }
 
 JsonFields Totals::json() const {
-  JsonFields sums, fired, armed, hits;
+  JsonFields sums, fired, armed, varied, variable, hits;
   std::vector<JsonFields> failures;
   for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
   for (u32 i = 0; i < fault_kind_count; ++i) {
     fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired[i]});
     armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed[i]});
+  }
+  for (u32 i = 0; i < variation_count; ++i) {
+    varied.push_back({variation_name(static_cast<Variation>(i)), variations_fired[i]});
+    variable.push_back({variation_name(static_cast<Variation>(i)), variations_armed[i]});
   }
   for (u32 i = 0; i < mark_count; ++i) hits.push_back({mark_name(static_cast<Mark>(i)), marks[i]});
   for (const auto& [signature, total] : signatures) {
@@ -148,6 +175,8 @@ JsonFields Totals::json() const {
           {"counters", std::move(sums)},
           {"faults_fired", std::move(fired)},
           {"faults_armed", std::move(armed)},
+          {"variations_fired", std::move(varied)},
+          {"variations_armed", std::move(variable)},
           {"marks", std::move(hits)},
           {"cpu_micros", cpu_micros},
           {"ops_per_cpu_second", per_second(counters.ops, cpu_micros)}};

@@ -28,6 +28,8 @@ struct Totals {
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
+  std::array<u64, variation_count> variations_fired{};
+  std::array<u64, variation_count> variations_armed{};
   std::vector<u64> ops;       // Of each seed.
   u64 committing = 0;         // Seeds of workloads that commit: the shares below are of these.
   u64 second_checkpoint = 0;  // Seeds that took two or more.
@@ -41,6 +43,8 @@ struct Totals {
   u64 ops_median() const;
   // Fault kinds that could have fired over many seeds, and never did.
   std::vector<std::string> silent_faults() const;
+  // The same of variation points.
+  std::vector<std::string> silent_variations() const;
 
   std::string text() const;
   JsonFields json() const;

@@ -49,15 +49,14 @@ void become_worker() {
   setrlimit(RLIMIT_CORE, &no_core);
 }
 
-void play_and_send(int pipe, const PreparedRun& prepared, bool check_determinism, u32 twins,
-                   RunnerMemory& memory) {
+void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, RunnerMemory& memory) {
   const u64 before = cpu_micros();
   set_fatal_failure([pipe, before](const RunConfig&, const RunResult& result) {
     send_report(pipe,
                 {.result = result, .cpu_micros = cpu_micros() - before, .impossible = {}, .last = true});
   });
   limit_cpu(run_cpu_seconds_max);
-  RunResult result = play_checked(prepared.config(), check_determinism, twins, memory);
+  RunResult result = play_checked(prepared.config(), checks, memory);
   limit_cpu(0);
   send_report(
       pipe,
@@ -69,8 +68,7 @@ void play_job(int pipe, const Job& job, const PlayPlan& plan, RunnerMemory& memo
   const Workload& workload = *plan.workloads[job.workload];
   const PreparedRun prepared = prepare_seed(plan, workload, job.seed, &problem);
   if (problem.empty()) {
-    const u32 twins = job.seed % campaign_twins_one_in == 0 ? plan.twins : 0;
-    play_and_send(pipe, prepared, plan.check_determinism, twins, memory);
+    play_and_send(pipe, prepared, plan.checks, memory);
     return;
   }
   WorkerReport report;
@@ -148,7 +146,7 @@ RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan) {
     become_worker();
     std::signal(SIGINT, SIG_DFL);
     RunnerMemory memory;
-    play_and_send(ends[1], prepared, plan.check_determinism, plan.twins, memory);
+    play_and_send(ends[1], prepared, plan.checks, memory);
     _exit(0);
   }
   close(ends[1]);

@@ -16,8 +16,6 @@ namespace tonearm::sim {
 inline constexpr u32 run_cpu_seconds_max = 60;
 // And this long by the clock, if it sleeps: then something is wrong with the machine or the harness.
 inline constexpr u32 run_wall_seconds_max = 900;
-// With --twins a campaign gives one seed in so many its twins.
-inline constexpr u64 campaign_twins_one_in = 8;
 
 struct Job {
   u64 workload = 0;  // Index into PlayPlan::workloads.

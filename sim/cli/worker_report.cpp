@@ -19,6 +19,8 @@ struct Head {
   std::array<u64, fault_kind_count> faults_fired;
   std::array<u64, fault_kind_count> faults_armed;
   std::array<u64, mark_count> marks;
+  std::array<u64, variation_count> variations_fired;
+  std::array<u64, variation_count> variations_armed;
   OpId op;
   u64 cpu_micros;
   u32 site_bytes, message_bytes, story_bytes, impossible_bytes;
@@ -43,6 +45,8 @@ void send_report(int pipe, const WorkerReport& report) {
   head.faults_fired = report.result.faults_fired;
   head.faults_armed = report.result.faults_armed;
   head.marks = report.result.marks;
+  head.variations_fired = report.result.variations_fired;
+  head.variations_armed = report.result.variations_armed;
   head.op = failure.op;
   head.cpu_micros = report.cpu_micros;
   head.site_bytes = static_cast<u32>(texts[0].size());
@@ -77,6 +81,8 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.faults_fired = head.faults_fired;
   result.faults_armed = head.faults_armed;
   result.marks = head.marks;
+  result.variations_fired = head.variations_fired;
+  result.variations_armed = head.variations_armed;
   result.failure.failure_class = head.failure_class;
   result.failure.op = head.op;
   result.failure.has_op = head.has_op;

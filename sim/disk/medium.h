@@ -46,6 +46,8 @@ class Medium {
   void grow(u64 size);
 
   void complete(const MediumWrite& write, Durability durability);
+  // What reads see there is as if it had never been written.
+  void forget(u64 offset, u64 length) { image_.forget(offset, length); }
 
   // The undecided writes, in order of completion. Spans are valid until the next change.
   u64 logged_count() const { return log_.size(); }

@@ -370,6 +370,10 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
                     .offset = pending.begin,
                     .data = write.buffer},
                    write.durability);
+  if (options_.poison_recycled && !pending.superblock) {
+    const u64 block_end = round_up(pending.end - grid_offset_, options_.block_size) + grid_offset_;
+    if (block_end > pending.end) medium_.forget(pending.end, block_end - pending.end);
+  }
   write.result = IoResult::ok;
   record(EventKind::complete_write, pending.begin, 0, pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);

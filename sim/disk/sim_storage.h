@@ -62,6 +62,8 @@ struct DiskOptions {
   u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
   u64 seed_latency = 0;  // 0: derived.
   u64 seed_poison = 0;   // 0: derived.
+  // A write to a block makes the sectors behind it poison again, as if they had never been written.
+  bool poison_recycled = false;
 };
 
 enum class FaultKind : u8 { failed_sync, torn_write, lost_write };

@@ -25,6 +25,8 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
     : Referee(config.options, memory.parts().pages, memory.parts().trace, memory.parts().engine),
       config_(&config) {
   options_.disk.seed = config.seed;
+  options_.disk.poison_recycled = config.poison != 0;
+  if (config.poison != 0) fill_poison(memory.parts().engine, config.poison);
   trace().reset();
   trace().set_listener(config.event_context, config.event_listener);
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {
@@ -35,6 +37,8 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
 ComponentRun::~ComponentRun() {
   set_mark_hook({});
   trace().set_listener(nullptr, nullptr);
+  component_.reset();
+  unpoison(memory().data(), memory().size());
 }
 
 RunResult ComponentRun::play() {

@@ -3,6 +3,7 @@
 
 #include "sim/run/player.h"
 #include "sim/run/test_runs.h"
+#include "sim/run/twin.h"
 
 namespace tonearm::sim {
 
@@ -20,6 +21,10 @@ SeedRun run_without_crashes(u64 seed) {
   run.config.options.disk.failed_sync = {};
   run.changed();
   return run;
+}
+
+RunResult machine_twin(const RunConfig& config, const RunResult& result) {
+  return run_twin(config, result, 1, runner_memory(), TwinKind::machine);
 }
 
 }  // namespace
@@ -133,7 +138,7 @@ TEST_CASE("twins reach the same checkpoints", "[twins]") {
     crashed += result.counters.crashes > 1 ? 1 : 0;
     for (const u32 twin : {1U, 2U}) {
       INFO("seed " << seed << " twin " << twin);
-      const RunResult other = run_twin(run_seed.config, result, twin, runner_memory());
+      const RunResult other = run_twin(run_seed.config, result, twin, runner_memory(), TwinKind::machine);
       check_passed(other);
       CHECK(other.checkpoints.size() >= result.checkpoints.size());
     }
@@ -148,19 +153,19 @@ TEST_CASE("the comparison of twins sees a difference", "[twins]") {
   const RunResult result = run_seed.play();
   check_passed(result);
   REQUIRE(result.checkpoints.size() >= 2);
-  REQUIRE_FALSE(run_twin(run_seed.config, result, 1, runner_memory()).failed());
+  REQUIRE_FALSE(machine_twin(run_seed.config, result).failed());
 
   SECTION("one bit of one id") {
     RunResult tampered = result;
     tampered.checkpoints.back().id ^= 1;
-    const RunResult other = run_twin(run_seed.config, tampered, 1, runner_memory());
+    const RunResult other = machine_twin(run_seed.config, tampered);
     CHECK(other.failure.failure_class == FailureClass::determinism);
   }
   SECTION("an option of the format, which does matter") {
     RunConfig another = run_seed.config;
     ++another.options.format.growth;
     REQUIRE(validate_run(another.options) == "");
-    const RunResult other = run_twin(another, result, 1, runner_memory());
+    const RunResult other = machine_twin(another, result);
     CHECK(other.failure.failure_class == FailureClass::determinism);
   }
   SECTION("a line less") {
@@ -169,7 +174,7 @@ TEST_CASE("the comparison of twins sees a difference", "[twins]") {
                                      [](u64 entry) { return entry < u64_max / 2; });
     REQUIRE(change != tampered.effective.end());
     tampered.effective.erase(change);
-    const RunResult other = run_twin(run_seed.config, tampered, 1, runner_memory());
+    const RunResult other = machine_twin(run_seed.config, tampered);
     CHECK(other.failure.failure_class == FailureClass::determinism);
   }
 }

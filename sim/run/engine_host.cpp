@@ -24,6 +24,15 @@ void store(Encoded* encoded, const Value& value) {
 
 }  // namespace
 
+void fill_poison(std::span<std::byte> memory, u64 poison) {
+  u64 word = poison;
+  for (std::size_t at = 0; at + sizeof(word) <= memory.size(); at += sizeof(word)) {
+    word += 0x9e3779b97f4a7c15;
+    const u64 mixed = word ^ word >> 29;
+    std::memcpy(memory.data() + at, &mixed, sizeof(mixed));
+  }
+}
+
 std::span<const TreeConfig> tree_configs() { return configs; }
 
 ForestOptions forest_options(const RunOptions& options) {
@@ -57,13 +66,14 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
 }
 
 EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
-                       Interrupt& interrupt)
+                       Interrupt& interrupt, u64 poison)
     : disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const ForestOptions forest = forest_options(options);
   const u64 size = Forest::memory_required(forest);
   if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
+  if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
   forest_.emplace(disk, forest, std::span(memory).subspan(skip, size));
 }
 

@@ -58,11 +58,14 @@ class Interrupt {
   ~Interrupt() = default;
 };
 
+// Bytes that nobody has written, other ones for every `poison`.
+void fill_poison(std::span<std::byte> memory, u64 poison);
+
 class EngineHost {
  public:
-  // `memory`: grown if needed, never shrunk; its contents do not matter.
+  // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
-             Interrupt& interrupt);
+             Interrupt& interrupt, u64 poison);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;
 

@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "sim/run/twin.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
@@ -29,18 +30,19 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       trace_(memory.parts().trace),
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
-      audits_("audits", stream_seed(config.seed, "audits")) {
+      audits_("audits", stream_seed(config.seed, "audits")),
+      variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
+  options_.disk.poison_recycled = config.poison != 0;
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset();
-  set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16 tree, const Key* key) {
-                   static_cast<Player*>(context)->on_mark(mark, tree, key);
-                 }});
+  watch_engine();
 }
 
 Player::~Player() {
   set_mark_hook({});
+  set_variation_source({});
   trace_.set_listener(nullptr, nullptr);
 }
 
@@ -50,9 +52,11 @@ RunResult Player::play() {
     play_lines();
     show_disk();
     if (!stopped_) epilogue();
+    if (config_->record_image) memory_->final_image = disk_->durable_image();
     judge_canary();
   } catch (const RunFailed& failed) {
     result_.failure = failed.failure;
+    name_role();
     show_disk();
   }
   RunCounters& counters = result_.counters;
@@ -70,6 +74,8 @@ RunResult Player::play() {
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
   counters.merges_level1 = result_.marks[static_cast<u32>(Mark::merge_into_level1)] +
                            result_.marks[static_cast<u32>(Mark::merge_into_deeper)];
+  result_.variations_fired = variations_.fired();
+  result_.variations_armed = variations_.armed();
   result_.digests = trace_.digests();
   // The engine's requests are in the disk's queues: drop those first.
   if (host_) disk_->crash({});
@@ -271,13 +277,25 @@ void Player::put_result(PutResult result, bool expected_full) {
 }
 
 void Player::effective() {
-  if (config_->record_effective) effective_op_.push_back(index_ - 1);
+  if (config_->record_effective) effective_op_.push_back({.entry = index_ - 1, .answer = 0});
+}
+
+void Player::effective_query(u64 answer) {
+  if (config_->record_effective)
+    effective_op_.push_back({.entry = effective_query_bit | (index_ - 1), .answer = answer});
 }
 
 void Player::effective_commit(u32 repeat) {
-  if (!config_->record_effective) return;
-  result_.effective.insert(result_.effective.end(), effective_op_.begin(), effective_op_.end());
+  if (!config_->record_effective || ended_) return;
+  effective_flush();
   result_.effective.push_back(u64_max - repeat);
+}
+
+void Player::effective_flush() {
+  for (const Effective& line : effective_op_) {
+    result_.effective.push_back(line.entry);
+    if ((line.entry & effective_query_bit) != 0) result_.effective_answers.push_back(line.answer);
+  }
   effective_op_.clear();
 }
 
@@ -285,6 +303,7 @@ void Player::line_get() {
   const std::optional<Answer> answer = ask(line_.tree, line_.key, line_.cold);
   if (!answer) return;
   record_answer(answer->value ? 1 : 0, answer->value.value_or(0));
+  effective_query(hash_of(answer->value.value_or(0)) + (answer->value ? 1 : 0));
   if (!config_->answer_listener) return;
   const std::string id = op_id_text(line_.id);
   config_->answer_listener(answer->value ? fmt::format("{} -> {}", id, *answer->value) : id + " -> absent");
@@ -310,6 +329,7 @@ void Player::line_scan() {
     hash = hash_of(hash ^ row.value);
   }
   record_answer(audit.rows().size(), hash);
+  effective_query(hash_of(hash ^ audit.rows().size()));
   if (!config_->answer_listener) return;
   std::string text = op_id_text(line_.id) + " ->";
   for (const ScanRow& row : audit.rows()) {
@@ -361,7 +381,7 @@ void Player::scope_discard() {
   if (!host_->forest().scope_active()) return;
   host_->forest().scope_close(ScopeMode::discard);
   model_.scope_close(false);
-  effective_op_.resize(std::min(effective_op_.size(), effective_scope_));
+  if (effective_op_.size() > effective_scope_) effective_op_.resize(effective_scope_, {});
 }
 
 void Player::line_crash() {

@@ -12,6 +12,7 @@
 #include "sim/run/audit.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
+#include "sim/run/variations.h"
 
 namespace tonearm::sim {
 
@@ -22,6 +23,7 @@ struct RunnerMemory::Parts {
   DecodeMemo decoded;
   Trace trace;
   TreeModel model;
+  std::optional<Image> final_image;  // If RunConfig::record_image.
 };
 
 // The run is over: thrown from runner code only, never through engine frames.
@@ -56,6 +58,7 @@ class Player final : public ActiveRun, public Interrupt {
   RunResult play();
   RunResult fatal(const AssertFailure& assertion) override;
   const RunConfig& config() const override { return *config_; }
+  void name_role();
 
  private:
   // --- Interrupt
@@ -84,7 +87,9 @@ class Player final : public ActiveRun, public Interrupt {
   void put_result(PutResult result, bool expected_full);
   bool applies(bool put);
   void effective();
+  void effective_query(u64 answer);
   void effective_commit(u32 repeat);
+  void effective_flush();
   void scope_discard();
   void skip() { ++result_.counters.skips; }
   std::optional<Answer> ask(TreeName tree, const Key& key, bool cold);
@@ -113,6 +118,7 @@ class Player final : public ActiveRun, public Interrupt {
   u64 durable_at(u64 checkpoint_op) const;
 
   // --- player_checks.cpp
+  void watch_engine();
   void on_mark(Mark mark, u16 tree, const Key* key);
   void directed_checks();
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
@@ -140,17 +146,23 @@ class Player final : public ActiveRun, public Interrupt {
   RunResult result_;
   Stream durability_;
   Stream audits_;
+  Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
   bool formatted_ = false;
   bool disk_shown_ = false;
+  bool ended_ = false;    // The last line is played; a twin ends by itself too.
   bool stopped_ = false;  // At the line that --until names: the run has no end then.
 
   // The line at hand.
   u64 index_ = 0;
   Operation line_;
   std::vector<ScanRow> rows_;
-  std::vector<u64> effective_op_;    // Lines of the running op that took effect.
+  struct Effective {
+    u64 entry;
+    u64 answer;  // Of a query.
+  };
+  std::vector<Effective> effective_op_;  // Of the running op.
   std::size_t effective_scope_ = 0;  // How many of them when the scope opened.
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
@@ -172,7 +184,7 @@ class Player final : public ActiveRun, public Interrupt {
   };
   std::vector<Directed> directed_;
   u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
-  bool marks_muted_ = false;
+  bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
   std::array<Key, tree_name_count> window_from_{};

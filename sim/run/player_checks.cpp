@@ -46,8 +46,22 @@ Attribution Player::aside(const char* name, u64 n) const {
   return {.op = line_.id, .context = Stream(name, n).at(1)};
 }
 
+void Player::watch_engine() {
+  set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16 tree, const Key* key) {
+                   static_cast<Player*>(context)->on_mark(mark, tree, key);
+                 }});
+  set_variation_source({.context = this,
+                        .ask =
+                            [](void* context, Variation site, u64 a, u64 b) {
+                              Player& self = *static_cast<Player*>(context);
+                              if (self.muted_ || !self.disk_) return u64{0};
+                              return self.variations_.ask(site, a, b, self.disk_->attribution());
+                            },
+                        .sites = variations_.sites()});
+}
+
 void Player::on_mark(Mark mark, u16 tree, const Key* key) {
-  if (marks_muted_) return;
+  if (muted_) return;
   ++result_.marks[static_cast<u32>(mark)];
   if (key == nullptr || tree == 0 || tree > tree_name_count) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
@@ -143,10 +157,10 @@ void Player::shadow_audit(u64 op, bool full) {
   disk_options.blocks_count = options_.disk.blocks_count;
   disk_options.tear_unit = options_.disk.tear_unit;
   disk_options.policy = CompletionPolicy::fifo;
-  marks_muted_ = true;
+  muted_ = true;
   ShadowInterrupt interrupt;
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(disk, options_, memory_->shadow, interrupt);
+  EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -176,7 +190,7 @@ void Player::shadow_audit(u64 op, bool full) {
   result_.counters.checks += audit.outcome().checks;
   model_.restore();
   disk.crash({});
-  marks_muted_ = false;
+  muted_ = false;
   if (audit.failed()) {
     const Mismatch& mismatch = *audit.outcome().mismatch;
     fail(FailureClass::crash_legal, "shadow: " + mismatch.site,
@@ -257,6 +271,8 @@ void Player::check_structure(u64 op, bool values) {
 // opened again, and audited again.
 void Player::epilogue() {
   scope_discard();
+  effective_flush();  // Lines without a commit are committed below, in a twin as here.
+  ended_ = true;
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
   options_.disk.failed_sync = {};

@@ -29,8 +29,12 @@ struct RunConfig {
   std::optional<u64> break_at_tick;  // raise(SIGTRAP) when the clock reaches it.
 
   bool record_checkpoints = false;
-  // For twins: the lines that took effect, as indices into the source; a commit is u64_max - repeat.
+  // For twins: the lines that took effect and the queries between them, see EffectiveSource.
   bool record_effective = false;
+  bool record_image = false;  // RunnerMemory keeps the durable image at the end.
+  // Not 0: what fresh engine memory and the rest of rewritten blocks hold. Nothing may depend on it.
+  u64 poison = 0;
+  std::string role;  // "twin 1": said of its failures, whose line ids are not those of the scenario.
 
   void* event_context = nullptr;  // See Trace::set_listener.
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
@@ -57,11 +61,6 @@ std::string validate_run(const RunOptions& options);
 
 // Plays the scenario to its end or to the first failure.
 RunResult run(const RunConfig& config, RunnerMemory& memory);
-
-// The twin of a finished run: its effective lines, without faults and crashes, under another latency
-// seed, completion policy, queue depth, cache and block budget (twin 1, 2, ...). Its checkpoints must
-// have the same ids. `result` must have been recorded with both record_ options.
-RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, RunnerMemory& memory);
 
 // Called by the assert hook: the failure of the run that is active in this process, if one is. The
 // callback prints and saves it; then the process ends with status 1.

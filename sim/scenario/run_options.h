@@ -2,7 +2,10 @@
 // `set` lines change it, and a printed scenario spells all of it out.
 #pragma once
 
+#include <array>
+
 #include "base/options.h"
+#include "base/variation.h"
 #include "sim/disk/sim_storage.h"
 
 namespace tonearm::sim {
@@ -15,6 +18,9 @@ struct RunOptions {
   // The caller's mark_checkpoint_durable() comes d(C) ops after the checkpoint, d keyed by C alone,
   // 0 <= d <= this, and always before the next checkpoint.
   u32 durability_delay_ops_max = 0;
+
+  // How often the engine does otherwise at each variation point, by Variation.
+  std::array<Ratio, variation_count> vary{};
 
   // --- the generator's knobs (see workload/); a scenario file carries them for information only
   u64 ops = 4000;  // Lines.

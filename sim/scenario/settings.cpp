@@ -46,6 +46,13 @@ constexpr Access field = {
         },
 };
 
+template <Variation site>
+constexpr Access vary_field = {
+    .get = [](const RunOptions& options) { return to_value(options.vary[static_cast<u32>(site)]); },
+    .set = [](RunOptions& options,
+              u64 value) { options.vary[static_cast<u32>(site)] = from_value<Ratio>(value); },
+};
+
 template <auto member>
 constexpr Access format_field = field<&RunOptions::format, member>;
 template <auto member>
@@ -200,6 +207,10 @@ const Setting table[] = {
 
     number("durability_delay_ops_max", 0, 65536, field<&Run::durability_delay_ops_max>,
            "Ops until released blocks may be reused after a checkpoint, at most."),
+
+#define X(name, kind, text) ratio("vary." #name, vary_field<Variation::name>, "Chance that " text "."),
+    TONEARM_VARIATIONS(X)
+#undef X
 
     number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
     number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),

@@ -38,6 +38,8 @@ constexpr OracleWords oracles[oracle_count] = {
     {"liveness", "every call completes within a bounded number of ticks"},
     {"directed", "after an interesting event the keys concerned are looked at again"},
     {"false_alarm", "without damage no call ends in an error"},
+    {"twin", "another machine has the same checkpoints, another layout the same answers"},
+    {"poison", "what unwritten sectors and fresh memory hold changes no event"},
 };
 }  // namespace
 

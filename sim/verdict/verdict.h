@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/mark.h"
+#include "base/variation.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/disk/trace.h"
 #include "sim/scenario/operation.h"
@@ -30,8 +31,20 @@ enum class FailureClass : u8 {
 const char* failure_class_name(FailureClass failure);
 
 // Oracles that can be switched off, to see what each is worth. Assertions cannot.
-enum class Oracle : u8 { model, audit, shadow, legal, structure, protect, liveness, directed, false_alarm };
-inline constexpr u32 oracle_count = 9;
+enum class Oracle : u8 {
+  model,
+  audit,
+  shadow,
+  legal,
+  structure,
+  protect,
+  liveness,
+  directed,
+  false_alarm,
+  twin,    // These two judge runs, not states: see checked_run.h.
+  poison,
+};
+inline constexpr u32 oracle_count = 11;
 const char* oracle_name(Oracle oracle);
 const char* oracle_help(Oracle oracle);
 
@@ -90,6 +103,12 @@ struct RunCounters {
   u64 merges_level1 = 0;  // Merges into level 1 or deeper.
   u64 blocks_read = 0;
   u64 blocks_written = 0;
+  u64 twins = 0;             // Played for this run.
+  u64 twins_idle = 0;        // Those that compared nothing.
+  u64 twin_checkpoints = 0;  // Ids compared.
+  u64 twin_blocks = 0;       // Blocks compared byte by byte.
+  u64 twin_answers = 0;      // Answers compared.
+  u64 poison_twins = 0;
 };
 
 struct CheckpointRecord {
@@ -105,8 +124,11 @@ struct RunResult {
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
-  std::vector<CheckpointRecord> checkpoints;  // If RunConfig::record_checkpoints.
-  std::vector<u64> effective;                 // If RunConfig::record_effective: see there.
+  std::array<u64, variation_count> variations_fired{};
+  std::array<u64, variation_count> variations_armed{};  // Asked of a site that was on.
+  std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
+  std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
+  std::vector<u64> effective_answers;                   // One for each query in `effective`.
 
   u64 faults() const {
     u64 sum = 0;

@@ -1,6 +1,7 @@
 #include "sim/workload/swarm.h"
 
 #include <algorithm>
+#include <string>
 #include <string_view>
 
 #include "base/assert.h"
@@ -279,6 +280,18 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
           : 0;
 }
 
+// Each variation point is on in a quarter of the runs, seldom or often.
+void draw_variations(const Draw& draw, RunOptions* o) {
+  static constexpr u32 denominators[] = {1, 2, 4, 4, 8, 16, 32, 64};
+  for (u32 i = 0; i < variation_count; ++i) {
+    const std::string name = std::string("vary ") + variation_name(static_cast<Variation>(i));
+    const u64 random = draw.random(name);
+    if (!chance(remix(random, 1), {1, 4})) continue;
+    const u32 denominator = denominators[below(remix(random, 2), std::size(denominators))];
+    o->vary[i] = {.numerator = 1, .denominator = denominator};
+  }
+}
+
 void draw_run(u64 seed, bool tiny, RunOptions* o) {
   Draw draw(seed);
   *o = RunOptions{};
@@ -300,6 +313,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
   }
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe);
   draw_disk(draw, seed, o);
+  draw_variations(draw, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
   o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
@@ -377,6 +391,7 @@ void draw_canary(u64 seed, RunOptions* options) {
   options->weight_reopen = 0;
   options->disk.profile = DurabilityProfile::durable;
   options->disk.failed_sync = {};
+  options->vary = {};
   options->ops = 200;
   options->phase_lines = 40;
 }

@@ -11,6 +11,7 @@
 #include <type_traits>
 
 #include "base/assert.h"
+#include "base/sanitizer.h"
 #include "base/types.h"
 
 namespace tonearm {
@@ -21,7 +22,11 @@ class Arena {
   explicit Arena(std::span<std::byte> buffer) : base_(buffer.data()), size_(buffer.size()) {
     ASSERT(base_ != nullptr);
     ASSERT(reinterpret_cast<std::uintptr_t>(base_) % align_max == 0);
+    give_back();
   }
+
+  // What the owners of its parts have poisoned may be used by somebody else (sanitizer.h).
+  void give_back() const { unpoison(base_, size_); }
 
   bool measuring() const { return base_ == nullptr; }
   u64 used() const { return used_; }

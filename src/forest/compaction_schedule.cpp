@@ -5,6 +5,7 @@
 
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -17,6 +18,9 @@ bool level_active(const FormatOptions& format, u64 op, u32 level_b) {
   const bool first_half = op % format.beats < format.beats / 2;
   return first_half == (level_b % 2 == 1);
 }
+
+// What a variation of the layout is asked about.
+u64 place(const Tree& tree, u32 level) { return u64{tree.config().id} | u64{level} << 16; }
 
 u32 beats_left(const FormatOptions& format, u64 op) {
   const u32 half = format.beats / 2;
@@ -55,7 +59,7 @@ void CompactionSchedule::plan(Tree& tree, u32 level_b, u64 op) {
   job.tree = &tree;
   job.level_b = level_b;
   job.snapshot_min = op + format_.beats / 2;
-  const bool due = level_b == 0 ? plan_flush(tree, op, &job) : plan_merge(tree, level_b, &job);
+  const bool due = level_b == 0 ? plan_flush(tree, op, &job) : plan_merge(tree, level_b, op, &job);
   if (!due) return;
   job.done = job.move;
   if (!job.move) values_left_ += job.values_in;
@@ -72,11 +76,13 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
   // bar may still put is at most half the capacity.
   const bool fits =
       immutable.count() + tree.table_mutable().puts_since_bar_start() + capacity / 2 <= capacity;
-  if (fits && !checkpoint_trigger(format_, bar_end)) {
+  // Legal: a flush is always allowed; to defer it saves work.
+  const bool wait = fits && variation(Variation::flush_not_deferred, op, place(tree, 0)) == 0;
+  if (wait && !checkpoint_trigger(format_, bar_end)) {
     mark(Mark::flush_deferred, tree.config().id);
     return false;
   }
-  if (fits) mark(Mark::flush_forced, tree.config().id);
+  if (wait) mark(Mark::flush_forced, tree.config().id);
 
   const std::span<const std::byte> values = immutable.values();
   const TableKernel& kernel = tree.kernel();
@@ -84,7 +90,7 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
                        .max = kernel.key_of(values.data() + values.size() - kernel.value_size())};
   bool coalesced = false;
   const ManifestLevel::Overlap overlap =
-      tree.manifest().flush_range(range, immutable.count(), capacity, &coalesced);
+      tree.manifest().flush_range(range, immutable.count(), capacity, coalescing(tree, op), &coalesced);
   if (coalesced) mark(Mark::level0_coalesced, tree.config().id, &overlap.range.min);
   mark(Mark::merge_into_level0, tree.config().id, &range.min);
   job->values_in = immutable.count();
@@ -92,26 +98,48 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
     job->tables_b.push(tree.manifest().level(0).at(overlap.first + i));
     job->values_in += job->tables_b[i].value_count;
   }
-  job->drop_tombstones =
-      tree.kernel().usage() == TableUsage::general && tree.manifest().must_drop_tombstones(0, overlap.range);
+  job->drop_tombstones = drops_tombstones(tree, 0, overlap.range, op);
   return true;
 }
 
-bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, CompactionJob* job) {
+// Percent of a table below which a flush takes neighbours along. Legal: any, since what goes along must
+// fit into one table anyway.
+u32 CompactionSchedule::coalescing(const Tree& tree, u64 op) const {
+  if (variation(Variation::coalescing_refused, op, place(tree, 0)) != 0) return 0;
+  if (variation(Variation::coalescing_eager, op, place(tree, 0)) != 0) return 100;
+  return format_.coalescing_percent;
+}
+
+bool CompactionSchedule::drops_tombstones(const Tree& tree, u32 level_b, const KeyRange& range,
+                                          u64 op) const {
+  if (tree.kernel().usage() != TableUsage::general) return false;
+  if (!tree.manifest().must_drop_tombstones(level_b, range)) return false;
+  // Legal: a tombstone with nothing below hides nothing. On the last level none would ever go.
+  if (level_b == format_.levels - 1) return true;
+  return variation(Variation::tombstones_kept, op, place(tree, level_b)) == 0;
+}
+
+bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJob* job) {
   const TableInfo* table = tree.manifest().compaction_table(level_b - 1);
   if (table == nullptr) return false;
+  // Legal: the least overlap saves work. What a compaction is made for is an overlap of `growth`.
+  if (const u64 choice = variation(Variation::table_not_least, op, place(tree, level_b)); choice != 0) {
+    const ManifestLevel& level_a = tree.manifest().level(level_b - 1);
+    const TableInfo& other = level_a.at(choice % level_a.count());
+    if (tree.manifest().level(level_b).overlapping(other.range()).count <= format_.growth) table = &other;
+  }
   job->table_a = *table;
   const ManifestLevel& level = tree.manifest().level(level_b);
   const ManifestLevel::Overlap overlap = level.overlapping(table->range());
   ASSERT(overlap.count <= format_.growth);
-  job->move = overlap.count == 0;
+  // Legal: a merge with no table B, whose output takes the place of A.
+  job->move = overlap.count == 0 && variation(Variation::move_rewritten, op, place(tree, level_b)) == 0;
   job->values_in = table->value_count;
   for (u32 i = 0; i < overlap.count; ++i) {
     job->tables_b.push(level.at(overlap.first + i));
     job->values_in += job->tables_b[i].value_count;
   }
-  job->drop_tombstones = tree.kernel().usage() == TableUsage::general &&
-                         tree.manifest().must_drop_tombstones(level_b, overlap.range);
+  job->drop_tombstones = drops_tombstones(tree, level_b, overlap.range, op);
   if (!job->move) {
     mark(level_b == 1 ? Mark::merge_into_level1 : Mark::merge_into_deeper, tree.config().id, &table->key_min);
   }
@@ -121,9 +149,17 @@ bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, CompactionJob* job)
 bool CompactionSchedule::beat_reserve(u64 op) {
   ASSERT(active_);
   ASSERT(!reserved_);
-  values_beat_left_ = div_ceil(values_left_, beats_left(format_, op));
+  const u32 beats = beats_left(format_, op);
+  const u64 even = div_ceil(values_left_, beats);
+  // Legal: the last beat takes what is left. Where the disk has no room for more, it is the even share.
+  const u64 uneven = beats == 1 ? 0 : variation(Variation::beat_uneven, op);
+  if (uneven != 0 && reserve_share(uneven % (values_left_ + 1))) return true;
+  return reserve_share(even);
+}
+
+bool CompactionSchedule::reserve_share(u64 values_share) {
   u64 blocks = 0;
-  u64 share = values_beat_left_;
+  u64 share = values_share;
   for (u32 i = job_; i < job_count_ && share > 0; ++i) {
     const CompactionJob& job = jobs_[i];
     if (job.done) continue;
@@ -132,6 +168,7 @@ bool CompactionSchedule::beat_reserve(u64 op) {
     blocks += Compaction::blocks_needed_max(job.tree->layout(), values);
     share -= values;
   }
+  values_beat_left_ = values_share;
   if (blocks == 0) return true;
   const std::optional<Reservation> reservation = grid_->reserve(static_cast<u32>(blocks));
   if (!reservation) return false;

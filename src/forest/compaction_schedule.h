@@ -39,7 +39,10 @@ class CompactionSchedule {
  private:
   void plan(Tree& tree, u32 level_b, u64 op);
   bool plan_flush(Tree& tree, u64 op, CompactionJob* job);
-  bool plan_merge(Tree& tree, u32 level_b, CompactionJob* job);
+  bool plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJob* job);
+  u32 coalescing(const Tree& tree, u64 op) const;
+  bool drops_tombstones(const Tree& tree, u32 level_b, const KeyRange& range, u64 op) const;
+  bool reserve_share(u64 values_share);
   void dispatch();
   void run_done();
   void tick_done(Storage::NextTick& next_tick);

@@ -57,6 +57,7 @@ class Forest {
 
   Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory);
   Forest(const Forest&) = delete;
+  ~Forest() { arena_.give_back(); }
 
   // One of these at a time; `done` never runs inside the call. Look at error() afterwards.
   void format(Callback<> done);          // Writes an empty data file at op 0. Then open().

@@ -19,6 +19,7 @@ BlockCache::BlockCache(Arena& arena, const Options& options)
   sets_ = memory.sets;
   blocks_ = memory.blocks;
   for (Set& set : sets_) set = Set{};
+  poison(blocks_.data(), blocks_.size());
 }
 
 bool BlockCache::contains(u64 address) const {
@@ -45,6 +46,8 @@ void BlockCache::insert(const std::byte* block) {
     }
   }
   ASSERT(block_at(place.set, way) != block);
+  poison(block_at(place.set, way), block_size_);
+  unpoison(block_at(place.set, way), header.size);
   std::memcpy(block_at(place.set, way), block, header.size);
   set.tags[way] = place.tag;
   set.counts[way] = 1;
@@ -72,6 +75,7 @@ void BlockCache::empty_way(u64 set, u32 way) {
   sets_[set].addresses[way] = 0;
   sets_[set].checksums[way] = 0;
   std::memset(block_at(set, way), 0, block_header_size);
+  poison(block_at(set, way), block_size_);
 }
 
 void BlockCache::demote(u64 address) {

@@ -71,6 +71,7 @@ Grid::Grid(Storage& storage, Arena& arena, const Options& options, const Memory&
     buffer += block_size_;
   }
   resolve_buffer_ = buffer;
+  poison(memory.buffers.data(), memory.buffers.size());
   for (WriteSlot& slot : write_slots_) slot = WriteSlot{.grid = this};
 }
 
@@ -124,7 +125,7 @@ void Grid::read_begin(Read& read) {
       return;
     }
   }
-  if (ReadSlot* slot = idle_read_slot(); slot != nullptr) {
+  if (ReadSlot* slot = read_slot_for(read); slot != nullptr) {
     ASSERT(reads_waiting_.empty());
     read_issue(*slot, read);
   } else {
@@ -146,6 +147,7 @@ void Grid::read_attempt(ReadSlot& slot) {
   Read& read = *slot.read;
   ASSERT(read.attempts < attempts_max_);
   ++read.attempts;
+  if (read.buffer == nullptr) unpoison(slot.buffer, block_size_);
   slot.io = Storage::Read{
       .buffer = {read.buffer != nullptr ? read.buffer : slot.buffer, block_size_},
       .offset = offset_of(read.block.address),
@@ -174,7 +176,10 @@ void Grid::read_done(ReadSlot& slot) {
   const std::byte* data = slot.io.buffer.data();
   const BlockResult result = verify(root, data, slot.io.result);
   mark_read_result(result);
-  if (result != BlockResult::valid && root.attempts < attempts_max_) {
+  // Legal: a read changes nothing, and what was read is not believed before it is used.
+  const bool again = result != BlockResult::valid ||
+                     variation(Variation::read_repeated, root.block.address, root.attempts) != 0;
+  if (again && root.attempts < attempts_max_) {
     mark(Mark::grid_read_retried);
     ++counters_.retries;
     read_attempt(slot);
@@ -188,19 +193,23 @@ void Grid::read_done(ReadSlot& slot) {
       cache_write |= at->cache_write;
       buffer_missing |= at->buffer == nullptr;
     }
-    if (cache_write) cache_.insert(data);
+    if (cache_write) cache_insert(data);
     if (root.buffer == nullptr) {
       // The next read in line gets the other buffer.
       std::swap(slot.buffer, resolve_buffer_);
       ASSERT(data == resolve_buffer_);
     } else if (buffer_missing) {
       // Once the root's callback has run, its buffer is its owner's again.
+      unpoison(resolve_buffer_, block_size_);
       block_copy(resolve_buffer_, data);
     }
+  } else {
+    poison(slot.buffer, block_size_);
   }
   slot.read = nullptr;
   if (Read* next = reads_waiting_.pop(); next != nullptr) read_issue(slot, *next);
   resolve(root, result == BlockResult::valid ? data : nullptr, result);
+  poison(resolve_buffer_, block_size_);  // The callbacks have looked at it.
 }
 
 // Answers `root` and all who joined it. A node and what it points to may be gone, or in flight
@@ -249,11 +258,37 @@ Grid::Read* Grid::find_root(const BlockReference& block) const {
   return nullptr;
 }
 
-Grid::ReadSlot* Grid::idle_read_slot() const {
+Grid::ReadSlot* Grid::read_slot_for(const Read& read) const {
+  if (!reads_waiting_.empty()) return nullptr;
+  ReadSlot* idle = nullptr;
+  bool busy = false;
   for (ReadSlot& slot : read_slots_) {
-    if (slot.read == nullptr) return &slot;
+    if (slot.read == nullptr && idle == nullptr) idle = &slot;
+    busy |= slot.read != nullptr;
   }
-  return nullptr;
+  // Legal: as with a single slot, and the busy one will take the read over.
+  if (busy && variation(Variation::read_slot_single, read.block.address) != 0) return nullptr;
+  ASSERT(busy || idle != nullptr);
+  return idle;
+}
+
+Grid::WriteSlot* Grid::write_slot_for(const Write& write) const {
+  if (!writes_waiting_.empty()) return nullptr;
+  WriteSlot* idle = nullptr;
+  bool busy = false;
+  for (WriteSlot& slot : write_slots_) {
+    if (slot.write == nullptr && idle == nullptr) idle = &slot;
+    busy |= slot.write != nullptr;
+  }
+  // Legal: as with a single slot, and the busy one will take the write over.
+  if (busy && variation(Variation::write_slot_single, header_of(write.block).address) != 0) return nullptr;
+  ASSERT(busy || idle != nullptr);
+  return idle;
+}
+
+// Legal to refuse: the cache answers for what the storage has, and never instead of it.
+void Grid::cache_insert(const std::byte* block) {
+  if (variation(Variation::cache_insert_refused, header_of(block).address) == 0) cache_.insert(block);
 }
 
 bool Grid::reading(u64 address) const {
@@ -290,10 +325,9 @@ void Grid::write(Write& write) {
   write.in_flight = true;
   ++writes_in_flight_;
   ++counters_.writes;
-  for (WriteSlot& slot : write_slots_) {
-    if (slot.write != nullptr) continue;
+  if (WriteSlot* slot = write_slot_for(write); slot != nullptr) {
     ASSERT(writes_waiting_.empty());
-    write_issue(slot, write);
+    write_issue(*slot, write);
     return;
   }
   mark(Mark::grid_write_queued);
@@ -334,7 +368,7 @@ void Grid::write_done(WriteSlot& slot) {
     return;
   }
   ASSERT(header_of(write.block).size <= slot.io.buffer.size());
-  if (result == IoResult::ok) cache_.insert(write.block);
+  if (result == IoResult::ok) cache_insert(write.block);
 
   slot.write = nullptr;
   if (Write* next = writes_waiting_.pop(); next != nullptr) write_issue(slot, *next);
@@ -368,6 +402,8 @@ u64 Grid::acquire(Reservation& reservation) {
 void Grid::release(u64 address) {
   ASSERT(!writing(address));
   free_set_.release(address);
+  // Legal: until its address is reused the block can be read from the storage.
+  if (variation(Variation::cache_evicted_early, address) != 0) cache_.remove(address);
   cache_.demote(address);
 }
 

@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/options.h"
 #include "base/queue.h"
+#include "base/variation.h"
 #include "grid/block.h"
 #include "grid/block_cache.h"
 #include "grid/free_set.h"
@@ -106,6 +107,8 @@ class Grid {
 
   // The block if the cache has it, else null. Valid until the next call of any method but this one.
   const std::byte* cached(BlockReference block) {
+    // Legal: the storage has every block that the cache has, and nobody may rely on being cached.
+    if (variation(Variation::cache_miss, block.address) != 0) return nullptr;
     const std::byte* data = cache_.get(block);
     if (data != nullptr) ++counters_.reads_cache;
     return data;
@@ -155,13 +158,16 @@ class Grid {
   BlockResult verify(const Read& read, const std::byte* block, IoResult io) const;
   // The read in flight, issued or waiting, that another one of the same block may join.
   Read* find_root(const BlockReference& block) const;
-  ReadSlot* idle_read_slot() const;
+  // Null: the read waits. A completion gives its slot to the next in line, so some slot is busy then.
+  ReadSlot* read_slot_for(const Read& read) const;
+  WriteSlot* write_slot_for(const Write& write) const;
 
   void write_issue(WriteSlot& slot, Write& write);
   void write_attempt(WriteSlot& slot);
   void write_done(WriteSlot& slot);
   Write* find_write(u64 address) const;
 
+  void cache_insert(const std::byte* block);
   void block_copy(std::byte* target, const std::byte* source) const;
   u64 offset_of(u64 address) const { return (address - 1) * block_size_; }
 

@@ -18,9 +18,13 @@ class ScratchUse {
     ASSERT(!scratch.busy);
     ASSERT(size <= scratch.bytes.size());
     scratch.busy = true;
+    unpoison(scratch.bytes.data(), scratch.bytes.size());
   }
   ScratchUse(const ScratchUse&) = delete;
-  ~ScratchUse() { scratch_.busy = false; }
+  ~ScratchUse() {
+    scratch_.busy = false;
+    poison(scratch_.bytes.data(), scratch_.bytes.size());
+  }
   std::byte* data() const { return scratch_.bytes.data(); }
 
  private:

@@ -5,16 +5,19 @@
 
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
 namespace {
 
+constexpr u32 outputs_min = 2;  // An index block and a value block.
+
 // How the budget is divided. What is beyond the least goes round: output, B, A (B has more to read).
 struct Buffers {
   u32 slots_a = 1;
   u32 slots_b = 1;
-  u32 outputs = 2;
+  u32 outputs = outputs_min;
 
   explicit Buffers(u32 blocks) {
     ASSERT(blocks >= compaction_blocks_min);
@@ -48,18 +51,21 @@ Compaction::Compaction(Grid& grid, Arena& arena, const FormatOptions& format, u3
     new (&slot) Slot;
     slot.compaction = this;
     slot.buffer = next_block();
+    poison(slot.buffer, block_size_);
   }
   inputs_[0].slots = slots.first(buffers.slots_a);
   inputs_[1].slots = slots.subspan(buffers.slots_a);
   for (Input& input : inputs_) {
     input.compaction = this;
     input.index_block = next_block();
+    poison(input.index_block, block_size_);
   }
   outputs_ = arena.take<Output>(buffers.outputs);
   for (Output& output : outputs_) {
     new (&output) Output;
     output.compaction = this;
     output.buffer = next_block();
+    poison(output.buffer, block_size_);
   }
   if (blocks == compaction_blocks_min) mark(Mark::compaction_budget_min);
 }
@@ -115,6 +121,8 @@ void Compaction::run(u64 values, Reservation& reservation, Callback<> done) {
   values_allowed_ = values;
   reservation_ = &reservation;
   done_ = done;
+  // Legal: a compaction with the least budget writes the same blocks to the same addresses.
+  narrow_ = variation(Variation::compaction_narrow, job_->snapshot_min, job_->values_consumed) != 0;
   dispatch();
 }
 
@@ -159,6 +167,7 @@ void Compaction::tick_done(Storage::NextTick&) {
 bool Compaction::read_index(Input& input) {
   if (input.all_scheduled() || input.index != Input::Index::wanted) return false;
   input.index = Input::Index::reading;
+  unpoison(input.index_block, block_size_);
   input.index_read.block = input.tables[input.table].index_block();
   input.index_read.tag = {.purpose = IoPurpose::compact_read,
                           .level = static_cast<u8>(input.level),
@@ -183,10 +192,11 @@ void Compaction::Input::index_read_done(Grid::Read& done) {
 
 bool Compaction::read_value(Input& input) {
   if (input.all_scheduled() || input.index != Input::Index::ready) return false;
-  if (input.slot_count == input.slots.size()) return false;
+  if (input.slot_count >= (narrow_ ? 1 : input.slots.size())) return false;
   const IndexBlock index(job_->tree->layout(), job_->tree->kernel(), input.index_block);
   Slot& slot = input.slots[(input.slot_head + input.slot_count) % input.slots.size()];
   ++input.slot_count;
+  unpoison(slot.buffer, block_size_);
   slot.ready = false;
   slot.count = 0;
   slot.position = 0;
@@ -233,6 +243,7 @@ void Compaction::release_table(Input& input) {
   ++input.table;
   input.block_next = 0;
   input.index = Input::Index::wanted;
+  poison(input.index_block, block_size_);
 }
 
 bool Compaction::Input::ready() const {
@@ -301,6 +312,7 @@ void Compaction::consume(Input& input, u32 count) {
   slot.position += count;
   ASSERT(slot.position <= slot.count);
   if (slot.position < slot.count) return;
+  poison(slot.buffer, block_size_);
   slot.ready = false;
   input.slot_head = static_cast<u32>((input.slot_head + 1) % input.slots.size());
   --input.slot_count;
@@ -319,16 +331,26 @@ bool Compaction::output_ready() {
   if (builder_.state() == TableBuilder::State::no_blocks) {
     Output* output = output_idle();
     if (output == nullptr) return false;
-    output->stage = Output::Stage::filling;
+    output_fill(*output);
     builder_.set_index_block(output->buffer);
   }
   if (builder_.state() == TableBuilder::State::index_block) {
     Output* output = output_idle();
     if (output == nullptr) return false;
-    output->stage = Output::Stage::filling;
+    output_fill(*output);
     builder_.set_value_block(output->buffer);
   }
   return true;
+}
+
+void Compaction::output_fill(Output& output) {
+  unpoison(output.buffer, block_size_);
+  output.stage = Output::Stage::filling;
+}
+
+void Compaction::output_empty(Output& output) {
+  poison(output.buffer, block_size_);
+  output.stage = Output::Stage::idle;
 }
 
 TableBuilder::Finish Compaction::finish_next() {
@@ -379,17 +401,23 @@ void Compaction::finish_outputs() {
 }
 
 Compaction::Output* Compaction::output_idle() {
+  Output* idle = nullptr;
+  u32 busy = 0;
   for (Output& output : outputs_) {
-    if (output.stage == Output::Stage::idle) return &output;
+    if (output.stage != Output::Stage::idle) {
+      ++busy;
+    } else if (idle == nullptr) {
+      idle = &output;
+    }
   }
-  return nullptr;
+  return narrow_ && busy >= outputs_min ? nullptr : idle;
 }
 
 void Compaction::output_drop(const std::byte* buffer) {
   for (Output& output : outputs_) {
     if (output.buffer != buffer) continue;
     ASSERT(output.stage == Output::Stage::filling);
-    output.stage = Output::Stage::idle;
+    output_empty(output);
     return;
   }
   UNREACHABLE();
@@ -415,11 +443,11 @@ void Compaction::output_write(const std::byte* buffer) {
 void Compaction::Output::write_done(Grid::Write& done) {
   ASSERT(stage == Stage::writing);
   ASSERT(compaction->in_flight_ > 0);
-  stage = Stage::idle;
   --compaction->in_flight_;
   if (done.result != IoResult::ok && !compaction->error_) {
     compaction->error_ = {.kind = ErrorKind::write_failed, .address = header_of(buffer).address};
   }
+  compaction->output_empty(*this);
   compaction->dispatch();
 }
 

@@ -129,6 +129,8 @@ class Compaction {
   void finish_outputs();
   void release_table(Input& input);
   Output* output_idle();
+  void output_fill(Output& output);
+  void output_empty(Output& output);
   void output_drop(const std::byte* buffer);
   void output_write(const std::byte* buffer);
   TableBuilder::Finish finish_next();
@@ -153,6 +155,7 @@ class Compaction {
   bool completing_ = false;
   u64 values_run_ = 0;
   u64 values_allowed_ = 0;
+  bool narrow_ = false;  // No more buffers than the least budget has.
   u32 in_flight_ = 0;
   Reservation* reservation_ = nullptr;
   Callback<> done_;

@@ -107,7 +107,7 @@ const TableInfo* Manifest::compaction_table(u32 level_a) const {
 }
 
 ManifestLevel::Overlap Manifest::flush_range(const KeyRange& range, u64 value_count, u64 value_count_max,
-                                             bool* coalesced) const {
+                                             u32 coalescing_percent, bool* coalesced) const {
   ASSERT(value_count >= 1);
   ASSERT(value_count <= value_count_max);
   const ManifestLevel& level0 = level(0);
@@ -116,7 +116,7 @@ ManifestLevel::Overlap Manifest::flush_range(const KeyRange& range, u64 value_co
 
   // Output below the target would be a small table; so long as it is, a neighbour goes along if
   // both fit into one table. Small neighbours are the usual ones: a large one does not fit.
-  const u64 target = div_ceil(value_count_max * format_.coalescing_percent, 100);
+  const u64 target = div_ceil(value_count_max * coalescing_percent, 100);
   u64 output = value_count;
   for (u32 i = 0; i < overlap.count; ++i) output += level0.at(overlap.first + i).value_count;
   for (const Direction direction : {Direction::descending, Direction::ascending}) {

@@ -48,9 +48,10 @@ class Manifest {
   const TableInfo* compaction_table(u32 level_a) const;
 
   // What an immutable table with this range and count is merged with in level 0: what overlaps, then
-  // (coalescing) adjacent tables that are small. `value_count_max`: capacity of a table.
+  // (coalescing) adjacent tables, while the output is below `coalescing_percent` of a table and they fit
+  // in. `value_count_max`: capacity of a table.
   ManifestLevel::Overlap flush_range(const KeyRange& range, u64 value_count, u64 value_count_max,
-                                     bool* coalesced) const;
+                                     u32 coalescing_percent, bool* coalesced) const;
 
   // True iff nothing deeper than `level_b` overlaps the range: tombstones may go.
   bool must_drop_tombstones(u32 level_b, const KeyRange& range) const;

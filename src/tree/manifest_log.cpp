@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -99,6 +100,7 @@ ManifestLog::ManifestLog(Grid& grid, Arena& arena, const Sizes& sizes)
       removed_(memory_.removed) {
   ASSERT(block_size_ == grid.block_size());
   for (Grid::Write& write : memory_.writes) write = Grid::Write{};
+  poison(memory_.buffers.data(), memory_.buffers.size());
 }
 
 // --- Steps. An operation begins with a request or on the next tick, so `done` runs later.
@@ -243,7 +245,10 @@ bool ManifestLog::reserve() {
   ASSERT(stage_ == Stage::idle);
   ASSERT(!error_);
   const u64 wanted = pace_.compact_blocks(log_block_count(), table_count());
-  const u32 compact = static_cast<u32>(std::min<u64>(wanted, closed_count()));
+  // Legal: up to the full rate there is room for what a block holds.
+  const bool more = wanted < pace_.compact_blocks_max && !log_.empty() &&
+                    variation(Variation::manifest_compacted_more, log_.back().address, log_.count()) != 0;
+  const u32 compact = static_cast<u32>(std::min<u64>(wanted + (more ? 1 : 0), closed_count()));
   const std::optional<Reservation> reservation =
       grid_.reserve(compact + static_cast<u32>(pace_.append_blocks));
   if (!reservation) return false;
@@ -307,6 +312,13 @@ void ManifestLog::append(const TableInfo& entry) {
 void ManifestLog::compact_end() {
   ASSERT(stage_ == Stage::appending);
   ASSERT(compact_left_ == 0);
+  // Legal: as if the room were used up by appends, of which the pace allows so many in a half-bar.
+  const u64 room = pace_.entry_count_max - entry_count_;
+  if (entry_count_ > 0 && appended_ + room <= pace_.append_entries_max() &&
+      variation(Variation::manifest_block_cut, log_.back().address, entry_count_) != 0) {
+    mark(Mark::manifest_block_closed_partial);
+    close_block();
+  }
   ASSERT(log_block_count() <= pace_.log_blocks_max);
   grid_.forfeit(reservation_);
   reservation_ = {};
@@ -323,6 +335,7 @@ void ManifestLog::append_entry(const TableInfo& entry) {
   if (entry_count_ == 0) {
     // Now, not when it is closed: extents refer to the block by its address.
     log_.push_back({.address = grid_.acquire(reservation_), .checksum = 0});
+    unpoison(block, block_size_);
     block_init(block);
   }
   const TableExtents::Location location{.block = log_.back().address, .entry = entry_count_};
@@ -397,6 +410,7 @@ void ManifestLog::write_done(Grid::Write& write) {
               .reason = "a manifest block could not be written"};
   }
   if (--writes_left_ > 0) return;
+  for (u32 i = 0; i < unwritten_; ++i) poison(buffer(buffer_index(i)), block_size_);
   buffer_first_ = buffer_index(unwritten_);
   unwritten_ = 0;
   advance();

@@ -26,7 +26,8 @@ struct Fixture {
         log(storage, options),
         arena(size(options)),
         pool(*arena, Manifest::nodes_max(options.format, options.blocks_count, 1)),
-        manifest(pool, log.log, *arena, options.format, options.blocks_count, 1) {
+        manifest(pool, log.log, *arena, options.format, options.blocks_count, 1),
+        percent(coalescing_percent) {
     REQUIRE(arena.exhausted());
     log.grid->free_set().open_empty();
     log.open({});
@@ -69,8 +70,8 @@ struct Fixture {
   };
   Flush flush(u64 min, u64 max, u64 value_count) {
     bool coalesced = true;
-    const ManifestLevel::Overlap overlap =
-        manifest.flush_range({.min = Key::of(min), .max = Key::of(max)}, value_count, capacity, &coalesced);
+    const ManifestLevel::Overlap overlap = manifest.flush_range({.min = Key::of(min), .max = Key::of(max)},
+                                                                value_count, capacity, percent, &coalesced);
     return {.first = overlap.first,
             .count = overlap.count,
             .coalesced = coalesced,
@@ -87,6 +88,7 @@ struct Fixture {
   TestArena arena;
   NodePool pool;
   Manifest manifest;
+  u32 percent;
   u64 address = 0;
 };
 

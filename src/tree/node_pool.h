@@ -36,6 +36,7 @@ class NodePool {
     ASSERT(node_size % node_align == 0);
     acquired_ = BitSet(memory_.acquired);
     acquired_.clear();
+    poison(memory_.nodes.data(), memory_.nodes.size());
   }
   NodePool(const NodePool&) = delete;
 
@@ -48,6 +49,7 @@ class NodePool {
       std::memcpy(&free_, data(node), sizeof(free_));
       ASSERT(free_ == none || free_ < untouched_);
     }
+    unpoison(data(node), node_size_);
     ASSERT(!acquired_.test(node));
     acquired_.set(node);
     ++count_acquired_;
@@ -62,6 +64,7 @@ class NodePool {
     --count_acquired_;
     std::memcpy(data(node), &free_, sizeof(free_));
     free_ = node;
+    poison(data(node) + link_size, node_size_ - link_size);
   }
 
   std::byte* data(u32 node) {
@@ -79,6 +82,7 @@ class NodePool {
 
  private:
   static constexpr u32 none = ~u32{0};
+  static constexpr u32 link_size = 8;  // Of a released node; not poisoned. The sanitizer's granule.
   static constexpr u64 node_align = 64;
 
   u64 node_count_;

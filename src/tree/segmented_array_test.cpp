@@ -189,4 +189,23 @@ TEST_CASE("misuse of a pool or an array is asserted", "[segmented_array]") {
   REQUIRE(sim::dies([&] { (void)array.at(1); }));
 }
 
+TEST_CASE("a node of the pool is not used after its release", "[node_pool]") {
+  Arena measure;
+  NodePool::measure(measure, 4);
+  TestArena arena(measure.used());
+  NodePool pool(*arena, 4);
+  const auto use = [](const std::byte* at) {
+    volatile std::byte byte = *at;
+    (void)byte;
+  };
+  const u32 node = pool.acquire();
+  std::byte* data = pool.data(node);
+  CHECK_FALSE(sim::uses_poisoned([&] { use(data + pool.node_size() - 1); }));
+  CHECK(sim::uses_poisoned([&] { use(data + pool.node_size()); }) == poison_works);  // Never acquired.
+  pool.release(node);
+  CHECK(sim::uses_poisoned([&] { use(data + 100); }) == poison_works);
+  REQUIRE(pool.acquire() == node);
+  CHECK_FALSE(sim::uses_poisoned([&] { use(data + 100); }));
+}
+
 }  // namespace tonearm

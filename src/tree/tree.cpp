@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/mark.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -57,6 +58,11 @@ PutResult Tree::append(const std::byte* value, const Key& key) {
   ASSERT(puts_this_op_ < batch_values_max_);
   ++puts_this_op_;
   table_mutable_->put(value);
+  // Legal: a scan may come at any time and sorts; in a scope none may, since a discard must find the order.
+  const u64 place = table_mutable_->puts_since_bar_start();
+  if (!scope_ && variation(Variation::suffix_sorted_early, config_.id, place) != 0) {
+    table_mutable_->sort_suffix();
+  }
   if (!key_range_) key_range_ = KeyRange{.min = key, .max = key};
   key_range_->include({.min = key, .max = key});
   return PutResult::ok;
@@ -92,10 +98,20 @@ const std::byte* Tree::lookup_from_memory(const Key& key) const {
   return value;
 }
 
+// Legal to ignore: the range only spares the question, and may be too wide anyway.
+bool Tree::may_hold(const Key& key) const {
+  if (key_range_ && key_range_->contains(key)) return true;
+  return variation(Variation::key_range_ignored, config_.id, static_cast<u64>(key.lo)) != 0;
+}
+
 Tree::CacheLookup Tree::lookup_from_levels_cache(const Key& key) {
-  if (!key_range_ || !key_range_->contains(key)) {
+  if (!may_hold(key)) {
     mark(Mark::key_range_excluded, config_.id, &key);
     return {.kind = CacheLookup::Kind::negative};
+  }
+  // Legal: `possible` promises nothing.
+  if (variation(Variation::lookup_uncached, config_.id, static_cast<u64>(key.lo)) != 0) {
+    return {.kind = CacheLookup::Kind::possible, .level = 0};
   }
   for (u32 level = 0; level < manifest_.levels(); ++level) {
     const TableInfo* table = manifest_.lookup(level, key);
@@ -133,7 +149,7 @@ void Tree::lookup_from_levels_storage(Lookup& lookup) {
   lookup.found = false;
   lookup.candidate = 0;
   lookup.candidate_count = 0;
-  if (key_range_ && key_range_->contains(lookup.key)) {
+  if (may_hold(lookup.key)) {
     for (u32 level = lookup.level_min; level < manifest_.levels(); ++level) {
       const TableInfo* table = manifest_.lookup(level, lookup.key);
       if (table == nullptr) continue;

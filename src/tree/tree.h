@@ -142,6 +142,7 @@ class Tree {
   };
 
   PutResult append(const std::byte* value, const Key& key);
+  bool may_hold(const Key& key) const;  // False: no level has it.
   void lookup_advance(Lookup& lookup);
   void lookup_read_done(Lookup& lookup);
   void lookup_finish(Lookup& lookup);

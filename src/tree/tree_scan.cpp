@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/mark.h"
+#include "base/variation.h"
 
 namespace tonearm {
 
@@ -22,6 +23,12 @@ TreeScan::TreeScan(Grid& grid, Arena& arena, const FormatOptions& format)
     level.value_block = memory + format.block_size;
     memory += u64{2} * format.block_size;
   }
+  poison_buffers();
+}
+
+// Both buffers of a level, which lie side by side.
+void TreeScan::poison_buffers() {
+  for (u32 i = 0; i < levels_count_; ++i) poison(levels_[i].index_block, u64{2} * grid_->block_size());
 }
 
 void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read) {
@@ -29,6 +36,7 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   ASSERT(!tree.scope_active());  // The suffix is sorted below, which a discard could not undo.
   ASSERT(tree.manifest().levels() == levels_count_);
   tree_ = &tree;
+  for (u32 i = 0; i < levels_count_; ++i) unpoison(levels_[i].index_block, u64{2} * grid_->block_size());
   tree.scan_opened();
   range_ = range;
   direction_ = direction;
@@ -36,6 +44,8 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   error_ = {};
   blocks_read_ = 0;
   reads_pending_ = 0;
+  values_since_read_ = 0;
+  values_ = 0;
   if (range.max < range.min) {
     state_ = State::finished;
     return;
@@ -133,6 +143,7 @@ void TreeScan::level_next_block(Level& level) {
 void TreeScan::read(Callback<> done) {
   ASSERT(state_ == State::needs_data);
   state_ = State::reading;
+  values_since_read_ = 0;
   done_ = done;
   dispatch();
 }
@@ -251,6 +262,11 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
   if (error_) return Next::failed;
   if (state_ == State::finished) return Next::end;
   if (state_ == State::needs_data) return Next::read_again;
+  // Legal: read_again may come at any time. A value between two of them, so that the scan gets on.
+  if (values_since_read_ > 0 && variation(Variation::scan_refilled_early, tree_->config().id, values_)) {
+    state_ = State::needs_data;
+    return Next::read_again;
+  }
   // Each turn drops one tombstone; the streams are finite, so the loop is.
   for (;;) {
     const u64 dropped = merge_.versions_dropped();
@@ -261,6 +277,8 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
       case KWayMerge::Result::value: break;
     }
     if (merge_.versions_dropped() != dropped) mark(Mark::scan_merge_versions, tree_->config().id);
+    ++values_since_read_;
+    ++values_;
     if (!tree_->kernel().is_tombstone(*value)) return Next::value;
     mark(Mark::scan_tombstone, tree_->config().id);
   }
@@ -272,6 +290,7 @@ void TreeScan::close() {
   state_ = State::idle;
   tree_->scan_closed();
   tree_ = nullptr;
+  poison_buffers();
 }
 
 }  // namespace tonearm

@@ -68,6 +68,7 @@ class TreeScan final : MergeSource {
   PeekResult peek(u32 stream, Key* key) override;
   const std::byte* pop(u32 stream) override;
 
+  void poison_buffers();
   void open_runs();
   void add_run(std::span<const std::byte> values);
   void level_start(Level& level);
@@ -95,6 +96,8 @@ class TreeScan final : MergeSource {
   Callback<> done_;
   Storage::NextTick next_tick_;
   u32 reads_pending_ = 0;
+  u64 values_since_read_ = 0;  // Tombstones included.
+  u64 values_ = 0;             // Since the scan was opened.
   Error error_;
   u64 blocks_read_ = 0;
 };
