@@ -10,7 +10,9 @@ struct Maker {
 };
 
 constexpr Maker makers[] = {
+    {"cache", make_cache},
     {"cache_map", make_cache_map},
+    {"free_set", make_free_set},
     {"segmented_array", make_segmented_array},
 };
 

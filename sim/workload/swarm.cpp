@@ -371,6 +371,31 @@ void draw_component(u64 seed, RunOptions* options) {
   options->phase_lines = draw.between("component phase", 40, 400);
 }
 
+void draw_cache(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  RuntimeOptions& r = options->runtime;
+  static constexpr u32 sets[] = {1, 1, 1, 2, 2, 3, 4, 5, 8, 16, 32};
+  r.cache_blocks = 16 * draw.one_of("cache sets", sets);
+  r.cache_hash_bits = draw.happens("cache hash few", 1, 2) ? draw.between("cache hash bits", 0, 4)
+                                                           : draw.between("cache hash bits", 5, 64);
+  options->key_universe = static_cast<u32>(draw.skewed("cache addresses", 12, u64{6} * r.cache_blocks));
+  options->ops = std::min<u64>(options->ops, 4000);
+}
+
+void draw_free_set(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  const bool large = draw.happens("free set large", 1, 10);
+  const u64 blocks =
+      large ? draw.magnitude("free set blocks", 13, 14) : draw.magnitude("free set blocks", 5, 11);
+  options->runtime.blocks_count = round_up(blocks, 64);
+  // Comparing all blocks takes its time.
+  if (large) options->ops = std::min<u64>(options->ops, 1000);
+  options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
+  options->disk.blocks_count = options->runtime.blocks_count;
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;
