@@ -14,6 +14,7 @@ constexpr Maker makers[] = {
     {"cache_map", make_cache_map},
     {"free_set", make_free_set},
     {"segmented_array", make_segmented_array},
+    {"table_memory", make_table_memory},
 };
 
 }  // namespace

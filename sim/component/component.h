@@ -83,5 +83,6 @@ std::unique_ptr<Component> make_cache(Referee& referee);
 std::unique_ptr<Component> make_cache_map(Referee& referee);
 std::unique_ptr<Component> make_free_set(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
+std::unique_ptr<Component> make_table_memory(Referee& referee);
 
 }  // namespace tonearm::sim

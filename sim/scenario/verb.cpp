@@ -8,6 +8,7 @@ constexpr const Alphabet* alphabets[] = {
     &cache_map_alphabet,
     &free_set_alphabet,
     &segmented_array_alphabet,
+    &table_memory_alphabet,
 };
 }  // namespace
 

@@ -58,5 +58,6 @@ extern const Alphabet cache_alphabet;
 extern const Alphabet cache_map_alphabet;
 extern const Alphabet free_set_alphabet;
 extern const Alphabet segmented_array_alphabet;
+extern const Alphabet table_memory_alphabet;
 
 }  // namespace tonearm::sim

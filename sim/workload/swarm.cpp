@@ -396,6 +396,26 @@ void draw_free_set(u64 seed, RunOptions* options) {
   options->disk.blocks_count = options->runtime.blocks_count;
 }
 
+void draw_table_memory(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  FormatOptions& f = options->format;
+  static constexpr u32 beats[] = {2, 2, 4, 4, 8, 16, 64};
+  f.beats = draw.one_of("memory beats", beats);
+  f.checkpoint_interval = 2 * f.beats;
+  options->durability_delay_ops_max = 0;
+  // The largest table still has an index block for it.
+  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 11));
+  f.batch_values_max = static_cast<u32>(capacity / f.beats);
+  f.block_size = 4096;
+  f.values_per_block_max = 0;
+  f.value_blocks_max = 0;
+  options->disk.block_size = f.block_size;
+  // Few keys: versions meet. Many: they hardly do.
+  const u64 keys = draw.magnitude("memory keys", 2, 12);
+  options->key_universe = static_cast<u32>(keys);
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

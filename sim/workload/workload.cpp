@@ -60,6 +60,10 @@ constexpr Workload table[] = {
      .help = "Three segmented arrays that share one pool of nodes, against vectors.",
      .draw = draw_component,
      .source = calls<segmented_array_alphabet>},
+    {.name = "table_memory",
+     .help = "The memory tables of three trees through ops, scopes and bars, against the list of puts.",
+     .draw = draw_table_memory,
+     .source = calls<table_memory_alphabet>},
 };
 
 }  // namespace
