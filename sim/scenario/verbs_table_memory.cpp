@@ -7,7 +7,7 @@ namespace {
 constexpr VerbArgument tree{.name = "tree", .max = 2, .spread = Spread::uniform};  // As trees are named.
 // Of the keys of this run, modulo their number.
 constexpr VerbArgument key{.name = "key", .max = 1'000'000, .spread = Spread::uniform};
-constexpr VerbArgument run{.name = "run", .max = 60, .spread = Spread::small};
+constexpr VerbArgument run{.name = "run", .max = 63, .spread = Spread::magnitude};
 constexpr VerbArgument order{.name = "order", .max = 3, .spread = Spread::uniform};
 
 constexpr Verb verbs[] = {
@@ -36,17 +36,17 @@ constexpr Verb verbs[] = {
      .arguments = {tree, key, run}},
     {.name = "op",
      .help = "The op ends; after as many as a bar has, the bar.",
-     .weight = 15,
+     .weight = 20,
      .arguments = {tree}},
     {.name = "bar",
      .help = "The bar ends: the tables are swapped, or the one absorbs the other if that fits.",
-     .weight = 5,
+     .weight = 7,
      .arguments = {tree, VerbArgument{.name = "absorb", .max = 1, .spread = Spread::uniform}}},
     {.name = "flush", .help = "The immutable table is flushed.", .weight = 3, .arguments = {tree}},
-    {.name = "scope", .help = "A scope begins.", .weight = 5, .arguments = {tree}},
+    {.name = "scope", .help = "A scope begins.", .weight = 10, .arguments = {tree}},
     {.name = "end",
      .help = "It ends, kept or discarded.",
-     .weight = 6,
+     .weight = 12,
      .arguments = {tree, VerbArgument{.name = "discard", .max = 1, .spread = Spread::uniform}}},
 };
 

@@ -88,7 +88,6 @@ EwahResult ewah_decode(std::span<const std::byte> source, std::span<u64> target)
     if (marker.literal_count > source_words - from) return EwahResult::malformed;
 
     const u64 uniform_end = to + marker.uniform_count;
-    ASSERT(uniform_end >= to);
     beyond |= marker.uniform_bit && marker.uniform_count > 0 && uniform_end > target_words;
     for (; to < std::min(uniform_end, target_words); ++to) target[to] = marker.uniform_bit ? u64_max : 0;
     to = uniform_end;
