@@ -10,8 +10,11 @@ struct Maker {
 };
 
 constexpr Maker makers[] = {
+    {"cache", make_cache},
     {"cache_map", make_cache_map},
+    {"free_set", make_free_set},
     {"segmented_array", make_segmented_array},
+    {"table_memory", make_table_memory},
 };
 
 }  // namespace

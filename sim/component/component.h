@@ -79,7 +79,10 @@ class Component {
 std::unique_ptr<Component> make_component(std::string_view workload, Referee& referee);
 
 // One a workload, each in a file of its own.
+std::unique_ptr<Component> make_cache(Referee& referee);
 std::unique_ptr<Component> make_cache_map(Referee& referee);
+std::unique_ptr<Component> make_free_set(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
+std::unique_ptr<Component> make_table_memory(Referee& referee);
 
 }  // namespace tonearm::sim

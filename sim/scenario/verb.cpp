@@ -4,8 +4,11 @@ namespace tonearm::sim {
 
 namespace {
 constexpr const Alphabet* alphabets[] = {
+    &cache_alphabet,
     &cache_map_alphabet,
+    &free_set_alphabet,
     &segmented_array_alphabet,
+    &table_memory_alphabet,
 };
 }  // namespace
 

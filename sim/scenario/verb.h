@@ -54,7 +54,10 @@ const Alphabet* find_alphabet(std::string_view workload);
 const Verb* find_verb(const Alphabet& alphabet, std::string_view name);
 
 // One a workload, each in a file of its own: verbs_NAME.cpp.
+extern const Alphabet cache_alphabet;
 extern const Alphabet cache_map_alphabet;
+extern const Alphabet free_set_alphabet;
 extern const Alphabet segmented_array_alphabet;
+extern const Alphabet table_memory_alphabet;
 
 }  // namespace tonearm::sim

@@ -18,6 +18,9 @@ void draw_canary(u64 seed, RunOptions* options);
 // The same geometry and disk, a few thousand lines: of component workloads, each of which reads the
 // settings that concern it.
 void draw_component(u64 seed, RunOptions* options);
+void draw_cache(u64 seed, RunOptions* options);     // Few sets, hashes of few bits, more addresses than ways.
+void draw_free_set(u64 seed, RunOptions* options);  // From one word of blocks to many shards.
+void draw_table_memory(u64 seed, RunOptions* options);  // Tables of two values to thousands.
 
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);

@@ -15,6 +15,7 @@ const char* error_name(ErrorKind kind) {
     case ErrorKind::release_unknown: return "release_unknown";
     case ErrorKind::options_mismatch: return "options_mismatch";
     case ErrorKind::storage_size: return "storage_size";
+    case ErrorKind::checkpoint_invalid: return "checkpoint_invalid";
     case ErrorKind::block_damaged: return "block_damaged";
     case ErrorKind::write_failed: return "write_failed";
     case ErrorKind::sync_failed: return "sync_failed";

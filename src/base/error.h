@@ -16,6 +16,7 @@ enum class ErrorKind : u8 {
   release_unknown,      // Open: written by a newer release.
   options_mismatch,     // Open: `field`, `stored` and `given` say which format option differs.
   storage_size,         // Open: the data file needs more storage than the limit allows.
+  checkpoint_invalid,   // Open: intact blocks that no checkpoint can have written: `reason`.
   block_damaged,        // A block could not be read or authenticated: `address`, `checksum`, `reason`.
   write_failed,         // A write went on failing: `address`.
   sync_failed,          // A sync failed: what it covered may be lost. The checkpoint did not advance.

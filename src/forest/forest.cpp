@@ -156,16 +156,27 @@ bool Forest::open_free_set() {
   ASSERT(acquired.size() + released.size() <= trailer_addresses_.size());
   std::copy(acquired.begin(), acquired.end(), trailer_addresses_.begin());
   std::copy(released.begin(), released.end(), trailer_addresses_.begin() + acquired.size());
-  const bool opened = grid_.free_set().open(
+  const FreeSet::OpenResult result = grid_.free_set().open(
       trailer_acquired_.payload().first(state.acquired_size),
       trailer_released_.payload().first(state.released_size),
       std::span<const u64>(trailer_addresses_).first(acquired.size() + released.size()));
-  if (opened) return true;
-  fail({.kind = ErrorKind::storage_size,
-        .reason = "the data file has more blocks than the storage limit allows",
-        .stored = state.storage_size,
-        .given = superblock_zone_size + grid_.blocks_count() * grid_.block_size()});
-  return false;
+  switch (result) {
+    case FreeSet::OpenResult::opened: return true;
+    case FreeSet::OpenResult::malformed:
+      fail({.kind = ErrorKind::checkpoint_invalid, .reason = "a trailer of the free set is no bitmap"});
+      return false;
+    case FreeSet::OpenResult::beyond_limit:
+      fail({.kind = ErrorKind::storage_size,
+            .reason = "the data file has more blocks than the storage limit allows",
+            .stored = state.storage_size,
+            .given = superblock_zone_size + grid_.blocks_count() * grid_.block_size()});
+      return false;
+    case FreeSet::OpenResult::contradiction:
+      fail({.kind = ErrorKind::checkpoint_invalid,
+            .reason = "the trailers of the free set contradict themselves"});
+      return false;
+  }
+  UNREACHABLE();
 }
 
 void Forest::open_table(const TableInfo& table) {

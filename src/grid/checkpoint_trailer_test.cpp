@@ -302,7 +302,7 @@ TEST_CASE("the free set survives a checkpoint", "[checkpoint_trailer]") {
   REQUIRE(addresses == std::vector<u64>{21, 22});
   FreeSet& set = reopened->free_set();
   REQUIRE(set.open(acquired_read->payload().first(acquired_size),
-                   released_read->payload().first(released_size), addresses));
+                   released_read->payload().first(released_size), addresses) == FreeSet::OpenResult::opened);
   REQUIRE(set.count_acquired() == 22);
   REQUIRE(set.count_released() == 8);
   set.mark_checkpoint_durable();

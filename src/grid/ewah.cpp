@@ -75,19 +75,20 @@ u64 ewah_encode(std::span<const u64> words, std::span<std::byte> target) {
   return size;
 }
 
-bool ewah_decode(std::span<const std::byte> source, std::span<u64> target) {
-  if (source.size() % 8 != 0) return false;
+EwahResult ewah_decode(std::span<const std::byte> source, std::span<u64> target) {
+  if (source.size() % 8 != 0) return EwahResult::malformed;
   const u64 source_words = source.size() / 8;
   const u64 target_words = target.size();
 
   u64 from = 0;
   u64 to = 0;  // May run beyond the target, where everything has to be zero.
+  bool beyond = false;
   while (from < source_words) {
     const Marker marker = Marker::of(load(source, from++));
-    if (marker.literal_count > source_words - from) return false;
+    if (marker.literal_count > source_words - from) return EwahResult::malformed;
 
     const u64 uniform_end = to + marker.uniform_count;
-    if (marker.uniform_bit && marker.uniform_count > 0 && uniform_end > target_words) return false;
+    beyond |= marker.uniform_bit && marker.uniform_count > 0 && uniform_end > target_words;
     for (; to < std::min(uniform_end, target_words); ++to) target[to] = marker.uniform_bit ? u64_max : 0;
     to = uniform_end;
 
@@ -95,13 +96,13 @@ bool ewah_decode(std::span<const std::byte> source, std::span<u64> target) {
       const u64 literal = load(source, from++);
       if (to < target_words) {
         target[to] = literal;
-      } else if (literal != 0) {
-        return false;
+      } else {
+        beyond |= literal != 0;
       }
     }
   }
   for (; to < target_words; ++to) target[to] = 0;
-  return true;
+  return beyond ? EwahResult::beyond_target : EwahResult::decoded;
 }
 
 }  // namespace tonearm

@@ -27,8 +27,14 @@ constexpr u64 ewah_encode_size_max(u64 words) {
 // Returns its size in bytes, a multiple of 8.
 [[nodiscard]] u64 ewah_encode(std::span<const u64> words, std::span<std::byte> target);
 
-// Fills all of `target`. False if the stream is malformed or sets a bit beyond the target; the
-// target's contents are unspecified then. Any bytes are safe to decode.
-[[nodiscard]] bool ewah_decode(std::span<const std::byte> source, std::span<u64> target);
+enum class [[nodiscard]] EwahResult : u8{
+    decoded,
+    malformed,      // No bitmap at all: the bytes are no whole words, or a marker promises more than follows.
+    beyond_target,  // A bitmap, but with a bit set that the target does not have.
+};
+
+// Fills all of `target`; unless it says `decoded`, with unspecified contents. Any bytes are safe to
+// decode, in time proportional to source and target.
+EwahResult ewah_decode(std::span<const std::byte> source, std::span<u64> target);
 
 }  // namespace tonearm

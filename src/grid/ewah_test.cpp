@@ -66,7 +66,7 @@ TEST_CASE("EWAH streams decode to what was encoded", "[ewah]") {
     REQUIRE(stream.size() <= ewah_encode_size_max(words.size()));
 
     std::vector<u64> decoded(words.size() + random() % 3, 0x5555);
-    REQUIRE(ewah_decode(stream, decoded));
+    REQUIRE(ewah_decode(stream, decoded) == EwahResult::decoded);
     std::vector<u64> expected = words;
     expected.resize(decoded.size(), 0);
     REQUIRE(decoded == expected);
@@ -81,25 +81,33 @@ TEST_CASE("EWAH streams decode to what was encoded", "[ewah]") {
 TEST_CASE("a larger bitmap decodes into a smaller one if the tail is zero", "[ewah]") {
   std::vector<u64> two(2);
   // The encoder drops zeros at the end; a stream that spells them out is as good.
-  REQUIRE(ewah_decode(as_bytes({u64{1} << 32, 9, 1000 << 1}), two));
+  REQUIRE(ewah_decode(as_bytes({u64{1} << 32, 9, 1000 << 1}), two) == EwahResult::decoded);
   REQUIRE(two == std::vector<u64>{9, 0});
-  REQUIRE(ewah_decode(as_bytes({u64{3} << 32, 9, 1, 0}), two));
+  REQUIRE(ewah_decode(as_bytes({u64{3} << 32, 9, 1, 0}), two) == EwahResult::decoded);
   REQUIRE(two == std::vector<u64>{9, 1});
-  REQUIRE_FALSE(ewah_decode(as_bytes({u64{3} << 32, 9, 1, 1}), two));
-  REQUIRE_FALSE(ewah_decode(as_bytes({1 | 3 << 1}), two));
-  REQUIRE(ewah_decode(as_bytes({1 | 2 << 1}), two));
+  REQUIRE(ewah_decode(as_bytes({u64{3} << 32, 9, 1, 1}), two) == EwahResult::beyond_target);
+  REQUIRE(ewah_decode(as_bytes({1 | 3 << 1}), two) == EwahResult::beyond_target);
+  REQUIRE(ewah_decode(as_bytes({1 | 2 << 1}), two) == EwahResult::decoded);
   REQUIRE(two == std::vector<u64>{u64_max, u64_max});
-  REQUIRE_FALSE(ewah_decode(as_bytes({2 << 1, 1 | 1 << 1}), two));
+  REQUIRE(ewah_decode(as_bytes({2 << 1, 1 | 1 << 1}), two) == EwahResult::beyond_target);
 }
 
 TEST_CASE("malformed EWAH streams are refused, not believed", "[ewah]") {
   std::vector<u64> target(4);
   std::vector<std::byte> odd = as_bytes({u64{1} << 32, 5});
   odd.pop_back();
-  REQUIRE_FALSE(ewah_decode(odd, target));
-  REQUIRE_FALSE(ewah_decode(as_bytes({u64{2} << 32, 5}), target));
-  REQUIRE_FALSE(ewah_decode(as_bytes({u64_max}), target));
-  REQUIRE(ewah_decode(as_bytes({0, 0, 1}), target));  // Markers that stand for nothing do no harm.
+  REQUIRE(ewah_decode(odd, target) == EwahResult::malformed);
+  REQUIRE(ewah_decode(as_bytes({u64{2} << 32, 5}), target) == EwahResult::malformed);
+  REQUIRE(ewah_decode(as_bytes({u64_max}), target) == EwahResult::malformed);
+  // A word count whose sum passes 32 bits must not come round to the front of the target again.
+  const u64 zeros = u64{0x7fffffff} << 1;
+  REQUIRE(ewah_decode(as_bytes({zeros, zeros, 2 << 1 | u64{1} << 32, 5}), target) ==
+          EwahResult::beyond_target);
+  REQUIRE(ewah_decode(as_bytes({zeros, zeros, 2 << 1 | u64{1} << 32, 0}), target) == EwahResult::decoded);
+  // What is no stream is malformed, also when it has set a bit beyond the target before.
+  REQUIRE(ewah_decode(as_bytes({1 | 9 << 1, u64{2} << 32, 5}), target) == EwahResult::malformed);
+  REQUIRE(ewah_decode(as_bytes({0, 0, 1}), target) ==
+          EwahResult::decoded);  // Markers that stand for nothing do no harm.
 
   std::mt19937_64 random(2);
   u32 accepted = 0;
@@ -108,11 +116,11 @@ TEST_CASE("malformed EWAH streams are refused, not believed", "[ewah]") {
     for (u64& word : stream) {
       word = random() % 3 == 0 ? random() : (random() % 2) | (random() % 3) << 1 | (random() % 3) << 32;
     }
-    if (ewah_decode(as_bytes(stream), target)) {
+    if (ewah_decode(as_bytes(stream), target) == EwahResult::decoded) {
       ++accepted;
       std::vector<std::byte> again = encode(target);
       std::vector<u64> copy(target.size());
-      REQUIRE(ewah_decode(again, copy));
+      REQUIRE(ewah_decode(again, copy) == EwahResult::decoded);
       REQUIRE(copy == target);
     }
   }

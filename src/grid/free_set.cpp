@@ -48,20 +48,29 @@ void FreeSet::open_empty() {
   opened_ = true;
 }
 
-bool FreeSet::open(std::span<const std::byte> acquired, std::span<const std::byte> released,
-                   std::span<const u64> trailer_addresses) {
+FreeSet::OpenResult FreeSet::open(std::span<const std::byte> acquired, std::span<const std::byte> released,
+                                  std::span<const u64> trailer_addresses) {
   ASSERT(!opened_);
   clear();
-  if (!ewah_decode(acquired, acquired_.words())) return false;
-  if (!ewah_decode(released, released_.words())) return false;
+  const EwahResult decoded[] = {ewah_decode(acquired, acquired_.words()),
+                                ewah_decode(released, released_.words())};
+  for (const EwahResult result : decoded) {
+    if (result == EwahResult::malformed) return OpenResult::malformed;
+  }
+  for (const EwahResult result : decoded) {
+    if (result == EwahResult::beyond_target) return OpenResult::beyond_limit;
+  }
+  for (const u64 address : trailer_addresses) {
+    if (address > blocks_count_) return OpenResult::beyond_limit;
+  }
   for (u64 i = 0; i < acquired_.words().size(); ++i) {
-    if ((released_.words()[i] & ~acquired_.words()[i]) != 0) return false;
+    if ((released_.words()[i] & ~acquired_.words()[i]) != 0) return OpenResult::contradiction;
   }
   u64 previous = 0;
   for (const u64 address : trailer_addresses) {
-    if (address <= previous || address > blocks_count_) return false;
-    if (acquired_.test(address - 1)) return false;
-    if (prior_count_ == released_prior_max_) return false;
+    if (address <= previous) return OpenResult::contradiction;
+    if (acquired_.test(address - 1)) return OpenResult::contradiction;
+    if (prior_count_ == released_prior_max_) return OpenResult::contradiction;
     acquired_.set(address - 1);
     prior_.set(address - 1);
     ++prior_count_;
@@ -70,7 +79,7 @@ bool FreeSet::open(std::span<const std::byte> acquired, std::span<const std::byt
   count_and_index();
   checkpoint_durable_ = false;
   opened_ = true;
-  return true;
+  return OpenResult::opened;
 }
 
 void FreeSet::count_and_index() {
@@ -199,12 +208,15 @@ void FreeSet::mark_checkpoint_not_durable() {
   ASSERT(opened_);
   ASSERT(checkpoint_durable_);
   ASSERT(prior_count_ == 0);
+  ASSERT(reservation_count_ == 0);
   checkpoint_durable_ = false;
 }
 
 void FreeSet::mark_checkpoint_durable() {
   ASSERT(opened_);
   ASSERT(!checkpoint_durable_);
+  // Blocks that became free within a reservation would change what it promised.
+  ASSERT(reservation_count_ == 0);
   const std::span<u64> acquired = acquired_.words();
   const std::span<u64> released = released_.words();
   const std::span<u64> prior = prior_.words();

@@ -61,10 +61,17 @@ class FreeSet {
   // addresses of the trailer blocks themselves, strictly ascending. Those were acquired when the
   // bitmap had been encoded already: they become acquired and released-prior-durability. The set is
   // then not durable: mark_checkpoint_durable() must follow (now or some ops later).
-  // A payload may describe more blocks than this set has if the rest is free. Returns false when
-  // it acquires blocks beyond the limit or contradicts itself; the set is not open then.
-  [[nodiscard]] bool open(std::span<const std::byte> acquired, std::span<const std::byte> released,
-                          std::span<const u64> trailer_addresses);
+  // A payload may describe more blocks than this set has if the rest is free. Whatever the bytes, they
+  // are either what the set then says, or refused with the first reason that applies; the set is not
+  // open then.
+  enum class [[nodiscard]] OpenResult : u8{
+      opened,
+      malformed,      // A payload is no bitmap.
+      beyond_limit,   // A block behind the last one is acquired, released or of a trailer.
+      contradiction,  // A released block is not acquired, or a trailer block is, or is named twice.
+  };
+  OpenResult open(std::span<const std::byte> acquired, std::span<const std::byte> released,
+                  std::span<const u64> trailer_addresses);
   bool opened() const { return opened_; }
 
   // Covers exactly `count` free blocks, or nothing if there are fewer behind the cursor. count >= 1.

@@ -14,6 +14,8 @@ namespace tonearm {
 
 namespace {
 
+using OpenResult = FreeSet::OpenResult;
+
 class Set {
  public:
   explicit Set(u64 blocks_count, u64 released_prior_max = 1000) {
@@ -189,7 +191,7 @@ class History {
     // The limit may grow at open; what lies beyond the old one is free.
     blocks_count_ += random_() % 3 == 0 ? 64 * (random_() % 3) : 0;
     set_ = std::make_unique<Set>(blocks_count_, blocks_count_);
-    REQUIRE((*set_)->open(encoded.acquired, encoded.released, trailer));
+    REQUIRE((*set_)->open(encoded.acquired, encoded.released, trailer) == OpenResult::opened);
     model_.durable = false;
   }
 
@@ -273,7 +275,7 @@ TEST_CASE("full shards are skipped and come back", "[free_set]") {
 
     const Encoded encoded(*set);
     Set reopened(blocks_count);
-    REQUIRE(reopened->open(encoded.acquired, encoded.released, {}));
+    REQUIRE(reopened->open(encoded.acquired, encoded.released, {}) == OpenResult::opened);
     REQUIRE_FALSE(reopened->reserve(1));
   }
 }
@@ -299,13 +301,13 @@ TEST_CASE("a limit may shrink to what is acquired", "[free_set]") {
   {
     const Encoded encoded(*large);
     Set small(64);
-    REQUIRE(small->open(encoded.acquired, encoded.released, {}));
+    REQUIRE(small->open(encoded.acquired, encoded.released, {}) == OpenResult::opened);
     REQUIRE(small->count_free() == 0);
   }
   REQUIRE(acquire_one(*large) == 65);
   const Encoded encoded(*large);
   Set small(64);
-  REQUIRE_FALSE(small->open(encoded.acquired, encoded.released, {}));
+  REQUIRE(small->open(encoded.acquired, encoded.released, {}) == OpenResult::beyond_limit);
   REQUIRE_FALSE(small->opened());
 }
 
@@ -319,16 +321,18 @@ TEST_CASE("payloads that contradict themselves are refused", "[free_set]") {
   const auto open = [&](std::vector<u64> trailer) {
     return set->open(encoded.acquired, encoded.released, trailer);
   };
-  REQUIRE_FALSE(set->open(encoded.released, encoded.acquired, {}));  // Released, not acquired.
-  REQUIRE_FALSE(set->open(std::span(encoded.acquired).first(7), encoded.released, {}));
-  REQUIRE_FALSE(open({0}));
-  REQUIRE_FALSE(open({129}));
-  REQUIRE_FALSE(open({3}));  // Acquired by somebody else.
-  REQUIRE_FALSE(open({5, 5}));
-  REQUIRE_FALSE(open({6, 5}));
-  REQUIRE_FALSE(open({4, 5, 6}));  // More than may be released before durability.
+  // Released, not acquired.
+  REQUIRE(set->open(encoded.released, encoded.acquired, {}) == OpenResult::contradiction);
+  REQUIRE(set->open(std::span(encoded.acquired).first(7), encoded.released, {}) == OpenResult::malformed);
+  REQUIRE(set->open(encoded.acquired, std::span(encoded.released).first(7), {}) == OpenResult::malformed);
+  REQUIRE(open({0}) == OpenResult::contradiction);
+  REQUIRE(open({129}) == OpenResult::beyond_limit);
+  REQUIRE(open({3}) == OpenResult::contradiction);  // Acquired by somebody else.
+  REQUIRE(open({5, 5}) == OpenResult::contradiction);
+  REQUIRE(open({6, 5}) == OpenResult::contradiction);
+  REQUIRE(open({4, 5, 6}) == OpenResult::contradiction);  // More than may be released before durability.
   REQUIRE_FALSE(set->opened());
-  REQUIRE(open({4, 6}));
+  REQUIRE(open({4, 6}) == OpenResult::opened);
   REQUIRE(set->count_acquired() == 5);
   REQUIRE(set->count_released() == 3);
   REQUIRE_FALSE(set->checkpoint_durable());
@@ -347,6 +351,7 @@ TEST_CASE("misuse of the free set is an assertion", "[free_set]") {
   REQUIRE(sim::dies([&] { (void)Encoded(*set); }));
   REQUIRE(set->acquire(a) == 1);
   REQUIRE(sim::dies([&] { (void)set->acquire(a); }));  // Used up.
+  REQUIRE(sim::dies([&] { set->mark_checkpoint_not_durable(); }));
   set->forfeit(a);
   REQUIRE(sim::dies([&] { (void)set->reserve(1); }));  // While b is not forfeited.
   set->forfeit(b);
