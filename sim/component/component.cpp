@@ -11,6 +11,7 @@ struct Maker {
 
 constexpr Maker makers[] = {
     {"cache_map", make_cache_map},
+    {"merge", make_merge},
     {"segmented_array", make_segmented_array},
 };
 

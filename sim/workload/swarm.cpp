@@ -371,6 +371,11 @@ void draw_component(u64 seed, RunOptions* options) {
   options->phase_lines = draw.between("component phase", 40, 400);
 }
 
+void draw_merge(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->key_universe = static_cast<u32>(Draw(seed).magnitude("merge universe", 2, 11));
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

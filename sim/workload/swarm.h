@@ -19,6 +19,9 @@ void draw_canary(u64 seed, RunOptions* options);
 // settings that concern it.
 void draw_component(u64 seed, RunOptions* options);
 
+// Of `merge`: from a few keys, which all streams have, to many.
+void draw_merge(u64 seed, RunOptions* options);
+
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);
 
