@@ -11,6 +11,7 @@ struct Maker {
 
 constexpr Maker makers[] = {
     {"cache_map", make_cache_map},
+    {"manifest_level", make_manifest_level},
     {"merge", make_merge},
     {"segmented_array", make_segmented_array},
 };

@@ -80,6 +80,7 @@ std::unique_ptr<Component> make_component(std::string_view workload, Referee& re
 
 // One a workload, each in a file of its own.
 std::unique_ptr<Component> make_cache_map(Referee& referee);
+std::unique_ptr<Component> make_manifest_level(Referee& referee);
 std::unique_ptr<Component> make_merge(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
 

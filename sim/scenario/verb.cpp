@@ -5,6 +5,7 @@ namespace tonearm::sim {
 namespace {
 constexpr const Alphabet* alphabets[] = {
     &cache_map_alphabet,
+    &manifest_level_alphabet,
     &merge_alphabet,
     &segmented_array_alphabet,
 };

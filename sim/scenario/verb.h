@@ -55,6 +55,7 @@ const Verb* find_verb(const Alphabet& alphabet, std::string_view name);
 
 // One a workload, each in a file of its own: verbs_NAME.cpp.
 extern const Alphabet cache_map_alphabet;
+extern const Alphabet manifest_level_alphabet;
 extern const Alphabet merge_alphabet;
 extern const Alphabet segmented_array_alphabet;
 

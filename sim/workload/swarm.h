@@ -19,6 +19,9 @@ void draw_canary(u64 seed, RunOptions* options);
 // settings that concern it.
 void draw_component(u64 seed, RunOptions* options);
 
+// Of `manifest_level`: every growth, and as many levels as some thousand tables need.
+void draw_manifest_level(u64 seed, RunOptions* options);
+
 // Of `merge`: from a few keys, which all streams have, to many.
 void draw_merge(u64 seed, RunOptions* options);
 
