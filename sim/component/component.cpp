@@ -13,6 +13,8 @@ constexpr Maker makers[] = {
     {"cache", make_cache},
     {"cache_map", make_cache_map},
     {"free_set", make_free_set},
+    {"manifest_level", make_manifest_level},
+    {"merge", make_merge},
     {"segmented_array", make_segmented_array},
     {"table_memory", make_table_memory},
 };

@@ -7,6 +7,8 @@ constexpr const Alphabet* alphabets[] = {
     &cache_alphabet,
     &cache_map_alphabet,
     &free_set_alphabet,
+    &manifest_level_alphabet,
+    &merge_alphabet,
     &segmented_array_alphabet,
     &table_memory_alphabet,
 };

@@ -57,6 +57,8 @@ const Verb* find_verb(const Alphabet& alphabet, std::string_view name);
 extern const Alphabet cache_alphabet;
 extern const Alphabet cache_map_alphabet;
 extern const Alphabet free_set_alphabet;
+extern const Alphabet manifest_level_alphabet;
+extern const Alphabet merge_alphabet;
 extern const Alphabet segmented_array_alphabet;
 extern const Alphabet table_memory_alphabet;
 

@@ -430,6 +430,31 @@ void draw_table_memory(u64 seed, RunOptions* options) {
   options->key_universe = static_cast<u32>(keys);
 }
 
+void draw_manifest_level(u64 seed, RunOptions* options) {
+  const Draw draw(seed);
+  draw_component(seed, options);
+  FormatOptions& f = options->format;
+  constexpr u64 tables_max = 4500;
+  f.growth = draw.between("manifest growth", 2, growth_max);
+  u32 levels = 2;
+  for (u64 tables = 0; levels < levels_max; ++levels) {
+    tables = 0;
+    for (u32 i = 0; i <= levels; ++i) tables += level_tables(f, i);
+    if (tables > tables_max) break;
+  }
+  f.levels = draw.happens("manifest levels all", 1, 2) ? levels : draw.between("manifest levels", 2, levels);
+  // Room for the log; each table counts as two blocks.
+  f.block_size = std::max<u32>(f.block_size, 4096);
+  options->runtime.blocks_count = 4 * tables_max;
+  options->runtime.blocks_count -= options->runtime.blocks_count % 64;
+  options->key_universe = static_cast<u32>(draw.magnitude("manifest universe", 5, 24));
+}
+
+void draw_merge(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->key_universe = static_cast<u32>(Draw(seed).magnitude("merge universe", 2, 11));
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

@@ -22,6 +22,12 @@ void draw_cache(u64 seed, RunOptions* options);     // Few sets, hashes of few b
 void draw_free_set(u64 seed, RunOptions* options);  // From one word of blocks to many shards.
 void draw_table_memory(u64 seed, RunOptions* options);  // Tables of two values to thousands.
 
+// Of `manifest_level`: every growth, and as many levels as some thousand tables need.
+void draw_manifest_level(u64 seed, RunOptions* options);
+
+// Of `merge`: from a few keys, which all streams have, to many.
+void draw_merge(u64 seed, RunOptions* options);
+
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);
 
