@@ -11,6 +11,7 @@ struct Maker {
 
 constexpr Maker makers[] = {
     {"segmented_array", make_segmented_array},
+    {"superblock", make_superblock},
 };
 
 }  // namespace

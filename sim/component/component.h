@@ -80,5 +80,6 @@ std::unique_ptr<Component> make_component(std::string_view workload, Referee& re
 
 // One a workload, each in a file of its own.
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
+std::unique_ptr<Component> make_superblock(Referee& referee);
 
 }  // namespace tonearm::sim

@@ -5,6 +5,7 @@ namespace tonearm::sim {
 namespace {
 constexpr const Alphabet* alphabets[] = {
     &segmented_array_alphabet,
+    &superblock_alphabet,
 };
 }  // namespace
 

@@ -55,5 +55,6 @@ const Verb* find_verb(const Alphabet& alphabet, std::string_view name);
 
 // One a workload, each in a file of its own: verbs_NAME.cpp.
 extern const Alphabet segmented_array_alphabet;
+extern const Alphabet superblock_alphabet;
 
 }  // namespace tonearm::sim

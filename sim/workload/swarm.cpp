@@ -368,6 +368,11 @@ void draw_component(u64 seed, RunOptions* options) {
   options->phase_lines = draw.between("component phase", 40, 400);
 }
 
+void draw_superblock(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->ops = Draw(seed).skewed("superblock lines", 300, 1500);
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

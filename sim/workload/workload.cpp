@@ -48,6 +48,10 @@ constexpr Workload table[] = {
      .help = "Three segmented arrays that share one pool of nodes, against vectors.",
      .draw = draw_component,
      .source = calls<segmented_array_alphabet>},
+    {.name = "superblock",
+     .help = "The four copies of the superblock, torn, damaged, forged and repaired, against an enumerator.",
+     .draw = draw_superblock,
+     .source = calls<superblock_alphabet>},
 };
 
 }  // namespace
