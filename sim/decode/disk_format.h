@@ -84,10 +84,12 @@ T load(Bytes bytes, u64 offset) {
 }
 
 inline bool all_zero(Bytes bytes) {
-  for (const std::byte byte : bytes) {
-    if (byte != std::byte{0}) return false;
-  }
-  return true;
+  // Eight at a time: most of a superblock copy is zeros.
+  u64 ones = 0;
+  u64 at = 0;
+  for (; at + 8 <= bytes.size(); at += 8) ones |= load<u64>(bytes, at);
+  for (; at < bytes.size(); ++at) ones |= load<u8>(bytes, at);
+  return ones == 0;
 }
 
 u128 checksum(Bytes bytes);
