@@ -10,6 +10,7 @@ struct Maker {
 };
 
 constexpr Maker makers[] = {
+    {"manifest_log", make_manifest_log},
     {"segmented_array", make_segmented_array},
     {"superblock", make_superblock},
 };

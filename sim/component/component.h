@@ -79,6 +79,7 @@ class Component {
 std::unique_ptr<Component> make_component(std::string_view workload, Referee& referee);
 
 // One a workload, each in a file of its own.
+std::unique_ptr<Component> make_manifest_log(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
 std::unique_ptr<Component> make_superblock(Referee& referee);
 

@@ -4,6 +4,7 @@ namespace tonearm::sim {
 
 namespace {
 constexpr const Alphabet* alphabets[] = {
+    &manifest_log_alphabet,
     &segmented_array_alphabet,
     &superblock_alphabet,
 };

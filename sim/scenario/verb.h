@@ -54,6 +54,7 @@ const Alphabet* find_alphabet(std::string_view workload);
 const Verb* find_verb(const Alphabet& alphabet, std::string_view name);
 
 // One a workload, each in a file of its own: verbs_NAME.cpp.
+extern const Alphabet manifest_log_alphabet;
 extern const Alphabet segmented_array_alphabet;
 extern const Alphabet superblock_alphabet;
 

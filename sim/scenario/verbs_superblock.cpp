@@ -6,7 +6,7 @@ namespace {
 
 constexpr VerbArgument slot{.name = "slot", .max = 3, .spread = Spread::uniform};
 constexpr VerbArgument slots{.name = "slots", .max = 15, .spread = Spread::uniform};  // Bit i: copy i.
-constexpr VerbArgument times{.name = "times", .max = 3, .spread = Spread::uniform};
+constexpr VerbArgument times{.name = "times", .max = 4, .spread = Spread::uniform};
 
 constexpr Verb verbs[] = {
     {.name = "format",

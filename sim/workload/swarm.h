@@ -18,6 +18,7 @@ void draw_canary(u64 seed, RunOptions* options);
 // The same geometry and disk, a few thousand lines: of component workloads, each of which reads the
 // settings that concern it.
 void draw_component(u64 seed, RunOptions* options);
+void draw_manifest_log(u64 seed, RunOptions* options);
 void draw_superblock(u64 seed, RunOptions* options);
 
 // The index block of a table of every tree must hold all value blocks of a full memory table.

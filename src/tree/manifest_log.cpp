@@ -198,13 +198,8 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   }
   const ManifestMetadata& metadata = metadata_of<ManifestMetadata>(data);
   for (u32 i = metadata.entry_count; i > 0; --i) {
-    if (open_entry(entry_of(data, i - 1), {.block = block.address, .entry = i - 1})) continue;
-    error_ = {.kind = ErrorKind::manifest_full,
-              .address = block.address,
-              .checksum = block.checksum,
-              .reason = "more tables than the manifest can hold",
-              .given = extents_.count_max()};
-    return advance();
+    open_entry(entry_of(data, i - 1), block, i - 1);
+    if (error_) return advance();
   }
   if (last) return advance();
   const BlockReference previous{.address = metadata.previous_address, .checksum = metadata.previous_checksum};
@@ -215,25 +210,30 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   read_block(previous, IoPurpose::manifest_read);
 }
 
-// False: more tables than fit.
-bool ManifestLog::open_entry(const TableInfo& entry, TableExtents::Location location) {
-  assert_entry(entry);
+void ManifestLog::open_entry(const TableInfo& entry, const BlockReference& block, u32 index) {
+  if (const char* reason = entry_misfit(entry); reason != nullptr) return damaged(block, reason);
   const u64 bit = entry.address - 1;
   if (entry.event() == ManifestEvent::remove) {
     // The insert in between is newer than the older remove: compaction cannot have dropped only that.
-    ASSERT(!removed_.test(bit));
+    if (removed_.test(bit)) return damaged(block, "a table is removed twice");
     removed_.set(bit);
-    return true;
+    return;
   }
   if (removed_.test(bit)) {
     if (entry.event() == ManifestEvent::insert) removed_.unset(bit);
-    return true;
+    return;
   }
-  if (extents_.contains(entry.address)) return true;
-  if (extents_.count() == extents_.count_max()) return false;
-  extents_.insert(entry.address, location);
+  if (extents_.contains(entry.address)) return;
+  if (extents_.count() == extents_.count_max()) {
+    error_ = {.kind = ErrorKind::manifest_full,
+              .address = block.address,
+              .checksum = block.checksum,
+              .reason = "more tables than the manifest can hold",
+              .given = extents_.count_max()};
+    return;
+  }
+  extents_.insert(entry.address, {.block = block.address, .entry = index});
   table_(entry);
-  return true;
 }
 
 // --- The half-bar.
@@ -280,7 +280,7 @@ void ManifestLog::compact_block(const BlockReference& block, const std::byte* da
   const u32 count = metadata_of<ManifestMetadata>(data).entry_count;
   for (u32 i = 0; i < count; ++i) {
     const TableInfo& entry = entry_of(data, i);
-    assert_entry(entry);
+    ASSERT(entry_misfit(entry) == nullptr);
     const bool latest = extents_.at(entry.address, {.block = block.address, .entry = i});
     if (latest) ASSERT(entry.event() != ManifestEvent::remove);
     mark(latest ? Mark::manifest_entry_kept : Mark::manifest_entry_dropped, entry.tree_id, &entry.key_min);
@@ -315,7 +315,7 @@ void ManifestLog::compact_end() {
 // --- Blocks.
 
 void ManifestLog::append_entry(const TableInfo& entry) {
-  assert_entry(entry);
+  ASSERT(entry_misfit(entry) == nullptr);
   ASSERT(entry_count_ < pace_.entry_count_max);
   ASSERT(unwritten_ < memory_.writes.size());
   std::byte* block = buffer(buffer_index(unwritten_));
@@ -439,19 +439,23 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   return nullptr;
 }
 
-// What a block is authentic with, somebody appended: these hold on the way out and on the way in.
-void ManifestLog::assert_entry(const TableInfo& entry) const {
-  ASSERT(entry.event() != ManifestEvent::none);
-  ASSERT(entry.level() < levels_);
-  ASSERT(entry.address >= 1);
-  ASSERT(entry.address <= grid_.blocks_count());
-  ASSERT(entry.checksum_padding == 0);
-  ASSERT(entry.key_min <= entry.key_max);
-  ASSERT(entry.snapshot_min >= 1);
-  ASSERT(entry.snapshot_max == snapshot_max_live);
-  ASSERT(entry.value_count >= 1);
-  ASSERT(entry.tree_id >= 1);
-  ASSERT(entry.reserved == 0);
+// Why nobody can have appended this, or null. Asserted on the way out; on the way in, an authentic block
+// says only that somebody wrote it so.
+const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
+  if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
+  if (entry.level() >= levels_) return "a manifest entry is of a level that does not exist";
+  if (entry.address < 1 || entry.address > grid_.blocks_count()) {
+    return "a manifest entry is of a table out of range";
+  }
+  if (entry.checksum_padding != 0 || entry.reserved != 0) {
+    return "a manifest entry's reserved bytes are not zero";
+  }
+  if (entry.key_max < entry.key_min) return "a manifest entry's greatest key is below its least";
+  if (entry.snapshot_min < 1) return "a manifest entry is of a table before the first op";
+  if (entry.snapshot_max != snapshot_max_live) return "a manifest entry is of a table that has ended";
+  if (entry.value_count < 1) return "a manifest entry is of a table without values";
+  if (entry.tree_id < 1) return "a manifest entry is of no tree";
+  return nullptr;
 }
 
 // --- Checkpoint.
