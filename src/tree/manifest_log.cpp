@@ -198,8 +198,17 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   }
   const ManifestMetadata& metadata = metadata_of<ManifestMetadata>(data);
   for (u32 i = metadata.entry_count; i > 0; --i) {
-    open_entry(entry_of(data, i - 1), block, i - 1);
-    if (error_) return advance();
+    if (const char* reason = open_misfit(entry_of(data, i - 1)); reason != nullptr) {
+      damaged(block, reason);
+      return advance();
+    }
+    if (open_entry(entry_of(data, i - 1), {.block = block.address, .entry = i - 1})) continue;
+    error_ = {.kind = ErrorKind::manifest_full,
+              .address = block.address,
+              .checksum = block.checksum,
+              .reason = "more tables than the manifest can hold",
+              .given = extents_.count_max()};
+    return advance();
   }
   if (last) return advance();
   const BlockReference previous{.address = metadata.previous_address, .checksum = metadata.previous_checksum};
@@ -210,30 +219,32 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   read_block(previous, IoPurpose::manifest_read);
 }
 
-void ManifestLog::open_entry(const TableInfo& entry, const BlockReference& block, u32 index) {
-  if (const char* reason = entry_misfit(entry); reason != nullptr) return damaged(block, reason);
+// What an authentic block says was said by somebody, not necessarily by this log.
+const char* ManifestLog::open_misfit(const TableInfo& entry) const {
+  if (const char* reason = entry_misfit(entry); reason != nullptr) return reason;
+  const bool again = entry.event() == ManifestEvent::remove && removed_.test(entry.address - 1);
+  return again ? "a table is removed twice" : nullptr;
+}
+
+// False: more tables than fit.
+bool ManifestLog::open_entry(const TableInfo& entry, TableExtents::Location location) {
+  assert_entry(entry);
   const u64 bit = entry.address - 1;
   if (entry.event() == ManifestEvent::remove) {
     // The insert in between is newer than the older remove: compaction cannot have dropped only that.
-    if (removed_.test(bit)) return damaged(block, "a table is removed twice");
+    ASSERT(!removed_.test(bit));
     removed_.set(bit);
-    return;
+    return true;
   }
   if (removed_.test(bit)) {
     if (entry.event() == ManifestEvent::insert) removed_.unset(bit);
-    return;
+    return true;
   }
-  if (extents_.contains(entry.address)) return;
-  if (extents_.count() == extents_.count_max()) {
-    error_ = {.kind = ErrorKind::manifest_full,
-              .address = block.address,
-              .checksum = block.checksum,
-              .reason = "more tables than the manifest can hold",
-              .given = extents_.count_max()};
-    return;
-  }
-  extents_.insert(entry.address, {.block = block.address, .entry = index});
+  if (extents_.contains(entry.address)) return true;
+  if (extents_.count() == extents_.count_max()) return false;
+  extents_.insert(entry.address, location);
   table_(entry);
+  return true;
 }
 
 // --- The half-bar.
@@ -280,7 +291,7 @@ void ManifestLog::compact_block(const BlockReference& block, const std::byte* da
   const u32 count = metadata_of<ManifestMetadata>(data).entry_count;
   for (u32 i = 0; i < count; ++i) {
     const TableInfo& entry = entry_of(data, i);
-    ASSERT(entry_misfit(entry) == nullptr);
+    assert_entry(entry);
     const bool latest = extents_.at(entry.address, {.block = block.address, .entry = i});
     if (latest) ASSERT(entry.event() != ManifestEvent::remove);
     mark(latest ? Mark::manifest_entry_kept : Mark::manifest_entry_dropped, entry.tree_id, &entry.key_min);
@@ -315,7 +326,7 @@ void ManifestLog::compact_end() {
 // --- Blocks.
 
 void ManifestLog::append_entry(const TableInfo& entry) {
-  ASSERT(entry_misfit(entry) == nullptr);
+  assert_entry(entry);
   ASSERT(entry_count_ < pace_.entry_count_max);
   ASSERT(unwritten_ < memory_.writes.size());
   std::byte* block = buffer(buffer_index(unwritten_));
@@ -439,8 +450,7 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   return nullptr;
 }
 
-// Why nobody can have appended this, or null. Asserted on the way out; on the way in, an authentic block
-// says only that somebody wrote it so.
+// Why nobody can have appended this, or null.
 const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
   if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
   if (entry.level() >= levels_) return "a manifest entry is of a level that does not exist";
@@ -457,6 +467,8 @@ const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
   if (entry.tree_id < 1) return "a manifest entry is of no tree";
   return nullptr;
 }
+
+void ManifestLog::assert_entry(const TableInfo& entry) const { ASSERT(entry_misfit(entry) == nullptr); }
 
 // --- Checkpoint.
 

@@ -163,9 +163,11 @@ class ManifestLog {
   // Why an authentic block cannot be a block of this log, or null.
   const char* misfit(const std::byte* block) const;
   const char* entry_misfit(const TableInfo& entry) const;
+  void assert_entry(const TableInfo& entry) const;
 
   void open_block(const BlockReference& block, const std::byte* data);
-  void open_entry(const TableInfo& entry, const BlockReference& block, u32 index);
+  const char* open_misfit(const TableInfo& entry) const;
+  bool open_entry(const TableInfo& entry, TableExtents::Location location);
   void compact_next();
   void compact_block(const BlockReference& block, const std::byte* data);
 
