@@ -17,6 +17,9 @@ constexpr Maker makers[] = {
     {"merge", make_merge},
     {"segmented_array", make_segmented_array},
     {"table_memory", make_table_memory},
+    {"manifest_log", make_manifest_log},
+    {"segmented_array", make_segmented_array},
+    {"superblock", make_superblock},
 };
 
 }  // namespace

@@ -86,5 +86,8 @@ std::unique_ptr<Component> make_manifest_level(Referee& referee);
 std::unique_ptr<Component> make_merge(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
 std::unique_ptr<Component> make_table_memory(Referee& referee);
+std::unique_ptr<Component> make_manifest_log(Referee& referee);
+std::unique_ptr<Component> make_segmented_array(Referee& referee);
+std::unique_ptr<Component> make_superblock(Referee& referee);
 
 }  // namespace tonearm::sim

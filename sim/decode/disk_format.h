@@ -36,9 +36,11 @@ inline constexpr u32 quorum = 2;
 inline constexpr u32 release_known = 1;
 
 // --- checkpoint state, from its start
-inline constexpr u32 state_op = 0, state_acquired_last = 32, state_released_last = 64;
+inline constexpr u32 state_op = 0, state_user_context = 8, state_op_id = 16;
+inline constexpr u32 state_acquired_last = 32, state_released_last = 64;
 inline constexpr u32 state_manifest_oldest = 128, state_manifest_newest = 160;
 inline constexpr u32 state_acquired_payload = 224, state_released_payload = 240, state_parent_id = 272;
+inline constexpr u32 state_grandparent_id = 288;
 inline constexpr u32 state_acquired_address = 304, state_released_address = 312;
 inline constexpr u32 state_manifest_oldest_address = 328, state_manifest_newest_address = 336;
 inline constexpr u32 state_storage_size = 352, state_acquired_size = 360, state_released_size = 368;

@@ -11,6 +11,9 @@ constexpr const Alphabet* alphabets[] = {
     &merge_alphabet,
     &segmented_array_alphabet,
     &table_memory_alphabet,
+    &manifest_log_alphabet,
+    &segmented_array_alphabet,
+    &superblock_alphabet,
 };
 }  // namespace
 

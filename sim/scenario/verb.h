@@ -61,5 +61,8 @@ extern const Alphabet manifest_level_alphabet;
 extern const Alphabet merge_alphabet;
 extern const Alphabet segmented_array_alphabet;
 extern const Alphabet table_memory_alphabet;
+extern const Alphabet manifest_log_alphabet;
+extern const Alphabet segmented_array_alphabet;
+extern const Alphabet superblock_alphabet;
 
 }  // namespace tonearm::sim

@@ -27,6 +27,8 @@ void draw_manifest_level(u64 seed, RunOptions* options);
 
 // Of `merge`: from a few keys, which all streams have, to many.
 void draw_merge(u64 seed, RunOptions* options);
+void draw_manifest_log(u64 seed, RunOptions* options);
+void draw_superblock(u64 seed, RunOptions* options);
 
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);

@@ -64,6 +64,10 @@ constexpr Workload table[] = {
      .help = "A k-way merge of streams that are pending, end and seek, against a stable sort.",
      .draw = draw_merge,
      .source = calls<merge_alphabet>},
+    {.name = "manifest_log",
+     .help = "The manifest log of up to three trees over a grid, against a list of entries; hostile blocks.",
+     .draw = draw_manifest_log,
+     .source = calls<manifest_log_alphabet>},
     {.name = "segmented_array",
      .help = "Three segmented arrays that share one pool of nodes, against vectors.",
      .draw = draw_component,
@@ -72,6 +76,10 @@ constexpr Workload table[] = {
      .help = "The memory tables of three trees through ops, scopes and bars, against the list of puts.",
      .draw = draw_table_memory,
      .source = calls<table_memory_alphabet>},
+    {.name = "superblock",
+     .help = "The four copies of the superblock, torn, damaged, forged and repaired, against an enumerator.",
+     .draw = draw_superblock,
+     .source = calls<superblock_alphabet>},
 };
 
 }  // namespace

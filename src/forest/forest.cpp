@@ -131,6 +131,7 @@ void Forest::advance_open() {
     }
     case Stage::manifest: {
       if (manifest_log_.error()) return fail(manifest_log_.error());
+      if (error_) return fail(error_);
       for (u32 i = 0; i < tree_count_; ++i) trees_[i]->open_complete();
       op_ = superblock_.working().state.op;
       opened_ = true;
@@ -185,7 +186,12 @@ void Forest::open_table(const TableInfo& table) {
     trees_[i]->open_table(table);
     return;
   }
-  UNREACHABLE();  // The schema hash matched and the block authenticated: only a bug gets here.
+  // The schema hash matched and the block authenticated, but what it says is no table of ours.
+  if (error_) return;
+  error_ = {.kind = ErrorKind::block_damaged,
+            .address = table.address,
+            .checksum = table.checksum,
+            .reason = "a table of no tree"};
 }
 
 // --- compact

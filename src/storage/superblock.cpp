@@ -191,7 +191,11 @@ void Superblock::checkpoint(const CheckpointState& state, Callback<> done) {
   ASSERT(checkpoint_state_valid(state));
   ASSERT(state.op > parent.state.op);
   ASSERT(state.op_id != parent.state.op_id);
-  ASSERT(parent.sequence < u64_max);
+  begin(Operation::checkpoint, Stage::writing, done);
+  if (parent.sequence == superblock_sequence_max) {
+    next_tick_.done = Callback<Storage::NextTick&>::to<&Superblock::sequence_exhausted>(this);
+    return storage_.next_tick(next_tick_);
+  }
   std::memcpy(&staging_, &parent, sizeof(staging_));
   staging_.sequence = parent.sequence + 1;
   staging_.parent = parent.checksum;
@@ -200,8 +204,14 @@ void Superblock::checkpoint(const CheckpointState& state, Callback<> done) {
   staging_.state.grandparent_checkpoint_id = parent.state.parent_checkpoint_id;
   superblock_seal(staging_);
   ASSERT(staging_.checksum != parent.checksum);
-  begin(Operation::checkpoint, Stage::writing, done);
   write_slot();
+}
+
+// A superblock without a successor: writing one would cost the quorum.
+void Superblock::sequence_exhausted(Storage::NextTick&) {
+  finish({.kind = ErrorKind::checkpoint_failed,
+          .reason = "no sequence is left",
+          .stored = superblock_sequence_max});
 }
 
 void Superblock::begin(Operation operation, Stage stage, Callback<> done) {

@@ -112,6 +112,8 @@ static_assert(offsetof(SuperblockHeader, tail_sequence) == 8144);
 inline constexpr u16 superblock_version = 1;
 inline constexpr u32 superblock_release = 1;  // The newest release whose files this code can open.
 inline constexpr u64 superblock_byte_order = 0x0102030405060708;
+// No file gets there by checkpoints, but one may claim to be there.
+inline constexpr u64 superblock_sequence_max = u64_max - 1;
 
 [[nodiscard]] Checksum superblock_checksum(const SuperblockHeader& header);
 [[nodiscard]] u128 checkpoint_id_of(const CheckpointState& state);
@@ -146,7 +148,8 @@ class Superblock {
   void open(const FormatOptions& format, Callback<> done);
 
   // Advances to `state`; the caller has synced everything the state refers to. state.op must grow.
-  // The parent ids are filled in here. Errors: checkpoint_failed, write_failed.
+  // The parent ids are filled in here. Errors: checkpoint_failed, write_failed; with checkpoint_failed
+  // nothing was written if no sequence is left.
   void checkpoint(const CheckpointState& state, Callback<> done);
 
   const Error& error() const { return error_; }
@@ -165,6 +168,7 @@ class Superblock {
   void finish(const Error& error);
   void dispatch(IoResult result);
 
+  void sequence_exhausted(Storage::NextTick&);
   void write_slot();
   void write_done(Storage::Write& write);
   void read_slot();
@@ -199,6 +203,7 @@ class Superblock {
   u32 attempts_ = 0;
   Storage::Read read_;
   Storage::Write write_;
+  Storage::NextTick next_tick_;
 };
 
 }  // namespace tonearm

@@ -47,7 +47,7 @@ bool intact(const SuperblockHeader& header) {
   if (header.checksum != superblock_checksum(header)) return false;
   if (header.checksum_padding != 0) return false;
   if (header.byte_order != superblock_byte_order) return false;
-  if (header.sequence == 0) return false;
+  if (header.sequence == 0 || header.sequence > superblock_sequence_max) return false;
   if (newer_release(header)) return true;
   if (header.version != superblock_version || header.release_format == 0) return false;
   if (header.parent_padding != 0 || !zero(header.reserved)) return false;

@@ -201,6 +201,10 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
   }
   const ManifestMetadata& metadata = metadata_of<ManifestMetadata>(data);
   for (u32 i = metadata.entry_count; i > 0; --i) {
+    if (const char* reason = open_misfit(entry_of(data, i - 1)); reason != nullptr) {
+      damaged(block, reason);
+      return advance();
+    }
     if (open_entry(entry_of(data, i - 1), {.block = block.address, .entry = i - 1})) continue;
     error_ = {.kind = ErrorKind::manifest_full,
               .address = block.address,
@@ -216,6 +220,13 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
     return advance();
   }
   read_block(previous, IoPurpose::manifest_read);
+}
+
+// What an authentic block says was said by somebody, not necessarily by this log.
+const char* ManifestLog::open_misfit(const TableInfo& entry) const {
+  if (const char* reason = entry_misfit(entry); reason != nullptr) return reason;
+  const bool again = entry.event() == ManifestEvent::remove && removed_.test(entry.address - 1);
+  return again ? "a table is removed twice" : nullptr;
 }
 
 // False: more tables than fit.
@@ -453,20 +464,25 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   return nullptr;
 }
 
-// What a block is authentic with, somebody appended: these hold on the way out and on the way in.
-void ManifestLog::assert_entry(const TableInfo& entry) const {
-  ASSERT(entry.event() != ManifestEvent::none);
-  ASSERT(entry.level() < levels_);
-  ASSERT(entry.address >= 1);
-  ASSERT(entry.address <= grid_.blocks_count());
-  ASSERT(entry.checksum_padding == 0);
-  ASSERT(entry.key_min <= entry.key_max);
-  ASSERT(entry.snapshot_min >= 1);
-  ASSERT(entry.snapshot_max == snapshot_max_live);
-  ASSERT(entry.value_count >= 1);
-  ASSERT(entry.tree_id >= 1);
-  ASSERT(entry.reserved == 0);
+// Why nobody can have appended this, or null.
+const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
+  if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
+  if (entry.level() >= levels_) return "a manifest entry is of a level that does not exist";
+  if (entry.address < 1 || entry.address > grid_.blocks_count()) {
+    return "a manifest entry is of a table out of range";
+  }
+  if (entry.checksum_padding != 0 || entry.reserved != 0) {
+    return "a manifest entry's reserved bytes are not zero";
+  }
+  if (entry.key_max < entry.key_min) return "a manifest entry's greatest key is below its least";
+  if (entry.snapshot_min < 1) return "a manifest entry is of a table before the first op";
+  if (entry.snapshot_max != snapshot_max_live) return "a manifest entry is of a table that has ended";
+  if (entry.value_count < 1) return "a manifest entry is of a table without values";
+  if (entry.tree_id < 1) return "a manifest entry is of no tree";
+  return nullptr;
 }
+
+void ManifestLog::assert_entry(const TableInfo& entry) const { ASSERT(entry_misfit(entry) == nullptr); }
 
 // --- Checkpoint.
 

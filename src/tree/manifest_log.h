@@ -104,8 +104,8 @@ class ManifestLog {
 
   // Reads the log and hands each live table to `table`, in reverse order of its latest record; then
   // `done` (never inside the call), with error() set to block_damaged if a block could not be
-  // authenticated or is not the one it should be, or to manifest_full if there are more than
-  // tables_max live tables. The first call, also for an empty log.
+  // authenticated, is not the one it should be or holds what nobody appends, or to manifest_full if
+  // there are more than tables_max live tables. The first call, also for an empty log.
   void open(const ManifestReferences& references, Callback<const TableInfo&> table, Callback<> done);
 
   // Before the trees reserve theirs, so that manifest addresses do not depend on theirs. False: the
@@ -162,9 +162,11 @@ class ManifestLog {
   bool may_read(const BlockReference& block) const;
   // Why an authentic block cannot be a block of this log, or null.
   const char* misfit(const std::byte* block) const;
+  const char* entry_misfit(const TableInfo& entry) const;
   void assert_entry(const TableInfo& entry) const;
 
   void open_block(const BlockReference& block, const std::byte* data);
+  const char* open_misfit(const TableInfo& entry) const;
   bool open_entry(const TableInfo& entry, TableExtents::Location location);
   void compact_next();
   void compact_block(const BlockReference& block, const std::byte* data);

@@ -1,0 +1,233 @@
+// Workload `superblock`: what must hold of its writes, opens and copies.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/component/superblock_component.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+namespace f = disk_format;
+using Tap = SuperblockTap;
+
+constexpr u64 tries = 3;  // Of each request.
+
+ErrorKind error_of(DecodeOutcome outcome) {
+  switch (outcome) {
+    case DecodeOutcome::ok: return ErrorKind::none;
+    case DecodeOutcome::not_found: return ErrorKind::not_found;
+    case DecodeOutcome::quorum_lost: return ErrorKind::quorum_lost;
+    case DecodeOutcome::fork: return ErrorKind::fork;
+    case DecodeOutcome::parent_not_connected: return ErrorKind::parent_not_connected;
+    case DecodeOutcome::byte_order: return ErrorKind::byte_order;
+    case DecodeOutcome::release_unknown: return ErrorKind::release_unknown;
+  }
+  UNREACHABLE();
+}
+
+bool fails(Tap::WriteFault kind) {
+  return kind == Tap::WriteFault::fails_old || kind == Tap::WriteFault::fails_new ||
+         kind == Tap::WriteFault::fails_garbage;
+}
+
+}  // namespace
+
+CopyBytes numbered(const CopyBytes& header, u32 number) {
+  CopyBytes copy = header;
+  store<u16>(copy, f::copy_number, static_cast<u16>(number));
+  return copy;
+}
+
+std::string describe(const CopiesAsRead& copies) {
+  std::string text;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    const char* fault = copy_fault(copies[slot]);
+    text += fmt::format("  slot {}: ", slot);
+    if (copies[slot].empty()) {
+      text += "not read\n";
+      continue;
+    }
+    text += fmt::format(
+        "copy {} sequence {} op {} checksum {:016x} {}\n", f::load<u16>(copies[slot], f::copy_number),
+        f::load<u64>(copies[slot], f::copy_sequence), f::load<u64>(copies[slot], f::copy_state + f::state_op),
+        f::load<u64>(copies[slot], 0), fault == nullptr ? "intact" : fault);
+  }
+  return text;
+}
+
+bool SuperblockComponent::lasting(u32 slot) const {
+  return fails(plan_.writes[slot].kind) && plan_.writes[slot].times >= tries;
+}
+
+u64 SuperblockComponent::requests(u32 slot) const {
+  return fails(plan_.writes[slot].kind) ? std::min(tries, plan_.writes[slot].times + 1) : 1;
+}
+
+u32 SuperblockComponent::touched() const {
+  u32 slots = 0;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    if (plan_.reads[slot].times > 0) slots |= 1U << slot;  // What seemed right was not written.
+    const auto& fault = plan_.writes[slot];
+    if (fault.times == 0 || fault.kind == Tap::WriteFault::none) continue;
+    slots |= 1U << slot;
+    if (fault.kind == Tap::WriteFault::misdirected) slots |= 1U << (fault.other % f::copies);
+  }
+  return slots;
+}
+
+// --- what is written
+
+void SuperblockComponent::check_write(const Tap::WriteSeen& write, const CopyBytes& header,
+                                      IoPurpose purpose) {
+  require(write.superblock_zone && write.on_completion && write.purpose == purpose, "another kind of write",
+          [&] {
+            return fmt::format("copy {}: {}, zone or durability", write.slot, io_purpose_name(write.purpose));
+          });
+  require(equal(write.bytes, numbered(header, write.slot)), "other bytes are written", [&] {
+    return fmt::format("copy {} is written as number {} of sequence {}, checksum {}", write.slot,
+                       f::load<u16>(write.bytes, f::copy_number), f::load<u64>(write.bytes, f::copy_sequence),
+                       f::hex(checksum_in(write.bytes)));
+  });
+}
+
+// Of format and checkpoint: in order, and no copy is begun before the one before it is written.
+void SuperblockComponent::check_writes(const CopyBytes& header, IoPurpose purpose) {
+  Copies view = before_;
+  u32 slot = 0;
+  u64 request = 0;
+  for (const Tap::WriteSeen& write : tap_.writes_seen()) {
+    check_write(write, header, purpose);
+    if (request == requests(slot)) {
+      view[slot] = numbered(header, slot);
+      ++slot;
+      request = 0;
+    }
+    ++request;
+    require(slot < f::copies && write.slot == slot, "the copies are written in another order",
+            [&] { return fmt::format("copy {} is written, expected {}", write.slot, slot); });
+    if (!legal_ || purpose == IoPurpose::superblock_format || touched() != 0) continue;
+    view[slot].clear();
+    const CopiesVerdict torn = judge_copies(view_of(view), f::quorum);
+    require(torn.outcome == DecodeOutcome::ok &&
+                (torn.checksum == checksum_in(current_) || torn.checksum == checksum_in(header)),
+            "a torn write of a checkpoint costs the quorum", [&] {
+              return fmt::format("while copy {} is written: {}", slot, decode_outcome_name(torn.outcome));
+            });
+  }
+}
+
+// `view`: the copies as open was given them. Each copy that is not right is written once; while it is,
+// it counts for nothing, and what is left must lead to the same choice.
+void SuperblockComponent::check_repairs(const CopiesVerdict& verdict, CopiesAsRead view) {
+  const CopyBytes header(view[verdict.slot].begin(), view[verdict.slot].end());
+  Copies written;
+  std::array<u64, f::copies> counts{};
+  u32 last = f::copies;
+  for (const Tap::WriteSeen& write : tap_.writes_seen()) {
+    const u32 slot = write.slot;
+    check_write(write, header, IoPurpose::superblock_repair);
+    require((verdict.right >> slot & 1) == 0, "a right copy is written again",
+            [&] { return fmt::format("copy {} is right and is written", slot); });
+    ++counts[slot];
+    require(counts[slot] == 1 || (slot == last && counts[slot] <= requests(slot)), "a copy is repaired twice",
+            [&] { return fmt::format("copy {} is written {} times", slot, counts[slot]); });
+    view[slot] = {};
+    const CopiesVerdict torn = judge_copies(view, f::quorum);
+    require(torn.outcome == DecodeOutcome::ok && torn.checksum == verdict.checksum, FailureClass::crash_legal,
+            "a torn repair changes the choice", [&] {
+              return fmt::format("while copy {} is written, an open would find: {}", slot,
+                                 decode_outcome_name(torn.outcome));
+            });
+    written[slot] = write.bytes;
+    view[slot] = written[slot];
+    last = slot;
+  }
+}
+
+void SuperblockComponent::check_medium(const CopyBytes& header) {
+  const Copies after = medium();
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    if ((touched() >> slot & 1) != 0) continue;
+    require(equal(after[slot], numbered(header, slot)), "a copy on the disk is not what it should be",
+            [&] { return fmt::format("copy {}:\n{}", slot, describe(view_of(after))); });
+  }
+}
+
+void SuperblockComponent::check_working() {
+  const SuperblockHeader& working = engine_->working();
+  require(equal(std::as_bytes(std::span(&working, 1)), current_), "the working header is another one",
+          [&] { return fmt::format("sequence {}, op {}", working.sequence, working.state.op); });
+  require(engine_->checkpoint_id() == f::checksum(f::Bytes(current_).subspan(f::copy_state, f::state_size)),
+          "another checkpoint id", [] { return "it is not the hash of the state"; });
+}
+
+// What was found is one of the headers that may be, whoever judged it.
+void SuperblockComponent::check_legal(const CopiesVerdict& verdict) {
+  if (!legal_) return;
+  const bool legal = verdict.outcome == DecodeOutcome::ok &&
+                     std::find(legal_->begin(), legal_->end(), verdict.checksum) != legal_->end();
+  require(legal, FailureClass::crash_legal, "neither the old header nor the new one", [&] {
+    return fmt::format("after crashes and nothing else the copies amount to: {}",
+                       decode_outcome_name(verdict.outcome));
+  });
+}
+
+void SuperblockComponent::check_error_of_open(const CopiesVerdict& verdict, const CopiesAsRead& read,
+                                              const FormatOptions& given) {
+  ErrorKind expected = error_of(verdict.outcome);
+  const PlainOption* differs = nullptr;
+  u64 stored_option = 0;
+  const f::Bytes given_bytes = std::as_bytes(std::span(&given, 1));
+  if (expected == ErrorKind::none) {
+    const f::Bytes stored = read[verdict.slot].subspan(f::copy_format, given_bytes.size());
+    for (const PlainOption& option : plain_options()) {
+      if (option_value(stored, option) == option_value(given_bytes, option)) continue;
+      differs = &option;
+      stored_option = option_value(stored, option);
+      expected = ErrorKind::options_mismatch;
+      break;
+    }
+  }
+  for (u32 slot = 0; slot < f::copies && expected == ErrorKind::none; ++slot) {
+    if ((verdict.right >> slot & 1) == 0 && lasting(slot)) expected = ErrorKind::write_failed;
+  }
+  const Error error = engine_->error();
+  require(error.kind == expected, "open ends otherwise", [&] {
+    return fmt::format("open ends with {} ({}), expected {}; read was\n{}", error_name(error.kind),
+                       error.reason, error_name(expected), describe(read));
+  });
+  if (differs != nullptr) {
+    require(error.field == differs->name && error.stored == stored_option &&
+                error.given == option_value(given_bytes, *differs),
+            "another option is said to differ", [&] {
+              return fmt::format("{} stored {} given {}, expected {}", error.field, error.stored, error.given,
+                                 differs->name);
+            });
+  }
+  if (verdict.contradicts != 0) {
+    require(error.stored == verdict.contradicts, "another sequence is said to contradict",
+            [&] { return fmt::format("{}, expected {}", error.stored, verdict.contradicts); });
+  }
+}
+
+// After the writes: what the reading back must lead to.
+ErrorKind SuperblockComponent::expected_of_write(const CopyBytes& header) {
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    if (lasting(slot)) return ErrorKind::write_failed;
+  }
+  const CopiesAsRead read = tap_.delivered();
+  if (tap_.reads_fired() == 0) {
+    const Copies after = medium();
+    for (u32 slot = 0; slot < f::copies; ++slot) {
+      require(equal(read[slot], after[slot]), "a copy was not read back",
+              [&] { return fmt::format("slot {}", slot); });
+    }
+  }
+  const CopiesVerdict verdict = judge_copies(read, 3);
+  const bool good = verdict.outcome == DecodeOutcome::ok && verdict.checksum == checksum_in(header);
+  return good ? ErrorKind::none : ErrorKind::checkpoint_failed;
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,112 @@
+// The component of workload `superblock`: see superblock.cpp. Its checks are in superblock_checks.cpp.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "sim/component/component.h"
+#include "sim/component/superblock_tap.h"
+#include "sim/decode/superblock_copies.h"
+#include "storage/superblock.h"
+
+namespace tonearm::sim {
+
+using Copies = std::array<CopyBytes, disk_format::copies>;
+
+// What was asked, as answers name it: 32 times this, and the kind of the error, or that a crash struck.
+enum class SuperblockAsked : u8 { format = 1, open = 2, checkpoint = 3 };
+inline constexpr u64 superblock_answer_struck = 31;
+
+// A header as copy `number`.
+CopyBytes numbered(const CopyBytes& header, u32 number);
+inline u128 checksum_in(const CopyBytes& header) { return disk_format::load<u128>(header, 0); }
+inline bool equal(disk_format::Bytes a, disk_format::Bytes b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
+}
+std::string describe(const CopiesAsRead& copies);
+
+class SuperblockComponent final : public Component {
+ public:
+  explicit SuperblockComponent(Referee& referee)
+      : referee_(&referee),
+        disk_(referee.pages(), referee.options().disk, &referee.trace()),
+        tap_(disk_),
+        content_("superblock content", stream_seed(referee.seed(), "superblock content")) {}
+
+  void play(const Operation& line) override;
+  void finish() override;
+  SimStorage* disk() override { return &disk_; }
+
+ private:
+  using Arguments = std::array<u64, verb_arguments_max>;
+
+  void damage(std::string_view verb, const Arguments& a);
+
+  // --- operations; false: it ended in an error, or was struck
+  bool format(u128 cluster, bool fresh);
+  bool open(const FormatOptions& given);
+  void checkpoint(u64 ops, u64 shape);
+  void checkpoint_refused(PlainState state);
+  void write_done(SuperblockAsked asked, const CopyBytes& header, bool struck);
+  ErrorKind expected_of_write(const CopyBytes& header);
+  void opened(const CopiesVerdict& verdict, const CopiesAsRead& read, const FormatOptions& given);
+  void open_struck(const FormatOptions& given);
+  void check_error_of_open(const CopiesVerdict& verdict, const CopiesAsRead& read,
+                           const FormatOptions& given);
+  void check_legal(const CopiesVerdict& verdict);
+  void check_repairs(const CopiesVerdict& verdict, CopiesAsRead view);
+  void check_writes(const CopyBytes& header, IoPurpose purpose);
+  void check_write(const SuperblockTap::WriteSeen& write, const CopyBytes& header, IoPurpose purpose);
+  void check_medium(const CopyBytes& header);
+  void check_working();
+
+  // --- the process and its disk
+  void start();
+  void drop();
+  void crash();
+  template <class Begin>
+  bool run(Begin begin);
+  void on_done() { done_ = true; }
+  Callback<> callback() { return Callback<>::to<&SuperblockComponent::on_done>(this); }
+  Copies medium() const;
+  void write_medium(u32 slot, const CopyBytes& bytes);
+  static CopiesAsRead view_of(const Copies& copies);
+
+  u64 requests(u32 slot) const;  // Of the writes of one copy.
+  bool lasting(u32 slot) const;  // The writes of the copy fail until it is given up.
+  u32 touched() const;           // Copies that a fault of the plan may leave in any state.
+  bool faults_fired() const { return tap_.reads_fired() + tap_.writes_fired() > 0; }
+
+  template <class Story>
+  void require(bool holds, FailureClass failure_class, const char* site, Story story) {
+    ++referee_->counters().checks;
+    if (!holds) referee_->fail(failure_class, site, story(), describe(view_of(before_)));
+  }
+  template <class Story>
+  void require(bool holds, const char* site, Story story) {
+    require(holds, FailureClass::oracle, site, story);
+  }
+  void answer(SuperblockAsked asked, u64 outcome, u64 detail) {
+    referee_->answer(static_cast<u64>(asked) * 32 + outcome, detail);
+  }
+
+  Referee* referee_;
+  SimStorage disk_;
+  SuperblockTap tap_;
+  Stream content_;
+  OpId line_;
+  std::optional<Superblock> engine_;
+  bool opened_ = false;
+  bool done_ = false;
+  bool struck_ = false;  // The last operation, by a crash.
+
+  SuperblockTap::Plan plan_next_;  // Of faults.
+  SuperblockTap::Plan plan_;       // Of the operation at hand.
+  Copies before_;                  // The copies on the disk before it.
+
+  CopyBytes current_;                       // Verified last, or opened.
+  std::deque<CopyBytes> history_;           // Newest first: whatever was written.
+  std::optional<std::vector<u128>> legal_;  // Checksums that may be found; none: it was damaged.
+};
+
+}  // namespace tonearm::sim
