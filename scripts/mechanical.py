@@ -100,7 +100,7 @@ def build_drawn(scratch, sites, count, seed):
                if any(path == site.path and lines_of(site, texts)[0] <= line <= lines_of(site, texts)[1]
                       for path, line in wrong)]
         if not bad:
-            scratch.tools.fail(f"the drawn mutants do not build, and no line of one is named:\n{output[-4000:]}")
+            scratch.tools.fail(f"what was drawn does not build, and it is none of it:\n{output[-4000:]}")
         for number in bad:
             del numbered[number]
         bad_count += len(bad)
@@ -208,8 +208,8 @@ def run(tools, arguments):
             found.append(one)
             site = one.site
             says = f"{one.class_}: {one.where}" if one.class_ else ""
-            print(f"{one.outcome:<14} {one.seeds:5} {one.cpu:6.2f}  {site.path}:{site.line} {site.text[:80]}  "
-                  f"{says[:70]}", flush=True)
+            print(f"{one.outcome:<14} {one.seeds:5} {one.cpu:6.2f}  {site.path}:{site.line} "
+                  f"{site.text[:80]}  {says[:70]}", flush=True)
     verdicts = read_verdicts(os.path.join(tools.PATCHES, "survivors.tsv"))
     report(found, verdicts, bad_count, time.monotonic() - begin)
     return 0

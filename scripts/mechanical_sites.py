@@ -40,8 +40,9 @@ COMPILE_TIME_CALLS = {"sizeof", "alignof", "alignas", "decltype", "noexcept", "o
 COMPILE_TIME_WORDS = {"constexpr", "consteval", "static", "using", "typedef", "enum", "struct", "class"}
 KEYWORDS = {"if", "for", "while", "do", "else", "switch", "case", "default", "return", "break", "continue",
             "goto", "delete", "new", "throw", "const", "auto"} | COMPILE_TIME_WORDS
-NUMBER_TYPES = re.compile(r"^(?:inline |static |constexpr |\[\[nodiscard\]\] )*(?:u8|u16|u32|u64|i32|i64|u128|int)\s")
-BOOL_TYPE = re.compile(r"^(?:inline |static |constexpr |virtual |\[\[nodiscard\]\] )*bool\s")
+SPECIFIERS = r"^(?:inline |static |constexpr |virtual |\[\[nodiscard\]\] )*"
+NUMBER_TYPES = re.compile(SPECIFIERS + r"(?:u8|u16|u32|u64|i32|i64|u128|int)\s")
+BOOL_TYPE = re.compile(SPECIFIERS + r"bool\s")
 SHOWN = 100  # Characters of a change that are shown, around what is changed.
 
 

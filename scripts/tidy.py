@@ -153,7 +153,7 @@ def closing(code, position):
 
 
 def bodies(text):
-    """(head, label, where the head begins, its `{`, its `}`) of each function, found by following the braces."""
+    """(head, label, where the head begins, `{`, `}`) of each function, found by following the braces."""
     code = DIRECTIVE.sub(lambda match: blank(match.group()), code_only(text))
     begin = position = 0
     while match := re.compile(r"[{};]").search(code, position):
