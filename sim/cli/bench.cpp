@@ -267,6 +267,7 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   struct Quiet final : Interrupt {
     void before_step() override {}
     void stuck(const char* why) override { throw UsageError(why); }
+    void exceeded(const char* bound, const std::string&) override { throw UsageError(bound); }
   } quiet;
   u64 nanos = 0;
   for (u64 i = 0; i < rounds; ++i) {

@@ -41,6 +41,9 @@ constexpr CounterName counters[] = {
     {"ticks", "virtual time", &RunCounters::ticks},
     {"steps", "steps of the event loop", &RunCounters::steps},
     {"merges_level1", "merges into level 1 or deeper", &RunCounters::merges_level1},
+    {"bounds_checked", "calls of the engine and reads compared with their bounds",
+     &RunCounters::bounds_checked},
+    {"allocations", "times the engine allocated memory", &RunCounters::allocations},
     {"blocks_read", "blocks read from the disk", &RunCounters::blocks_read},
     {"blocks_written", "blocks written to the disk", &RunCounters::blocks_written},
 };

@@ -19,6 +19,7 @@ struct Head {
   std::array<u64, fault_kind_count> faults_fired;
   std::array<u64, fault_kind_count> faults_armed;
   std::array<u64, mark_count> marks;
+  std::array<u64, mark_count> marks_first;
   OpId op;
   u64 cpu_micros;
   u32 site_bytes, message_bytes, story_bytes, impossible_bytes;
@@ -43,6 +44,7 @@ void send_report(int pipe, const WorkerReport& report) {
   head.faults_fired = report.result.faults_fired;
   head.faults_armed = report.result.faults_armed;
   head.marks = report.result.marks;
+  head.marks_first = report.result.marks_first;
   head.op = failure.op;
   head.cpu_micros = report.cpu_micros;
   head.site_bytes = static_cast<u32>(texts[0].size());
@@ -77,6 +79,7 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.faults_fired = head.faults_fired;
   result.faults_armed = head.faults_armed;
   result.marks = head.marks;
+  result.marks_first = head.marks_first;
   result.failure.failure_class = head.failure_class;
   result.failure.op = head.op;
   result.failure.has_op = head.has_op;

@@ -1,6 +1,7 @@
 // What a run found out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -30,8 +31,19 @@ enum class FailureClass : u8 {
 const char* failure_class_name(FailureClass failure);
 
 // Oracles that can be switched off, to see what each is worth. Assertions cannot.
-enum class Oracle : u8 { model, audit, shadow, legal, structure, protect, liveness, directed, false_alarm };
-inline constexpr u32 oracle_count = 9;
+enum class Oracle : u8 {
+  model,
+  audit,
+  shadow,
+  legal,
+  structure,
+  protect,
+  liveness,
+  directed,
+  false_alarm,
+  resource
+};
+inline constexpr u32 oracle_count = 10;
 const char* oracle_name(Oracle oracle);
 const char* oracle_help(Oracle oracle);
 
@@ -87,7 +99,9 @@ struct RunCounters {
   u64 replayed_ops = 0;
   u64 ticks = 0;
   u64 steps = 0;
-  u64 merges_level1 = 0;  // Merges into level 1 or deeper.
+  u64 merges_level1 = 0;   // Merges into level 1 or deeper.
+  u64 bounds_checked = 0;  // Calls and reads that oracle `resource` looked at.
+  u64 allocations = 0;     // While the engine's code ran.
   u64 blocks_read = 0;
   u64 blocks_written = 0;
 };
@@ -105,9 +119,14 @@ struct RunResult {
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
+  std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::vector<CheckpointRecord> checkpoints;  // If RunConfig::record_checkpoints.
   std::vector<u64> effective;                 // If RunConfig::record_effective: see there.
 
+  void hit(Mark mark) {
+    const u32 number = static_cast<u32>(mark);
+    if (marks[number]++ == 0) marks_first[number] = std::max<u64>(counters.ops, 1);
+  }
   u64 faults() const {
     u64 sum = 0;
     for (const u64 count : faults_fired) sum += count;

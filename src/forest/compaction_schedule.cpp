@@ -114,6 +114,7 @@ bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, CompactionJob* job)
                          tree.manifest().must_drop_tombstones(level_b, overlap.range);
   if (!job->move) {
     mark(level_b == 1 ? Mark::merge_into_level1 : Mark::merge_into_deeper, tree.config().id, &table->key_min);
+    if (overlap.count > 1) mark(Mark::merge_several_tables, tree.config().id, &table->key_min);
   }
   return true;
 }

@@ -214,6 +214,7 @@ TEST_CASE("forest: a full disk is a typed error that stays, and more room is the
   }
   REQUIRE(op <= 400);
   CHECK(forest->error().kind == ErrorKind::storage_full);
+  CHECK(marks[Mark::storage_full] == 1);
   const u64 checkpoint = forest->checkpoint_op();
   REQUIRE(checkpoint > 0);
   CHECK(marks[Mark::sticky_error] == 0);
