@@ -7,7 +7,8 @@ would: one seed after the other, of each workload in turn, one in eight with a t
 
 What survives is either reached by no run at all (a weakness of the generators), or executed and without
 effect that an oracle could see. sim/mutants/survivors.tsv keeps what somebody found out about it: the
-verdict `equivalent` and why no run can tell, or what was added to find it, or `open`.
+verdict `equivalent` and why no run can tell, or what was added to find it, or `open`. What was `added` is
+played again every time, beside what is drawn: it must be found.
 """
 
 import collections
@@ -81,14 +82,20 @@ class Scratch:
         return ""
 
 
-def build_drawn(scratch, sites, count, seed):
-    """(number -> site, how many did not compile)."""
+def key_of(site):
+    return site.path, site.function, site.text
+
+
+def build_drawn(scratch, sites, count, seed, again):
+    """(number -> site, how many did not compile). `again`: sites that are built in any case."""
     texts = {path: open(os.path.join(scratch.tools.ROOT, path), encoding="utf-8").read()
              for path in {site.path for site in sites}}
     order = mechanical_sites.shuffled(sites, random.Random(seed))
-    numbered, next_number, bad_count = {}, 1, 0
+    numbered = dict(enumerate(mechanical_sites.draw(iter(again), len(again), []), 1))
+    next_number, bad_count = len(again) + 1, 0
+    wanted = count + len(numbered)
     for _ in range(DRAWS_MAX):
-        for site in mechanical_sites.draw(order, count - len(numbered), numbered.values()):
+        for site in mechanical_sites.draw(order, wanted - len(numbered), numbered.values()):
             numbered[next_number] = site
             next_number += 1
         scratch.make(numbered)
@@ -159,6 +166,7 @@ def read_verdicts(path):
 
 
 def report(found, verdicts, bad_count, seconds):
+    """How many that were once found survive now."""
     killed = [one for one in found if one.outcome == "killed"]
     executed = [one for one in found if one.outcome != "never executed"]
     print("\nby class: " + ", ".join(f"{name} {count}" for name, count in
@@ -166,25 +174,29 @@ def report(found, verdicts, bad_count, seconds):
     print("by kind:  " + ", ".join(
         f"{kind} {sum(one.site.kind == kind for one in killed)}/{sum(one.site.kind == kind for one in found)}"
         for kind in sorted({one.site.kind for one in found})))
-    undecided = 0
+    undecided = lost = 0
     for outcome in ("survived", "never executed"):
         ones = [one for one in found if one.outcome == outcome]
         if ones:
             print(f"\n{outcome}:")
         for one in ones:
             site = one.site
-            verdict, why = verdicts.get((site.path, site.function, site.text), ("-", ""))
+            verdict, why = verdicts.get(key_of(site), ("-", ""))
             undecided += verdict == "-"
-            print(f"  {site.path}:{site.line} {site.function}: {site.text}\n      {verdict}: {why}"
-                  if verdict != "-" else f"  {site.path}:{site.line} {site.function}: {site.text}\n      -")
+            lost += verdict == "added"
+            print(f"  {site.path}:{site.line} {site.function}: {site.text}")
+            print(f"      {verdict}: {why}" if why else "      -")
     share = 100 * len(killed) // max(1, len(executed))
-    equivalent = sum(verdicts.get((one.site.path, one.site.function, one.site.text), ("",))[0] == "equivalent"
+    equivalent = sum(verdicts.get(key_of(one.site), ("",))[0] == "equivalent"
                      for one in found if one.outcome == "survived")
     spent = sum(one.cpu for one in killed) / max(1, len(killed))
     print(f"\n{len(killed)} of {len(found)} killed, {share} % of the {len(executed)} executed; "
           f"{len(executed) - len(killed)} survived ({equivalent} equivalent), "
           f"{len(found) - len(executed)} never executed, {undecided} without a verdict; "
           f"{bad_count} not compilable; {spent:.2f} CPU s a killed mutant, {seconds:.0f} s")
+    if lost:
+        print(f"{lost} with the verdict `added` are no longer found")
+    return lost
 
 
 def run(tools, arguments):
@@ -192,12 +204,17 @@ def run(tools, arguments):
     scratch = Scratch(tools)
     os.makedirs(scratch.folder, exist_ok=True)
     sites = mechanical_sites.all_sites(tools.ROOT)
-    numbered, bad_count = build_drawn(scratch, sites, arguments.mechanical, arguments.seed)
+    verdicts = read_verdicts(os.path.join(tools.PATCHES, "survivors.tsv"))
+    again = [site for site in sites if verdicts.get(key_of(site), ("",))[0] == "added"]
+    for path, function, text in sorted(verdicts.keys() - {key_of(site) for site in sites}):
+        print(f"survivors.tsv: {path} {function} has no such place any more: {text}")
+    numbered, bad_count = build_drawn(scratch, sites, arguments.mechanical, arguments.seed, again)
     workloads = workloads_to_play(scratch, arguments.workload)
     clean = play(scratch, 0, None, workloads)
     if clean.outcome == "killed":
         tools.fail(f"without a mutant {clean.workload} fails: {clean.class_}: {clean.where}")
-    print(f"{len(numbered)} of {len(sites)} sites, {bad_count} not compilable; without a mutant "
+    print(f"{len(numbered)} of {len(sites)} sites, {len(again)} of them because they were found once, "
+          f"{bad_count} not compilable; without a mutant "
           f"{clean.seeds} seeds of {', '.join(workloads)} pass; built in {time.monotonic() - begin:.0f} s",
           flush=True)
     found = []
@@ -210,6 +227,4 @@ def run(tools, arguments):
             says = f"{one.class_}: {one.where}" if one.class_ else ""
             print(f"{one.outcome:<14} {one.seeds:5} {one.cpu:6.2f}  {site.path}:{site.line} "
                   f"{site.text[:80]}  {says[:70]}", flush=True)
-    verdicts = read_verdicts(os.path.join(tools.PATCHES, "survivors.tsv"))
-    report(found, verdicts, bad_count, time.monotonic() - begin)
-    return 0
+    return 1 if report(found, verdicts, bad_count, time.monotonic() - begin) else 0
