@@ -116,7 +116,8 @@ void ManifestLogComponent::begin_open(const ManifestEnds& ends, u64 tables_max) 
   if (!saved_.any) {
     grid_->free_set().open_empty();
   } else {
-    const bool opened = grid_->free_set().open(saved_.acquired, saved_.released, {});
+    const FreeSet::OpenResult result = grid_->free_set().open(saved_.acquired, saved_.released, {});
+    const bool opened = result == FreeSet::OpenResult::opened;
     require(opened, "the free set does not open", [] { return "its own encoding is refused"; });
   }
   delivered_.clear();
