@@ -145,8 +145,8 @@ struct DecodedImage {
   // Blocks of the durable checkpoint: for SimStorage::protect().
   std::vector<u64> protected_words() const;
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
-  // hold at op C. Needs DecodeOptions::values.
-  std::vector<std::pair<DecodedKey, u64>> contents(u16 tree) const;
+  // hold at op C. Needs DecodeOptions::values; points into `tables`.
+  std::vector<const DecodedValue*> newest(u16 tree) const;
 };
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options = {});

@@ -270,9 +270,14 @@ TEST_CASE("a checkpoint is read whole", "[decode]") {
   CHECK(decoded.tables[3].level == 2);
 
   using Contents = std::vector<std::pair<DecodedKey, u64>>;
-  CHECK(decoded.contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
-  CHECK(decoded.contents(2) == Contents{{{0, u128{3} << 64 | 7}, 0}});
-  CHECK(decoded.contents(3).empty());
+  const auto contents = [&decoded](u16 tree) {
+    Contents result;
+    for (const DecodedValue* value : decoded.newest(tree)) result.emplace_back(value->key, value->payload);
+    return result;
+  };
+  CHECK(contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
+  CHECK(contents(2) == Contents{{{0, u128{3} << 64 | 7}, 0}});
+  CHECK(contents(3).empty());
 
   const std::vector<u64> words = decoded.protected_words();
   CHECK(bit_of(words, db.newer.address));
