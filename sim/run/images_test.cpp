@@ -73,8 +73,9 @@ std::string decoded_words(const Image& image) {
       "op " + std::to_string(decoded.op) + "\ncheckpoint " + hexadecimal(decoded.checkpoint_id) + '\n';
   for (u32 i = 0; i < tree_name_count; ++i) {
     Contents contents;
-    for (const auto& [key, value] : decoded.contents(static_cast<u16>(i + 1)))
-      contents.add(key.first, key.second, value);
+    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
+      contents.add(value->key.first, value->key.second, value->payload);
+    }
     words += contents.row(static_cast<TreeName>(i));
   }
   return words;
@@ -122,7 +123,7 @@ struct Opened {
     REQUIRE(bytes.size() % options.format.sector_size == 0);
     image.write(0, std::as_bytes(std::span(bytes)));
     disk.emplace(image, options.disk, nullptr);
-    host.emplace(*disk, options, memory, quiet);
+    host.emplace(*disk, options, memory, quiet, 0);
     error = host->open();
   }
   ~Opened() { disk->crash({}); }

@@ -221,17 +221,17 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   model_.rewind(op);
   for (u32 i = 0; i < tree_name_count && difference.empty(); ++i) {
     const TreeName tree = static_cast<TreeName>(i);
-    const std::vector<std::pair<DecodedKey, u64>> contents = decoded.contents(static_cast<u16>(i + 1));
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
-    for (const auto& [key, value] : contents) {
+    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
+      const ModelKey key = value->key.second;
       ++result_.counters.checks;
-      if (expected != map.end() && expected->first == key.second && expected->second == value) {
+      if (expected != map.end() && expected->first == key && expected->second == value->payload) {
         ++expected;
         continue;
       }
       difference = fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
-                               key_text(tree, engine_key(key.second)));
+                               key_text(tree, engine_key(key)));
       break;
     }
     if (difference.empty() && expected != map.end()) {
