@@ -417,4 +417,27 @@ TEST_CASE("timing may change in mid-run", "[sim_storage]") {
   REQUIRE(disk.ios[1]->tick_done == 50);
 }
 
+TEST_CASE("a shorter write to a block makes what is behind it poison, if asked for", "[sim_storage]") {
+  for (const bool poisoned : {false, true}) {
+    DiskOptions options = options_with();
+    options.poison_recycled = poisoned;
+    Disk disk(options);
+    disk.write(3, 7);
+    disk.write(4, 7);
+    disk.run();
+    Disk::Io& shorter = disk.add();
+    shorter.bytes = Disk::filled(1024, 9);
+    shorter.write.buffer = shorter.bytes;
+    shorter.write.offset = 2 * u64{options.block_size};
+    shorter.write.done = Callback<Storage::Write&>::to<&Disk::Io::write_done>(&shorter);
+    disk.storage.write(shorter.write);
+    disk.run();
+    const Image& image = disk.storage.image();
+    const u64 begin = disk.storage.grid_offset() + 2 * options.block_size;
+    CHECK(image.written(begin, 1024));
+    CHECK(image.written_any(begin + 1024, options.block_size - 1024) != poisoned);
+    CHECK(disk.block(4) == 7);  // The block behind it is as it was.
+  }
+}
+
 }  // namespace tonearm::sim
