@@ -76,6 +76,7 @@ class NodeModel {
 };
 
 constexpr u32 arrays = 3;
+constexpr u64 copied_back = 8;
 constexpr u64 place_whole = 1'000'000;
 constexpr u32 node_align = 64;
 
@@ -162,7 +163,8 @@ class SegmentedArrayComponent final : public Component {
 
   void insert(u64 place, u64 run) {
     for (u64 i = 0; i <= run; ++i) {
-      if (model().size() == count_max_) return referee_->skip();
+      // Of a full array the element there gives way.
+      if (model().size() == count_max_) remove_at(std::min(index_of(place, count_max_), count_max_ - 1));
       const u64 index = index_of(place, model().size());
       const u64 low = index == 0 ? 0 : model()[index - 1].key;
       const u64 high = index == model().size() ? low + 3 : model()[index].key;
@@ -182,16 +184,26 @@ class SegmentedArrayComponent final : public Component {
     for (u64 i = 0; i < removals && !model().empty(); ++i) remove_at(front != 0 ? model().size() - 1 : 0);
   }
 
-  // An element of the array itself, beside itself: insertion moves what it is given.
+  // An element of the array itself, behind itself or up to so many of equal keys before: insertion then
+  // moves what it is given.
   void copy(u64 place, u64 behind) {
     if (model().empty() || model().size() == count_max_) return referee_->skip();
     const u64 index = std::min(index_of(place, model().size()), model().size() - 1);
-    insert_at(index + behind, array().at(index));
+    u64 target = index + behind;
+    if (behind == 0) {
+      for (u64 i = 0; i < copied_back && target > 0; ++i) {
+        if (model()[target - 1].key == model()[index].key) --target;
+      }
+    }
+    insert_at(target, array().at(index));
   }
 
   void remove(u64 place, u64 run) {
     for (u64 i = 0; i <= run; ++i) {
-      if (model().empty()) return referee_->skip();
+      if (model().empty()) {
+        if (i == 0) referee_->skip();
+        return;
+      }
       const u64 index = std::min(index_of(place, model().size()), model().size() - 1);
       remove_at(index);
     }
