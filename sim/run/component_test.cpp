@@ -92,7 +92,8 @@ TEST_CASE("components: a malformed line says what was expected", "[component]") 
   CHECK(refused("1 insert array=1 place=2 run=3") == "accepted");
   CHECK(refused("1 insert run=3 place=2 array=1") == "accepted");
   CHECK(refused("1 put kv key=3 value=4") ==
-        "3 found `put`, expected a verb of segmented_array: insert, remove, get, search, walk or clear");
+        "3 found `put`, expected a verb of segmented_array: insert, remove, stuff, copy, get, search, walk "
+        "or clear");
   CHECK(refused("1 insert array=1 place=2") == "25 found the end of the line, expected run=");
   CHECK(refused("1 insert array=1 array=1 place=2") == "18 found `array=1`, expected place= run=");
   CHECK(refused("1 insert array=9 place=2 run=3").starts_with("16 found `9`, expected"));

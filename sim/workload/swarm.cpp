@@ -481,6 +481,11 @@ void draw_superblock(u64 seed, RunOptions* options) {
   options->ops = Draw(seed).skewed("superblock lines", 300, 1500);
 }
 
+void draw_segmented_array(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->key_universe = static_cast<u32>(Draw(seed).magnitude("array universe", 3, 10));
+}
+
 void draw_canary(u64 seed, RunOptions* options) {
   draw_run(seed, true, options);
   options->weight_crash = 0;

@@ -30,6 +30,9 @@ void draw_merge(u64 seed, RunOptions* options);
 void draw_manifest_log(u64 seed, RunOptions* options);
 void draw_superblock(u64 seed, RunOptions* options);
 
+// Of `segmented_array`: arrays of a few elements, and of enough for many nodes.
+void draw_segmented_array(u64 seed, RunOptions* options);
+
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format);
 

@@ -26,7 +26,6 @@ class ManifestLevel {
 
   u64 count() const { return tables_.count(); }
   bool empty() const { return count() == 0; }
-  u64 generation() const { return generation_; }  // Bumped by insert and remove.
 
   // The range must be disjoint from all others.
   void insert(const TableInfo& table);
@@ -65,7 +64,6 @@ class ManifestLevel {
   u64 upper_bound(const Key& key) const;  // First position whose key_min > key.
 
   Tables tables_;  // By key_max; disjoint, so by key_min too.
-  u64 generation_ = 0;
 };
 
 // Position of the table of `a` whose range overlaps the fewest tables of `b`: the first such, in key
