@@ -464,22 +464,8 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   return nullptr;
 }
 
-// Why nobody can have appended this, or null.
 const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
-  if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
-  if (entry.level() >= levels_) return "a manifest entry is of a level that does not exist";
-  if (entry.address < 1 || entry.address > grid_.blocks_count()) {
-    return "a manifest entry is of a table out of range";
-  }
-  if (entry.checksum_padding != 0 || entry.reserved != 0) {
-    return "a manifest entry's reserved bytes are not zero";
-  }
-  if (entry.key_max < entry.key_min) return "a manifest entry's greatest key is below its least";
-  if (entry.snapshot_min < 1) return "a manifest entry is of a table before the first op";
-  if (entry.snapshot_max != snapshot_max_live) return "a manifest entry is of a table that has ended";
-  if (entry.value_count < 1) return "a manifest entry is of a table without values";
-  if (entry.tree_id < 1) return "a manifest entry is of no tree";
-  return nullptr;
+  return manifest_entry_misfit(entry, levels_, grid_.blocks_count());
 }
 
 void ManifestLog::assert_entry(const TableInfo& entry) const { ASSERT(entry_misfit(entry) == nullptr); }

@@ -92,7 +92,7 @@ class Churn {
 
   void reopen() {
     start();
-    REQUIRE(log_->grid->free_set().open(acquired_, released_, {}));
+    REQUIRE(log_->grid->free_set().open(acquired_, released_, {}) == FreeSet::OpenResult::opened);
     log_->open(references_);
     run();
     REQUIRE_FALSE(log().error());
