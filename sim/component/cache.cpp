@@ -51,7 +51,7 @@ class CacheComponent final : public Component {
     const BlockCache::Options options{.blocks_count = referee.options().runtime.cache_blocks,
                                       .hash_bits = referee.options().runtime.cache_hash_bits,
                                       .block_size = block_size_,
-                                      .sector_size = sector_size_};
+};
     Arena measure;
     const BlockCache::Memory measured(measure, options);
     const std::span<std::byte> buffer = poisoned_memory(referee, measure.used());
