@@ -152,8 +152,8 @@ def closing(code, position):
     return len(code) - 1
 
 
-def functions(text):
-    """(name, first line, number of lines) of each function with a body, found by following the braces."""
+def bodies(text):
+    """(head, label, where the head begins, `{`, `}`) of each function, found by following the braces."""
     code = DIRECTIVE.sub(lambda match: blank(match.group()), code_only(text))
     begin = position = 0
     while match := re.compile(r"[{};]").search(code, position):
@@ -175,7 +175,13 @@ def functions(text):
                 label = name.group(1)
                 if TEST.fullmatch(label):
                     label = re.sub(r"\s+", " ", text[name.end() + first:at].split('"')[1])
-                yield label, line_of(code, first), code.count("\n", first, end) + 1
+                yield head, label, first, at, end
+
+
+def functions(text):
+    """(name, first line, number of lines) of each function with a body."""
+    for _, label, first, _, end in bodies(text):
+        yield label, line_of(text, first), text.count("\n", first, end) + 1
 
 
 # --- one file -----------------------------------------------------------------------------------

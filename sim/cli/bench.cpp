@@ -206,6 +206,7 @@ u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
 struct QuietInterrupt final : Interrupt {
   void before_step() override {}
   void stuck(const char* why) override { throw UsageError(why); }
+  void exceeded(const char* bound, const std::string&) override { throw UsageError(bound); }
 };
 
 void must(const Error& error) {
@@ -330,7 +331,7 @@ void bench_reads(const Geometry& bench) {
   std::vector<std::byte> buffer;
   QuietInterrupt quiet;
   SimStorage disk(pages, bench.options.disk, nullptr);
-  EngineHost host(disk, bench.options, buffer, quiet);
+  EngineHost host(disk, bench.options, buffer, quiet, 0);
   fill_engine(bench, host);
   const Stream stream("bench.reads", 1);
   std::vector<ScanRow> rows;

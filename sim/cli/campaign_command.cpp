@@ -63,8 +63,8 @@ void print_text(const PlayPlan& plan, const CampaignEnd& end, const Judged& judg
   const Totals& totals = end.totals;
   fmt::print("{}{}", totals.text(), judged.why);
   if (args.play.output.verbose) {
-    for (u32 i = 0; i < mark_count; ++i)
-      fmt::print("mark {:<36} {}\n", mark_name(static_cast<Mark>(i)), totals.marks[i]);
+    fmt::print("mark {:<34} {:>10} {:>8} {:>11}\n", "", "hits", "seeds", "median of 1st");
+    for (u32 i = 0; i < mark_count; ++i) fmt::print("mark {}\n", totals.mark_words(static_cast<Mark>(i)));
   }
   if (!resume.empty()) fmt::print("interrupted; what is left: {}\n", resume);
   const std::string line = fmt::format(
@@ -151,11 +151,15 @@ int marks_command(const ListArgs& args) {
     const Mark mark = static_cast<Mark>(i);
     if (args.output.json) {
       list.push_back({{"mark", std::string(mark_name(mark))}, {"text", std::string(mark_text(mark))}});
-      if (!args.seeds.empty()) list.back().push_back({"hits", totals.marks[i]});
+      if (!args.seeds.empty()) {
+        list.back().push_back({"hits", totals.marks[i].hits()});
+        list.back().push_back({"seeds", totals.marks[i].seeds()});
+        list.back().push_back({"first_median", totals.marks[i].first_median()});
+      }
     } else if (args.seeds.empty()) {
       fmt::print("{:<36} {}\n", mark_name(mark), mark_text(mark));
     } else {
-      fmt::print("{:<36} {:>12}  {}\n", mark_name(mark), totals.marks[i], mark_text(mark));
+      fmt::print("{}  {}\n", totals.mark_words(mark), mark_text(mark));
     }
   }
   if (args.output.json) fmt::print("{}\n", json_text(list));

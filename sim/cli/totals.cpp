@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 
+#include "base/assert.h"
 #include "sim/cli/report.h"
 
 namespace tonearm::sim {
@@ -26,6 +28,27 @@ u64 per_second(u64 count, u64 micros) {
 
 }  // namespace
 
+void MarkTotal::add(u64 hits, u64 first) {
+  if (hits == 0) return;
+  ASSERT(first > 0);
+  hits_ += hits;
+  ++seeds_;
+  const u32 power = static_cast<u32>(std::bit_width(first)) - 1;
+  const u32 quarter = static_cast<u32>(power >= 2 ? first >> (power - 2) : first << (2 - power)) & 3;
+  ++first_[4 * power + quarter];
+}
+
+u64 MarkTotal::first_median() const {
+  u64 before = 0;
+  for (u32 i = 0; i < first_.size(); ++i) {
+    before += first_[i];
+    if (seeds_ == 0 || 2 * before < seeds_) continue;
+    const u64 end = u64{5 + i % 4} << (i / 4);  // Times four.
+    return (end - 1) / 4;
+  }
+  return 0;
+}
+
 void Totals::add(const Outcome& outcome) {
   if (!outcome.impossible.empty()) {
     if (impossible++ == 0) impossible_why = outcome.impossible;
@@ -40,7 +63,7 @@ void Totals::add(const Outcome& outcome) {
     faults_fired[i] += result.faults_fired[i];
     faults_armed[i] += result.faults_armed[i];
   }
-  for (u32 i = 0; i < mark_count; ++i) marks[i] += result.marks[i];
+  for (u32 i = 0; i < mark_count; ++i) marks[i].add(result.marks[i], result.marks_first[i]);
   for (u32 i = 0; i < variation_count; ++i) {
     variations_fired[i] += result.variations_fired[i];
     variations_armed[i] += result.variations_armed[i];
@@ -53,7 +76,8 @@ void Totals::add(const Outcome& outcome) {
 }
 
 u64 Totals::marks_hit() const {
-  return static_cast<u64>(std::count_if(marks.begin(), marks.end(), [](u64 hits) { return hits > 0; }));
+  return static_cast<u64>(
+      std::count_if(marks.begin(), marks.end(), [](const MarkTotal& mark) { return mark.hits() > 0; }));
 }
 
 u64 Totals::ops_median() const {
@@ -132,7 +156,7 @@ std::string Totals::text() const {
   if (seeds > 0 && marks_hit() < mark_count) {
     std::vector<std::string> never;
     for (u32 i = 0; i < mark_count; ++i) {
-      if (marks[i] == 0) never.emplace_back(mark_name(static_cast<Mark>(i)));
+      if (marks[i].hits() == 0) never.emplace_back(mark_name(static_cast<Mark>(i)));
     }
     line("  never hit", fmt::format("{}", fmt::join(never, " ")));
   }
@@ -141,8 +165,15 @@ std::string Totals::text() const {
   return text;
 }
 
+std::string Totals::mark_words(Mark mark) const {
+  const MarkTotal& total = marks[static_cast<u32>(mark)];
+  const std::string soon = total.seeds() == 0 ? "-" : fmt::format("line {}", total.first_median());
+  return fmt::format("{:<34} {:>10} {:>8} {:>11}", mark_name(mark), total.hits(),
+                     percent(total.seeds(), seeds), soon);
+}
+
 JsonFields Totals::json() const {
-  JsonFields sums, fired, armed, varied, variable, hits;
+  JsonFields sums, fired, armed, varied, variable, hits, hit_seeds, hit_first;
   std::vector<JsonFields> failures;
   for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
   for (u32 i = 0; i < fault_kind_count; ++i) {
@@ -153,7 +184,12 @@ JsonFields Totals::json() const {
     varied.push_back({variation_name(static_cast<Variation>(i)), variations_fired[i]});
     variable.push_back({variation_name(static_cast<Variation>(i)), variations_armed[i]});
   }
-  for (u32 i = 0; i < mark_count; ++i) hits.push_back({mark_name(static_cast<Mark>(i)), marks[i]});
+  for (u32 i = 0; i < mark_count; ++i) {
+    const char* name = mark_name(static_cast<Mark>(i));
+    hits.push_back({name, marks[i].hits()});
+    hit_seeds.push_back({name, marks[i].seeds()});
+    hit_first.push_back({name, marks[i].first_median()});
+  }
   for (const auto& [signature, total] : signatures) {
     failures.push_back({{"signature", fmt::format("{:08x}", signature)},
                         {"class", std::string(failure_class_name(total.failure.failure_class))},
@@ -178,6 +214,8 @@ JsonFields Totals::json() const {
           {"variations_fired", std::move(varied)},
           {"variations_armed", std::move(variable)},
           {"marks", std::move(hits)},
+          {"marks_seeds", std::move(hit_seeds)},
+          {"marks_first_median", std::move(hit_first)},
           {"cpu_micros", cpu_micros},
           {"ops_per_cpu_second", per_second(counters.ops, cpu_micros)}};
 }

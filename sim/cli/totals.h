@@ -18,6 +18,21 @@ struct SignatureTotal {
   std::string reproduce;
 };
 
+// How soon the seeds of a campaign hit a mark.
+class MarkTotal {
+ public:
+  void add(u64 hits, u64 first);
+  u64 hits() const { return hits_; }
+  u64 seeds() const { return seeds_; }
+  // Lines after which half of the seeds that ever hit it had, rounded up to a quarter of a power of two.
+  u64 first_median() const;
+
+ private:
+  u64 hits_ = 0;
+  u64 seeds_ = 0;  // That hit it.
+  std::array<u32, 256> first_{};
+};
+
 struct Totals {
   u64 seeds = 0;  // Played.
   u64 failed = 0;
@@ -27,7 +42,7 @@ struct Totals {
   RunCounters counters;  // Sums.
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
-  std::array<u64, mark_count> marks{};
+  std::array<MarkTotal, mark_count> marks{};
   std::array<u64, variation_count> variations_fired{};
   std::array<u64, variation_count> variations_armed{};
   std::vector<u64> ops;       // Of each seed.
@@ -47,6 +62,7 @@ struct Totals {
   std::vector<std::string> silent_variations() const;
 
   std::string text() const;
+  std::string mark_words(Mark mark) const;  // Hits, share of the seeds, how soon.
   JsonFields json() const;
 };
 

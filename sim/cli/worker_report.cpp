@@ -21,6 +21,7 @@ struct Head {
   std::array<u64, mark_count> marks;
   std::array<u64, variation_count> variations_fired;
   std::array<u64, variation_count> variations_armed;
+  std::array<u64, mark_count> marks_first;
   OpId op;
   u64 cpu_micros;
   u32 site_bytes, message_bytes, story_bytes, impossible_bytes;
@@ -47,6 +48,7 @@ void send_report(int pipe, const WorkerReport& report) {
   head.marks = report.result.marks;
   head.variations_fired = report.result.variations_fired;
   head.variations_armed = report.result.variations_armed;
+  head.marks_first = report.result.marks_first;
   head.op = failure.op;
   head.cpu_micros = report.cpu_micros;
   head.site_bytes = static_cast<u32>(texts[0].size());
@@ -83,6 +85,7 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.marks = head.marks;
   result.variations_fired = head.variations_fired;
   result.variations_armed = head.variations_armed;
+  result.marks_first = head.marks_first;
   result.failure.failure_class = head.failure_class;
   result.failure.op = head.op;
   result.failure.has_op = head.has_op;

@@ -45,13 +45,11 @@ class CacheComponent final : public Component {
       : referee_(&referee),
         addresses_(referee.options().key_universe),
         block_size_(referee.options().format.block_size),
-        sector_size_(referee.options().format.sector_size),
         versions_(addresses_ + 1, 1),
         block_(div_ceil(block_size_, sizeof(Page))) {
     const BlockCache::Options options{.blocks_count = referee.options().runtime.cache_blocks,
                                       .hash_bits = referee.options().runtime.cache_hash_bits,
-                                      .block_size = block_size_,
-};
+                                      .block_size = block_size_};
     Arena measure;
     const BlockCache::Memory measured(measure, options);
     const std::span<std::byte> buffer = poisoned_memory(referee, measure.used());
@@ -141,8 +139,6 @@ class CacheComponent final : public Component {
     header.checksum = checksum(address, version);
     header.address = address;
     header.size = block_header_size + body;
-    const u64 end = round_up(header.size, sector_size_);
-    std::memset(block + header.size, 0, end - header.size);
     std::memset(block + block_header_size, static_cast<int>(random >> 56 | 1), body);
     if (body >= sizeof(random)) std::memcpy(block + header.size - sizeof(random), &random, sizeof(random));
     return block;
@@ -167,8 +163,7 @@ class CacheComponent final : public Component {
                          static_cast<u64>(place_of(address, *way) - places_) / block_size_);
     });
     const std::byte* block = make(address, version);
-    check(*referee_, std::memcmp(data, block, round_up(header_of(block).size, sector_size_)) == 0,
-          "get: other bytes",
+    check(*referee_, std::memcmp(data, block, header_of(block).size) == 0, "get: other bytes",
           [&] { return fmt::format("block {} of version {} has other bytes", address, version); });
     return true;
   }
@@ -268,7 +263,6 @@ class CacheComponent final : public Component {
   Referee* referee_;
   u64 addresses_;
   u32 block_size_;
-  u32 sector_size_;
   std::vector<u64> versions_;   // What each address holds, by address.
   std::vector<u64> set_index_;  // Of each address from 1.
   std::vector<Page> block_;     // The block made last.

@@ -199,29 +199,28 @@ std::vector<u64> DecodedImage::protected_words() const {
 }
 
 // Level by level, which is in order of key each: what is known so far hides what lies below.
-std::vector<std::pair<DecodedKey, u64>> DecodedImage::contents(u16 tree) const {
-  const auto before = [](const DecodedValue& a, const DecodedValue& b) { return a.key < b.key; };
-  const auto same = [](const DecodedValue& a, const DecodedValue& b) { return a.key == b.key; };
-  std::vector<DecodedValue> newest;
-  std::vector<DecodedValue> level;
-  std::vector<DecodedValue> merged;
+std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
+  const auto before = [](const DecodedValue* a, const DecodedValue* b) { return a->key < b->key; };
+  const auto same = [](const DecodedValue* a, const DecodedValue* b) { return a->key == b->key; };
+  std::vector<const DecodedValue*> newest;
+  std::vector<const DecodedValue*> level;
+  std::vector<const DecodedValue*> merged;
   for (auto table = tables.begin(); table != tables.end();) {
     level.clear();
     const auto first = table;
     for (; table != tables.end() && table->tree == first->tree && table->level == first->level; ++table) {
-      if (table->tree == tree) level.insert(level.end(), table->values.begin(), table->values.end());
+      if (table->tree != tree) continue;
+      for (const DecodedValue& value : table->values) level.push_back(&value);
     }
+    if (level.empty()) continue;
     merged.clear();
+    merged.reserve(newest.size() + level.size());
     std::merge(newest.begin(), newest.end(), level.begin(), level.end(), std::back_inserter(merged), before);
     merged.erase(std::unique(merged.begin(), merged.end(), same), merged.end());
     newest.swap(merged);
   }
-  std::vector<std::pair<DecodedKey, u64>> result;
-  result.reserve(newest.size());
-  for (const DecodedValue& value : newest) {
-    if (!value.tombstone) result.emplace_back(value.key, value.payload);
-  }
-  return result;
+  std::erase_if(newest, [](const DecodedValue* value) { return value->tombstone; });
+  return newest;
 }
 
 std::vector<std::string> check_image(const DecodedImage& decoded) {

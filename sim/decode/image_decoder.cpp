@@ -434,19 +434,6 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
 
 }  // namespace
 
-void DecodeMemo::begin(u32 sector_size, u32 block_size, u128 cluster) {
-  if (sector_size != sector_size_ || block_size != block_size_ || cluster != cluster_) entries_.clear();
-  sector_size_ = sector_size;
-  block_size_ = block_size;
-  cluster_ = cluster;
-}
-
-void DecodeMemo::learn(u64 address, const Entry& block) {
-  if (block.stamp == 0) return;
-  if (address >= entries_.size()) entries_.resize(address + 1);
-  entries_[address] = block;
-}
-
 DecodedImage decode_image(const Image& image, const DecodeOptions& options) {
   DecodedImage out;
   Decoder(image, options, &out).run();

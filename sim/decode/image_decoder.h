@@ -95,11 +95,20 @@ class DecodeMemo {
   };
 
   // Forgets everything if it was learned of blocks of another size or data file.
-  void begin(u32 sector_size, u32 block_size, u128 cluster);
+  void begin(u32 sector_size, u32 block_size, u128 cluster) {
+    if (sector_size != sector_size_ || block_size != block_size_ || cluster != cluster_) entries_.clear();
+    sector_size_ = sector_size;
+    block_size_ = block_size;
+    cluster_ = cluster;
+  }
   bool knows(u64 address, const Entry& block) const {
     return block.stamp != 0 && address < entries_.size() && entries_[address] == block;
   }
-  void learn(u64 address, const Entry& block);
+  void learn(u64 address, const Entry& block) {
+    if (block.stamp == 0) return;
+    if (address >= entries_.size()) entries_.resize(address + 1);
+    entries_[address] = block;
+  }
 
  private:
   std::vector<Entry> entries_;  // By address.
@@ -145,8 +154,8 @@ struct DecodedImage {
   // Blocks of the durable checkpoint: for SimStorage::protect().
   std::vector<u64> protected_words() const;
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
-  // hold at op C. Needs DecodeOptions::values.
-  std::vector<std::pair<DecodedKey, u64>> contents(u16 tree) const;
+  // hold at op C. Needs DecodeOptions::values; points into `tables`.
+  std::vector<const DecodedValue*> newest(u16 tree) const;
 };
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options = {});

@@ -270,9 +270,14 @@ TEST_CASE("a checkpoint is read whole", "[decode]") {
   CHECK(decoded.tables[3].level == 2);
 
   using Contents = std::vector<std::pair<DecodedKey, u64>>;
-  CHECK(decoded.contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
-  CHECK(decoded.contents(2) == Contents{{{0, u128{3} << 64 | 7}, 0}});
-  CHECK(decoded.contents(3).empty());
+  const auto contents = [&decoded](u16 tree) {
+    Contents result;
+    for (const DecodedValue* value : decoded.newest(tree)) result.emplace_back(value->key, value->payload);
+    return result;
+  };
+  CHECK(contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
+  CHECK(contents(2) == Contents{{{0, u128{3} << 64 | 7}, 0}});
+  CHECK(contents(3).empty());
 
   const std::vector<u64> words = decoded.protected_words();
   CHECK(bit_of(words, db.newer.address));
@@ -389,30 +394,6 @@ TEST_CASE("a block that was seen intact and changed since is found damaged", "[d
       REQUIRE(decode_image(damaged, options).damaged.size() == 1);
       db.image = before;
     }
-  }
-}
-
-TEST_CASE("what a memo knows is one block in one place, of one data file", "[decode]") {
-  DecodeMemo memo;
-  const DecodeMemo::Entry block{.checksum = 7, .stamp = 3, .type = 4};
-  memo.begin(512, 1024, 1);
-  CHECK_FALSE(memo.knows(5, block));
-  memo.learn(5, block);
-  CHECK(memo.knows(5, block));
-  CHECK_FALSE(memo.knows(6, block));
-  CHECK_FALSE(memo.knows(5, {.checksum = 8, .stamp = 3, .type = 4}));
-  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 4, .type = 4}));
-  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 3, .type = 5}));
-  memo.learn(6, {.checksum = 7, .stamp = 0, .type = 4});  // Not in one page: never known.
-  CHECK_FALSE(memo.knows(6, {.checksum = 7, .stamp = 0, .type = 4}));
-  memo.begin(512, 1024, 1);
-  CHECK(memo.knows(5, block));
-  for (const auto& [sector, size, cluster] :
-       {std::tuple{1024U, 1024U, u128{1}}, std::tuple{512U, 2048U, u128{1}},
-        std::tuple{512U, 1024U, u128{2}}}) {
-    memo.learn(5, block);
-    memo.begin(sector, size, cluster);
-    CHECK_FALSE(memo.knows(5, block));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "sim/disk/engine_code.h"
 #include "storage/superblock.h"
 
 namespace tonearm::sim {
@@ -232,9 +233,11 @@ SimStorage::Request& SimStorage::submit(Pending pending, void* node, IoTag tag,
 }
 
 void SimStorage::read(Read& read) {
+  const HarnessCode harness;
   ASSERT(static_cast<bool>(read.done));
   const u64 begin = begin_of(read.zone, read.offset, read.buffer.size());
   const bool superblock = read.zone == Zone::superblock;
+  if (!superblock) ++grid_reads_;
   Request& request = submit({.begin = begin,
                              .end = begin + read.buffer.size(),
                              .kind = RequestKind::read,
@@ -246,6 +249,7 @@ void SimStorage::read(Read& read) {
 }
 
 void SimStorage::write(Write& write) {
+  const HarnessCode harness;
   ASSERT(static_cast<bool>(write.done));
   const u64 begin = begin_of(write.zone, write.offset, write.buffer.size());
   const bool superblock = write.zone == Zone::superblock;
@@ -261,6 +265,7 @@ void SimStorage::write(Write& write) {
 }
 
 void SimStorage::sync(Sync& sync) {
+  const HarnessCode harness;
   ASSERT(static_cast<bool>(sync.done));
   Request& request = submit({.kind = RequestKind::sync}, &sync, sync.tag, options_.sync);
   request.covered = medium_.position();
@@ -270,6 +275,7 @@ void SimStorage::sync(Sync& sync) {
 }
 
 void SimStorage::next_tick(NextTick& next_tick) {
+  const HarnessCode harness;
   ASSERT(static_cast<bool>(next_tick.done));
   ASSERT(!next_tick.link.queued);
   next_tick.link.queued = true;
@@ -323,6 +329,7 @@ void SimStorage::drain_ticks() {
     ASSERT(tick.node->link.queued);
     tick.node->link.queued = false;
     attribution_ = tick.attribution;
+    const EngineCode engine;
     tick.node->done(*tick.node);
   }
   draining_.clear();
@@ -354,6 +361,7 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
   medium_.image().read(pending.begin, read.buffer);
   read.result = IoResult::ok;
   record(EventKind::complete_read, pending.begin, 0, pack_tag(request.tag, request.n));
+  const EngineCode engine;
   read.done(read);
 }
 
@@ -377,6 +385,7 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
   write.result = IoResult::ok;
   record(EventKind::complete_write, pending.begin, 0, pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);
+  const EngineCode engine;
   write.done(write);
 }
 
@@ -391,6 +400,7 @@ void SimStorage::complete_sync(const Request& request) {
   } else {
     medium_.make_durable(request.covered);
   }
+  const EngineCode engine;
   sync.done(sync);
 }
 

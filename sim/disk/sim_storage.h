@@ -94,6 +94,7 @@ class SimStorage final : public Storage {
   bool step();
   u64 steps() const { return steps_; }  // Taken so far.
   u64 now() const { return now_; }      // Ticks.
+  u64 grid_reads() const { return grid_reads_; }  // Submitted so far.
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
@@ -223,6 +224,7 @@ class SimStorage final : public Storage {
   u64 now_ = 0;
   u64 steps_ = 0;
   u64 submissions_ = 0;
+  u64 grid_reads_ = 0;
   bool stepping_ = false;
 
   Attribution attribution_;

@@ -1,6 +1,6 @@
 // A map in order of its keys, with the part of std::map's interface that the oracle needs.
 //
-// Entries lie in chunks of at most 64, each of them a sorted vector; the chunks' least keys lie side
+// Entries lie in chunks of at most 32, each of them a sorted vector; the chunks' least keys lie side
 // by side. So a lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a
 // change moves the entries of one chunk. (In std::map each step to the next key is a node elsewhere in
 // memory: comparing with the model cost more than what was compared.)
@@ -142,7 +142,7 @@ class SortedMap {
   }
 
  private:
-  static constexpr std::size_t chunk_max = 64;
+  static constexpr std::size_t chunk_max = 32;
 
   // The chunk in which the key is, or would be. There is at least one.
   std::size_t chunk_of(const Key& key) const {

@@ -47,7 +47,11 @@ void Audit::mismatch(TreeName tree, const Key& key, std::string site, std::strin
 
 void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
   if (failed()) return;
-  const Answer answer = host_->get(tree, key, cold);
+  compare(tree, map, key, host_->get(tree, key, cold));
+}
+
+void Audit::compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer) {
+  if (failed()) return;
   if (answer.error) {
     outcome_.error = answer.error;
     ++outcome_.unanswered;
@@ -109,18 +113,15 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   }
 }
 
-void Audit::full(TreeName tree, const ModelMap& map, u64 seed, u32 points, bool cold) {
+void Audit::full(TreeName tree, const ModelMap& map, u64 seed, u32 points_max, bool cold) {
   const KeyRange range = tree_range(tree);
   scan({.tree = tree, .range = range, .direction = Direction::ascending, .cold = cold}, map);
   scan({.tree = tree, .range = range, .direction = Direction::descending, .cold = cold}, map);
   if (map.empty()) return;
   // Evenly spread: a stride over the rows that the last scan returned (they equal the model's).
-  const u64 stride = std::max<u64>(1, rows_.size() / std::max<u32>(1, points));
+  const u64 stride = std::max<u64>(1, rows_.size() / std::max<u32>(1, points_max));
   for (u64 i = seed % stride; i < rows_.size() && !failed(); i += stride) {
-    const Key key = engine_key(rows_[i].key);
-    get(tree, map, key, cold);
-    get(tree, map, key_below(tree, key), cold);
-    get(tree, map, key_above(tree, key), cold);
+    points(tree, map, engine_key(rows_[i].key), cold);
   }
 }
 
@@ -144,7 +145,11 @@ void Audit::edges(TreeName tree, const ModelMap& map) {
 }
 
 void Audit::points(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
-  for (const Key& point : {key, key_below(tree, key), key_above(tree, key)}) get(tree, map, point, cold);
+  if (failed()) return;
+  const std::array<Key, 3> keys = {key, key_below(tree, key), key_above(tree, key)};
+  std::array<Answer, keys.size()> answers;
+  host_->get_together(tree, keys, cold, answers);
+  for (u32 i = 0; i < keys.size(); ++i) compare(tree, map, keys[i], answers[i]);
 }
 
 void Audit::around(TreeName tree, const ModelMap& map, const Key& key, bool cold) {

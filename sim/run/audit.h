@@ -37,15 +37,16 @@ class Audit {
   // A range against the model, which is walked in the same direction.
   void scan(const ScanRequest& request, const ModelMap& map);
 
-  // Everything in both directions; `points` keys from position `seed` on by point.
-  void full(TreeName tree, const ModelMap& map, u64 seed, u32 points, bool cold);
+  // Everything in both directions; `points_max` keys from position `seed` on by point.
+  void full(TreeName tree, const ModelMap& map, u64 seed, u32 points_max, bool cold);
   // `rows` keys in order from the first one >= `from`, and the points around both ends.
   void window(TreeName tree, const ModelMap& map, const Key& from, u32 rows, bool cold);
   // The least and greatest key, each also +-1, by point and by scan.
   void edges(TreeName tree, const ModelMap& map);
   // A key, its neighbours, and scans that begin and end there, in both directions.
   void around(TreeName tree, const ModelMap& map, const Key& key, bool cold);
-  void points(TreeName tree, const ModelMap& map, const Key& key, bool cold);  // Without the scans.
+  // Without the scans, and asked for at once.
+  void points(TreeName tree, const ModelMap& map, const Key& key, bool cold);
 
   // The first mismatch stays; later calls do nothing then.
   const AuditOutcome& outcome() const { return outcome_; }
@@ -53,6 +54,7 @@ class Audit {
   std::vector<ScanRow>& rows() { return rows_; }
 
  private:
+  void compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer);
   void mismatch(TreeName tree, const Key& key, std::string site, std::string message);
 
   EngineHost* host_;

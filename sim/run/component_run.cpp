@@ -30,7 +30,7 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
   trace().reset();
   trace().set_listener(config.event_context, config.event_listener);
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {
-                   ++static_cast<ComponentRun*>(context)->result_.marks[static_cast<u32>(mark)];
+                   static_cast<ComponentRun*>(context)->result_.hit(mark);
                  }});
 }
 

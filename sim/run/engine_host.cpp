@@ -1,7 +1,11 @@
 #include "sim/run/engine_host.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 
+#include "sim/disk/engine_code.h"
+#include "sim/run/allocations.h"
 #include "table/tree_types.h"
 
 namespace tonearm::sim {
@@ -65,6 +69,33 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
   UNREACHABLE();
 }
 
+// Not by its destructor, which runs also when a crash abandons the call.
+class EngineHost::Call {
+ public:
+  Call(EngineHost& host, const char* name) : host_(&host), name_(name), allocations_(engine_allocations()) {}
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // Runs a part of it that is the engine's.
+  template <class F>
+  decltype(auto) engine(F part) {
+    const EngineCode engine;
+    return part();
+  }
+  void end() {
+    const u64 count = engine_allocations() - allocations_;
+    ++host_->bounds_checked_;
+    if (count == 0) return;
+    host_->interrupt_->exceeded(fmt::format("{}: allocations", name_).c_str(),
+                                fmt::format("the engine allocated memory {} times in {}", count, name_));
+  }
+
+ private:
+  EngineHost* host_;
+  const char* name_;
+  u64 allocations_;
+};
+
 EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
                        Interrupt& interrupt, u64 poison)
     : disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
@@ -90,75 +121,169 @@ void EngineHost::pump() {
 }
 
 Error EngineHost::format() {
-  forest_->format(Callback<>::to<&EngineHost::call_done>(this));
+  Call call(*this, "format");
+  call.engine([&] { forest_->format(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
+  call.end();
   return forest_->error();
 }
 
 Error EngineHost::open() {
-  forest_->open(Callback<>::to<&EngineHost::call_done>(this));
+  Call call(*this, "open");
+  call.engine([&] { forest_->open(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
+  call.end();
   return forest_->error();
 }
 
 Error EngineHost::compact(u64 op) {
-  forest_->compact(op, Callback<>::to<&EngineHost::call_done>(this));
+  Call call(*this, "compact");
+  call.engine([&] { forest_->compact(op, Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
+  call.end();
   return forest_->error();
 }
 
 Error EngineHost::checkpoint() {
-  forest_->checkpoint(Callback<>::to<&EngineHost::call_done>(this));
+  Call call(*this, "checkpoint");
+  call.engine([&] { forest_->checkpoint(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
+  call.end();
   return forest_->error();
 }
 
-Answer EngineHost::get(TreeName name, const Key& key, bool cold) {
-  Tree& tree = forest_->tree(static_cast<u32>(name));
+void EngineHost::mark_checkpoint_durable() {
+  Call call(*this, "mark_checkpoint_durable");
+  call.engine([&] { forest_->mark_checkpoint_durable(); });
+  call.end();
+}
+
+PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {
+  const Encoded encoded = encode_value(name, key, value);
+  Call call(*this, "put");
+  const PutResult result =
+      call.engine([&] { return forest_->tree(static_cast<u32>(name)).put(encoded.bytes.data()); });
+  call.end();
+  return result;
+}
+
+PutResult EngineHost::remove(TreeName name, const Key& key) {
+  Call call(*this, "remove");
+  const PutResult result = call.engine([&] { return forest_->tree(static_cast<u32>(name)).remove(key); });
+  call.end();
+  return result;
+}
+
+void EngineHost::scope_open() {
+  Call call(*this, "scope_open");
+  call.engine([&] { forest_->scope_open(); });
+  call.end();
+}
+
+void EngineHost::scope_close(ScopeMode mode) {
+  Call call(*this, "scope_close");
+  call.engine([&] { forest_->scope_close(mode); });
+  call.end();
+}
+
+// Counted by the disk: what the engine says about itself proves nothing.
+void EngineHost::check_reads(const char* bound, const Tree& tree, u64 queries, u64 reads_before) {
+  u64 levels = 0;  // That hold a table.
+  for (u32 level = 0; level < tree.manifest().levels(); ++level) {
+    if (!tree.manifest().level(level).empty()) ++levels;
+  }
+  const u64 reads = disk_->grid_reads() - reads_before;
+  ++bounds_checked_;
+  if (reads <= 2 * levels * queries) return;
+  interrupt_->exceeded(bound, fmt::format("{}: {} for {}, expected at most two for each of {} levels", bound,
+                                          reads, queries, levels));
+}
+
+// What memory or the cached blocks say; else `lookup` says where to go on.
+std::optional<Answer> EngineHost::answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
+                                                         Tree::Lookup* lookup) {
   if (const std::byte* value = tree.lookup_from_memory(key)) {
-    if (tree.kernel().is_tombstone(value)) return {};
-    return {.error = {}, .value = decode_value(name, value)};
+    if (tree.kernel().is_tombstone(value)) return Answer{};
+    return Answer{.error = {}, .value = decode_value(name, value)};
   }
-  lookup_.level_min = 0;
-  if (!cold) {
-    const Tree::CacheLookup cached = tree.lookup_from_levels_cache(key);
-    switch (cached.kind) {
-      case Tree::CacheLookup::Kind::negative: return {};
-      case Tree::CacheLookup::Kind::positive: return {.error = {}, .value = decode_value(name, cached.value)};
-      case Tree::CacheLookup::Kind::possible: lookup_.level_min = cached.level; break;
+  lookup->level_min = 0;
+  lookup->key = key;
+  lookup->cache_read = !cold;
+  if (cold) return std::nullopt;
+  const Tree::CacheLookup cached = tree.lookup_from_levels_cache(key);
+  switch (cached.kind) {
+    case Tree::CacheLookup::Kind::negative: return Answer{};
+    case Tree::CacheLookup::Kind::positive:
+      return Answer{.error = {}, .value = decode_value(name, cached.value)};
+    case Tree::CacheLookup::Kind::possible: lookup->level_min = cached.level; return std::nullopt;
+  }
+  UNREACHABLE();
+}
+
+Answer EngineHost::get(TreeName name, const Key& key, bool cold) {
+  Answer answer;
+  get_together(name, {&key, 1}, cold, {&answer, 1});
+  return answer;
+}
+
+void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool cold,
+                              std::span<Answer> answers) {
+  ASSERT(!keys.empty() && keys.size() <= together_max);
+  ASSERT(answers.size() == keys.size());
+  Call call(*this, "get");
+  Tree& tree = forest_->tree(static_cast<u32>(name));
+  const u64 reads_before = disk_->grid_reads();
+  std::array<bool, together_max> submitted{};
+  call.engine([&] {
+    for (u32 i = 0; i < keys.size(); ++i) {
+      Tree::Lookup& lookup = lookups_[i];
+      const std::optional<Answer> answer = answer_without_reading(tree, name, keys[i], cold, &lookup);
+      submitted[i] = !answer;
+      if (answer) {
+        answers[i] = *answer;
+        continue;
+      }
+      ++lookups_pending_;
+      lookup.done = Callback<Tree::Lookup&>::to<&EngineHost::lookup_done>(this);
+      tree.lookup_from_levels_storage(lookup);
     }
+  });
+  if (lookups_pending_ > 0) pump();
+  call.end();
+  check_reads("blocks read by a lookup", tree, keys.size(), reads_before);
+  for (u32 i = 0; i < keys.size(); ++i) {
+    if (!submitted[i]) continue;
+    const Tree::Lookup& lookup = lookups_[i];
+    answers[i] = {.error = lookup.error, .value = {}};
+    if (!lookup.error && lookup.found) answers[i].value = decode_value(name, lookup.value.data());
   }
-  lookup_.key = key;
-  lookup_.cache_read = !cold;
-  lookup_.done = Callback<Tree::Lookup&>::to<&EngineHost::lookup_done>(this);
-  tree.lookup_from_levels_storage(lookup_);
-  pump();
-  if (lookup_.error) return {.error = lookup_.error, .value = {}};
-  if (!lookup_.found) return {};
-  return {.error = {}, .value = decode_value(name, lookup_.value.data())};
 }
 
 Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
   rows->clear();
   Tree& tree = forest_->tree(static_cast<u32>(request.tree));
   TreeScan& scan = forest_->scan();
-  scan.open(tree, request.range, request.direction, !request.cold);
+  Call call(*this, "scan");
+  call.engine([&] { scan.open(tree, request.range, request.direction, !request.cold); });
   Error error;
   while (rows->size() < request.limit) {
     const std::byte* value = nullptr;
-    const TreeScan::Next next = scan.next(&value);
+    const TreeScan::Next next = call.engine([&] { return scan.next(&value); });
     if (next == TreeScan::Next::value) {
       rows->push_back(
           {.key = model_key(tree.kernel().key_of(value)), .value = decode_value(request.tree, value)});
     } else if (next == TreeScan::Next::read_again) {
-      scan.read(Callback<>::to<&EngineHost::call_done>(this));
+      const u64 reads_before = disk_->grid_reads();
+      call.engine([&] { scan.read(Callback<>::to<&EngineHost::call_done>(this)); });
       pump();
+      check_reads("blocks read by a refill of a scan", tree, 1, reads_before);
     } else {
       if (next == TreeScan::Next::failed) error = scan.error();
       break;
     }
   }
-  scan.close();
+  call.engine([&] { scan.close(); });
+  call.end();
   return error;
 }
 

@@ -2,6 +2,10 @@
 //
 // The live engine of a run and the shadow engines of its audits are both hosts. What may interrupt a
 // pump (a crash that strikes, a run that is stuck) is the owner's business, through `Interrupt`.
+//
+// Every call also has bounds that hold whatever the engine does inside: no allocation at all; of the
+// blocks on disk, a lookup and each refill of a scan read an index and a value block of each level that has
+// a table at most.
 #pragma once
 
 #include <memory>
@@ -53,6 +57,8 @@ class Interrupt {
   virtual void before_step() = 0;
   // The call cannot complete: nothing is pending, or it has taken too long. Throws.
   virtual void stuck(const char* why) = 0;
+  // A call took more than it may. Returns if nobody minds.
+  virtual void exceeded(const char* bound, const std::string& message) = 0;
 
  protected:
   ~Interrupt() = default;
@@ -63,6 +69,8 @@ void fill_poison(std::span<std::byte> memory, u64 poison);
 
 class EngineHost {
  public:
+  static constexpr u32 together_max = 4;
+
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
              Interrupt& interrupt, u64 poison);
@@ -76,25 +84,42 @@ class EngineHost {
   Error open();
   Error compact(u64 op);
   Error checkpoint();
+  void mark_checkpoint_durable();
+
+  [[nodiscard]] PutResult put(TreeName tree, const Key& key, u64 value);
+  [[nodiscard]] PutResult remove(TreeName tree, const Key& key);
+  void scope_open();
+  void scope_close(ScopeMode mode);
 
   // Cold: no cached block may answer (memory tables still do).
   Answer get(TreeName tree, const Key& key, bool cold);
+  // Several at once, as a caller that knows its keys beforehand asks for them.
+  void get_together(TreeName tree, std::span<const Key> keys, bool cold, std::span<Answer> answers);
   // Rows are appended to `rows` (cleared first), whose memory is reused.
   Error scan(const ScanRequest& request, std::vector<ScanRow>* rows);
 
   u64 blocks_read() const { return forest_->grid().counters().reads_storage; }
   u64 blocks_written() const { return forest_->grid().counters().writes; }
+  u64 bounds_checked() const { return bounds_checked_; }
 
  private:
+  // Lives as long as a call into the engine: no part of it may allocate.
+  class Call;
+
   void call_done() { done_ = true; }
-  void lookup_done(Tree::Lookup&) { done_ = true; }
+  void lookup_done(Tree::Lookup&) { done_ = --lookups_pending_ == 0; }
+  std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
+                                               Tree::Lookup* lookup);
   void pump();
+  void check_reads(const char* bound, const Tree& tree, u64 queries, u64 reads_before);
 
   SimStorage* disk_;
   Interrupt* interrupt_;
   u64 liveness_ticks_max_;
+  u64 bounds_checked_ = 0;
   bool done_ = false;
-  Tree::Lookup lookup_;
+  std::array<Tree::Lookup, together_max> lookups_;
+  u32 lookups_pending_ = 0;
   std::optional<Forest> forest_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <csignal>
 
+#include "sim/run/allocations.h"
 #include "sim/run/twin.h"
 #include "sim/scenario/settings.h"
 
@@ -34,6 +35,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   options_.disk.poison_recycled = config.poison != 0;
+  allocations_before_ = engine_allocations();
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset();
@@ -72,6 +74,8 @@ RunResult Player::play() {
   }
   counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
+  counters.allocations = engine_allocations() - allocations_before_;
+  counters.bounds_checked = bounds_checked_before_ + (host_ ? host_->bounds_checked() : 0);
   counters.merges_level1 = result_.marks[static_cast<u32>(Mark::merge_into_level1)] +
                            result_.marks[static_cast<u32>(Mark::merge_into_deeper)];
   result_.variations_fired = variations_.fired();
@@ -158,6 +162,11 @@ void Player::stuck(const char* why) {
   if (!config_->oracles.has(Oracle::liveness)) give_up();
   fail(FailureClass::liveness, why, fmt::format("{}: line {}", why, line_.id.number),
        disk_->describe_pending());
+}
+
+void Player::exceeded(const char* bound, const std::string& message) {
+  if (!config_->oracles.has(Oracle::resource)) return;
+  fail(FailureClass::resource, bound, message);
 }
 
 // The oracle that could judge this is switched off, and without its verdict the run cannot go on.
@@ -248,8 +257,7 @@ bool Player::applies(bool put) {
 void Player::line_put() {
   if (!applies(true)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
-  const Encoded value = encode_value(line_.tree, line_.key, line_.value);
-  put_result(host_->forest().tree(static_cast<u32>(line_.tree)).put(value.bytes.data()), full);
+  put_result(host_->put(line_.tree, line_.key, line_.value), full);
   if (full) return;
   model_.put(line_.tree, model_key(line_.key), line_.tree == TreeName::index ? 0 : line_.value);
   effective();
@@ -258,7 +266,7 @@ void Player::line_put() {
 void Player::line_remove() {
   if (!applies(false)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
-  put_result(host_->forest().tree(static_cast<u32>(line_.tree)).remove(line_.key), full);
+  put_result(host_->remove(line_.tree, line_.key), full);
   if (full) return;
   model_.remove(line_.tree, model_key(line_.key));
   effective();
@@ -365,7 +373,7 @@ void Player::line_checkpoint() {
 
 void Player::line_scope() {
   if (host_->forest().scope_active()) return skip();
-  host_->forest().scope_open();
+  host_->scope_open();
   model_.scope_open();
   effective_scope_ = effective_op_.size();
 }
@@ -373,13 +381,13 @@ void Player::line_scope() {
 void Player::line_end() {
   if (!host_->forest().scope_active()) return skip();
   if (!line_.persist) return scope_discard();
-  host_->forest().scope_close(ScopeMode::persist);
+  host_->scope_close(ScopeMode::persist);
   model_.scope_close(true);
 }
 
 void Player::scope_discard() {
   if (!host_->forest().scope_active()) return;
-  host_->forest().scope_close(ScopeMode::discard);
+  host_->scope_close(ScopeMode::discard);
   model_.scope_close(false);
   if (effective_op_.size() > effective_scope_) effective_op_.resize(effective_scope_, {});
 }

@@ -64,6 +64,7 @@ class Player final : public ActiveRun, public Interrupt {
   // --- Interrupt
   void before_step() override;
   void stuck(const char* why) override;
+  void exceeded(const char* bound, const std::string& message) override;
 
   // --- player.cpp
   void start();
@@ -105,6 +106,7 @@ class Player final : public ActiveRun, public Interrupt {
   void commit_op(u64 op);
   void after_compact(u64 op);
   void take_checkpoint(u64 op);
+  void check_sticky(const Error& error);
   void checkpoint_verified(u64 op);
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);
@@ -191,6 +193,8 @@ class Player final : public ActiveRun, public Interrupt {
   u64 checkpoints_seen_ = 0;
   u64 blocks_read_before_ = 0;  // By engines that are gone.
   u64 blocks_written_before_ = 0;
+  u64 bounds_checked_before_ = 0;
+  u64 allocations_before_ = 0;  // By runs that are over.
 };
 
 }  // namespace tonearm::sim

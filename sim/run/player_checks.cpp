@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/decode/image_decoder.h"
+#include "sim/disk/engine_code.h"
 #include "sim/run/player.h"
 
 namespace tonearm::sim {
@@ -29,6 +30,7 @@ constexpr std::array<bool, mark_count> worth_looking_table = [] {
 // The shadow engine of an audit: nothing crashes it, and it must not get stuck either.
 class ShadowInterrupt final : public Interrupt {
  public:
+  explicit ShadowInterrupt(bool resource) : resource_(resource) {}
   void before_step() override {}
   void stuck(const char* why) override {
     Failure failure;
@@ -37,6 +39,17 @@ class ShadowInterrupt final : public Interrupt {
     failure.message = "a shadow engine on a snapshot does not complete a call";
     throw RunFailed{failure};
   }
+  void exceeded(const char* bound, const std::string& message) override {
+    if (!resource_) return;
+    Failure failure;
+    failure.failure_class = FailureClass::resource;
+    failure.site = std::string("shadow: ") + bound;
+    failure.message = message;
+    throw RunFailed{failure};
+  }
+
+ private:
+  bool resource_;
 };
 
 }  // namespace
@@ -61,8 +74,9 @@ void Player::watch_engine() {
 }
 
 void Player::on_mark(Mark mark, u16 tree, const Key* key) {
+  const HarnessCode harness;
   if (muted_) return;
-  ++result_.marks[static_cast<u32>(mark)];
+  result_.hit(mark);
   if (key == nullptr || tree == 0 || tree > tree_name_count) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
     return;
@@ -158,7 +172,7 @@ void Player::shadow_audit(u64 op, bool full) {
   disk_options.tear_unit = options_.disk.tear_unit;
   disk_options.policy = CompletionPolicy::fifo;
   muted_ = true;
-  ShadowInterrupt interrupt;
+  ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
   EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
@@ -188,6 +202,7 @@ void Player::shadow_audit(u64 op, bool full) {
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
   result_.counters.checks += audit.outcome().checks;
+  bounds_checked_before_ += shadow.bounds_checked();
   model_.restore();
   disk.crash({});
   muted_ = false;
@@ -206,17 +221,17 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   model_.rewind(op);
   for (u32 i = 0; i < tree_name_count && difference.empty(); ++i) {
     const TreeName tree = static_cast<TreeName>(i);
-    const std::vector<std::pair<DecodedKey, u64>> contents = decoded.contents(static_cast<u16>(i + 1));
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
-    for (const auto& [key, value] : contents) {
+    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
+      const ModelKey key = value->key.second;
       ++result_.counters.checks;
-      if (expected != map.end() && expected->first == key.second && expected->second == value) {
+      if (expected != map.end() && expected->first == key && expected->second == value->payload) {
         ++expected;
         continue;
       }
       difference = fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
-                               key_text(tree, engine_key(key.second)));
+                               key_text(tree, engine_key(key)));
       break;
     }
     if (difference.empty() && expected != map.end()) {

@@ -39,7 +39,7 @@ void Player::commit_op(u64 op) {
 
 void Player::after_compact(u64 op) {
   if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
-  if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->forest().mark_checkpoint_durable();
+  if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
 }
 
 void Player::take_checkpoint(u64 op) {
@@ -49,13 +49,14 @@ void Player::take_checkpoint(u64 op) {
   if (const Error error = host_->checkpoint()) {
     const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
     if (error.kind != ErrorKind::sync_failed || !injected) judge_fatal(error, "checkpoint");
-    // The error is true. It is sticky: the engine refuses to go on until it is opened again.
+    // The error is true.
     if (superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
       fail(FailureClass::crash_legal, "superblock written after a failed sync",
            fmt::format("the sync of checkpoint {} failed, and its superblock was written all the same",
                        pending_op_));
     }
     ++result_.counters.checkpoints_failed;
+    check_sticky(error);
     throw Recover{.line = line_.id, .strike = false};
   }
   if (disk_->fault_count(FaultKind::failed_sync) > faults_before && config_->oracles.has(Oracle::legal)) {
@@ -72,6 +73,18 @@ void Player::take_checkpoint(u64 op) {
   durable_at_ = durable_at(verified);
   checkpoint_verified(verified);
   check_checkpoint(verified);
+}
+
+// An engine that failed refuses to go on until it is opened again, and leaves the disk as it is.
+void Player::check_sticky(const Error& error) {
+  const u64 written = host_->blocks_written();
+  const Error again = host_->compact(host_->forest().op() + 1);
+  if (!config_->oracles.has(Oracle::legal)) return;
+  ++result_.counters.checks;
+  if (again.kind == error.kind && host_->blocks_written() == written) return;
+  fail(FailureClass::crash_legal, "went on after an error",
+       fmt::format("a checkpoint ended in {}; the next op ended in {} and wrote {} blocks",
+                   error_name(error.kind), error_name(again.kind), host_->blocks_written() - written));
 }
 
 void Player::checkpoint_verified(u64 op) {
@@ -150,6 +163,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
   if (host_) {
     blocks_read_before_ += host_->blocks_read();
     blocks_written_before_ += host_->blocks_written();
+    bounds_checked_before_ += host_->bounds_checked();
   }
   disk_->crash(attribution, outcomes);
   host_.reset();
@@ -195,7 +209,7 @@ void Player::judge_opened() {
   pending_op_ = 0;
   superblock_submitted_ = false;
   durable_at_ = durable_at(opened);
-  if (opened == 0) host_->forest().mark_checkpoint_durable();
+  if (opened == 0) host_->mark_checkpoint_durable();
   if (next) checkpoint_verified(opened);
   if (opened != 0) check_structure(opened, true);
   std::vector<LoggedOp> lost = model_.crash_to(opened);
@@ -215,11 +229,9 @@ void Player::replay(const Recover& cause) {
     }
     disk_->set_attribution(recovering(op.line, cause.line));
     for (const Effect& effect : op.effects) {
-      Tree& tree = host_->forest().tree(static_cast<u32>(effect.tree));
       const Key key = engine_key(effect.key);
-      const PutResult result = effect.removed
-                                   ? tree.remove(key)
-                                   : tree.put(encode_value(effect.tree, key, effect.value).bytes.data());
+      const PutResult result =
+          effect.removed ? host_->remove(effect.tree, key) : host_->put(effect.tree, key, effect.value);
       if (result != PutResult::ok)
         fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }

@@ -38,6 +38,7 @@ constexpr OracleWords oracles[oracle_count] = {
     {"liveness", "every call completes within a bounded number of ticks"},
     {"directed", "after an interesting event the keys concerned are looked at again"},
     {"false_alarm", "without damage no call ends in an error"},
+    {"resource", "no allocation by the engine; block reads of a lookup and of a refill are bounded"},
     {"twin", "another machine has the same checkpoints, another layout the same answers"},
     {"poison", "what unwritten sectors and fresh memory hold changes no event"},
 };

@@ -1,6 +1,7 @@
 // What a run found out.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
@@ -41,10 +42,11 @@ enum class Oracle : u8 {
   liveness,
   directed,
   false_alarm,
-  twin,    // These two judge runs, not states: see checked_run.h.
+  resource,
+  twin,  // These two judge runs, not states: see checked_run.h.
   poison,
 };
-inline constexpr u32 oracle_count = 11;
+inline constexpr u32 oracle_count = 12;
 const char* oracle_name(Oracle oracle);
 const char* oracle_help(Oracle oracle);
 
@@ -100,7 +102,9 @@ struct RunCounters {
   u64 replayed_ops = 0;
   u64 ticks = 0;
   u64 steps = 0;
-  u64 merges_level1 = 0;  // Merges into level 1 or deeper.
+  u64 merges_level1 = 0;   // Merges into level 1 or deeper.
+  u64 bounds_checked = 0;  // Calls and reads that oracle `resource` looked at.
+  u64 allocations = 0;     // While the engine's code ran.
   u64 blocks_read = 0;
   u64 blocks_written = 0;
   u64 twins = 0;             // Played for this run.
@@ -124,12 +128,17 @@ struct RunResult {
   std::array<u64, fault_kind_count> faults_fired{};
   std::array<u64, fault_kind_count> faults_armed{};
   std::array<u64, mark_count> marks{};
+  std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::array<u64, variation_count> variations_fired{};
   std::array<u64, variation_count> variations_armed{};  // Asked of a site that was on.
   std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
   std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
   std::vector<u64> effective_answers;                   // One for each query in `effective`.
 
+  void hit(Mark mark) {
+    const u32 number = static_cast<u32>(mark);
+    if (marks[number]++ == 0) marks_first[number] = std::max<u64>(counters.ops, 1);
+  }
   u64 faults() const {
     u64 sum = 0;
     for (const u64 count : faults_fired) sum += count;

@@ -16,6 +16,8 @@ constexpr u32 scan_rows_max = 32;
 constexpr Ratio crash_follows = {3, 8};
 constexpr Ratio crash_in_checkpoint = {1, 3};
 constexpr Ratio crash_storm = {1, 8};
+constexpr Ratio crash_in_format = {1, 5};
+constexpr u64 format_steps = 24;  // Of the event loop, about: all of format and some of the first open.
 constexpr u64 storm_lines = 5;
 constexpr u64 superblock_steps = 20;  // About as many as four writes and four reads take.
 
@@ -140,6 +142,11 @@ bool TreeSource::rare(u64 index, u64 random, Operation* operation) const {
   const u64 drawn = rare_drawn(index);
   const u64 crash_end = options_.weight_crash;
   const u64 reopen_end = crash_end + options_.weight_reopen;
+  if (crash_end > 0 && index == 0 && chance(remix(rare_seed_, salt_phase), crash_in_format)) {
+    operation->kind = OperationKind::crash;
+    operation->count = below(remix(random, salt_limit), format_steps);
+    return true;
+  }
   if (crash_end > 0 && options_.weight_checkpoint > 0 && storm(index, random, operation)) return true;
   if (drawn < crash_end) {
     crash(random, false, operation);

@@ -31,6 +31,8 @@ namespace tonearm {
   X(tombstone_kept, "a merge kept a tombstone because a deeper table overlaps")                  \
   X(compaction_suspended, "a compaction was suspended at the end of a beat")                     \
   X(compaction_budget_min, "a compaction ran with the least possible number of blocks")          \
+  X(merge_several_tables, "a merge took in several tables of the level below")                   \
+  X(table_several_blocks, "compaction finished a table of several value blocks")                 \
   X(level_emptied, "a level above a table has become empty")                                     \
   X(lookup_memory, "a lookup was answered by the mutable table")                                 \
   X(lookup_immutable, "a lookup was answered by the immutable table")                            \
@@ -39,13 +41,19 @@ namespace tonearm {
   X(lookup_gap_index, "a lookup fell between two value blocks of an index block")                \
   X(lookup_tombstone, "a lookup ended at a tombstone on disk")                                   \
   X(lookup_deep, "a lookup went to level 2 or deeper")                                           \
+  X(lookup_fell_through, "a lookup did not find its key in a table and went on below")           \
   X(key_range_excluded, "a key outside the key range of its tree was not looked up")             \
+  X(batch_full, "a change was refused because the op was full")                                  \
   X(scope_discarded, "a scope with changes was discarded")                                       \
   X(scope_persisted, "a scope with changes was kept")                                            \
   X(scan_across_tables, "a scan went on from one table of a level to the next")                  \
   X(scan_table_gap, "a scan range fell between the value blocks of a table")                     \
   X(scan_merge_versions, "a scan met several versions of one key")                               \
   X(scan_tombstone, "a scan skipped a tombstone")                                                \
+  X(manifest_node_split, "a full node of a level was split")                                     \
+  X(manifest_node_joined, "two nodes of a level became one")                                     \
+  X(manifest_removed_at_open, "open met the removal of a table in the manifest log")             \
+  X(manifest_moved_at_open, "open put a table where a move had brought it")                      \
   X(manifest_block_closed_full, "a manifest block was closed because it was full")               \
   X(manifest_block_closed_partial, "a manifest block was closed partly filled")                  \
   X(manifest_compacted, "a manifest block was compacted")                                        \
@@ -71,10 +79,14 @@ namespace tonearm {
   X(free_set_shard_full, "a shard of the free set became full")                                  \
   X(checkpoint_done, "a checkpoint became durable")                                              \
   X(checkpoint_unchanged_trailer, "a checkpoint wrote an empty trailer")                         \
+  X(checkpoint_sync_failed, "the sync of a checkpoint failed")                                   \
+  X(checkpoint_trailer_chained, "a trailer took several blocks")                                 \
+  X(superblock_none_at_open, "open found no superblock that it may take")                        \
   X(superblock_copy_repaired, "a bad superblock copy was written again at open")                 \
   X(superblock_mixed_at_open, "copies of two sequences were found at open")                      \
   X(superblock_torn_at_open, "a superblock copy with a wrong checksum was found at open")        \
   X(replay_op_compacted, "a replayed op skipped its compaction")                                 \
+  X(storage_full, "an op or a checkpoint found too few free blocks")                             \
   X(cache_map_stashed, "a young object was evicted into the stash")                              \
   X(cache_map_rolled_back_from_stash, "a discarded insert was found in the stash")               \
   X(sticky_error, "the forest refused an operation after an error")

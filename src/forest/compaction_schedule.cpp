@@ -142,6 +142,7 @@ bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJ
   job->drop_tombstones = drops_tombstones(tree, level_b, overlap.range, op);
   if (!job->move) {
     mark(level_b == 1 ? Mark::merge_into_level1 : Mark::merge_into_deeper, tree.config().id, &table->key_min);
+    if (overlap.count > 1) mark(Mark::merge_several_tables, tree.config().id, &table->key_min);
   }
   return true;
 }

@@ -44,6 +44,8 @@ void Forest::tick_done(Storage::NextTick&) {
 
 void Forest::fail(const Error& error) {
   ASSERT(error);
+  if (error.kind == ErrorKind::sync_failed) mark(Mark::checkpoint_sync_failed);
+  if (error.kind == ErrorKind::storage_full) mark(Mark::storage_full);
   if (!error_) error_ = error;
   finish();
 }

@@ -1,6 +1,8 @@
 #include "forest/forest.h"
 
+#include <initializer_list>
 #include <string_view>
+#include <type_traits>
 
 #include "forest/test_forest.h"
 
@@ -30,6 +32,60 @@ TEST_CASE("forest: what is impossible is refused by name") {
   CHECK(std::string_view(small.field) == "block_size");
   CHECK(small.given == 1024);
   CHECK(std::string_view(Forest::validate(changed(&FormatOptions::beats, 3U)).field) == "beats");
+}
+
+// Which field `options` is refused for; empty: accepted.
+template <class Options>
+std::string_view refused(const Options& options) {
+  OptionsError error;
+  if constexpr (std::is_same_v<Options, FormatOptions>) {
+    error = validate(options, RuntimeOptions{});
+  } else {
+    error = validate(FormatOptions{}, options);
+  }
+  return error ? error.field : "";
+}
+
+template <class Options, class T>
+void check_limits(T Options::*field, std::string_view name, std::initializer_list<T> good,
+                  std::initializer_list<T> bad) {
+  Options options;
+  for (const T value : good) {
+    options.*field = value;
+    INFO(name << " = " << value);
+    CHECK(refused(options) == "");
+  }
+  for (const T value : bad) {
+    options.*field = value;
+    INFO(name << " = " << value);
+    CHECK(refused(options) == name);
+  }
+}
+
+TEST_CASE("forest: every option is refused right beyond its limits") {
+  using F = FormatOptions;
+  check_limits<F, u32>(&F::sector_size, "sector_size", {512, 1024, 4096}, {0, 256, 1536, 8192});
+  check_limits<F, u32>(&F::block_size, "block_size", {4096, 1U << 20}, {0, 512, 2048, 5000, 1U << 21});
+  check_limits<F, u32>(&F::levels, "levels", {2, levels_max}, {0, 1, levels_max + 1});
+  check_limits<F, u32>(&F::growth, "growth", {2, growth_max}, {0, 1, growth_max + 1});
+  check_limits<F, u32>(&F::beats, "beats", {2, 4, 10}, {0, 1, 3, 65, 66});
+  check_limits<F, u32>(&F::checkpoint_interval, "checkpoint_interval", {8, 12, 65536}, {0, 4, 10, 65540});
+  check_limits<F, u32>(&F::batch_values_max, "batch_values_max", {1, 65536}, {0, 65537});
+  check_limits<F, u32>(&F::coalescing_percent, "coalescing_percent", {0, 100}, {101});
+  check_limits<F, u32>(&F::manifest_extra_blocks, "manifest_extra_blocks", {1, 64}, {0, 65});
+  check_limits<F, u32>(&F::values_per_block_max, "values_per_block_max", {0, 65536}, {65537});
+  check_limits<F, u32>(&F::value_blocks_max, "value_blocks_max", {0, 65536}, {65537});
+  check_limits<F, u32>(&F::reserved, "reserved", {0}, {1});
+  check_limits<F, u64>(&F::reserved2, "reserved", {0}, {1});
+  using R = RuntimeOptions;
+  check_limits<R, u64>(&R::blocks_count, "blocks_count", {64, 128, u64{1} << 32},
+                       {0, 32, 65, (u64{1} << 32) + 64});
+  check_limits<R, u32>(&R::cache_blocks, "cache_blocks", {16, 32, 1U << 24}, {0, 8, 17, (1U << 24) + 16});
+  check_limits<R, u32>(&R::cache_hash_bits, "cache_hash_bits", {0, 64}, {65});
+  check_limits<R, u32>(&R::read_iops, "read_iops", {1, 1024}, {0, 1025});
+  check_limits<R, u32>(&R::write_iops, "write_iops", {1, 1024}, {0, 1025});
+  check_limits<R, u32>(&R::compaction_blocks, "compaction_blocks", {6, 1024}, {0, 5, 1025});
+  check_limits<R, u32>(&R::read_attempts_max, "read_attempts_max", {1, 64}, {0, 65});
 }
 
 TEST_CASE("forest: it needs exactly the memory it asks for") {
@@ -214,6 +270,7 @@ TEST_CASE("forest: a full disk is a typed error that stays, and more room is the
   }
   REQUIRE(op <= 400);
   CHECK(forest->error().kind == ErrorKind::storage_full);
+  CHECK(marks[Mark::storage_full] == 1);
   const u64 checkpoint = forest->checkpoint_op();
   REQUIRE(checkpoint > 0);
   CHECK(marks[Mark::sticky_error] == 0);

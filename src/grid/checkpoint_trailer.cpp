@@ -80,6 +80,7 @@ void CheckpointTrailer::write(u64 size, Reservation& reservation, Callback<> don
     finish_on_next_tick();
     return;
   }
+  if (blocks_count_ > 1) mark(Mark::checkpoint_trailer_chained);
   for (u32 i = 0; i < blocks_count_; ++i) {
     memory_.addresses[i] = grid_.acquire(reservation);
     reference_.last = seal(i, reference_.last);

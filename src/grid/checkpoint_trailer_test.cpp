@@ -121,8 +121,10 @@ TEST_CASE("a trailer comes back as it was written", "[checkpoint_trailer]") {
   for (const u64 size :
        {u64{0}, u64{1}, u64{chunk - 1}, u64{chunk}, u64{chunk + 1}, u64{2 * chunk}, size_max}) {
     Fixture f;
+    const MarksSeen marks;
     const std::vector<std::byte> payload = payload_of(size);
     const TrailerReference reference = f.write(payload);
+    REQUIRE(marks[Mark::checkpoint_trailer_chained] == (size > chunk ? 1 : 0));
     REQUIRE(reference.size == size);
     REQUIRE(reference.checksum == checksum_of(payload));
     REQUIRE(f.addresses.size() == (size + chunk - 1) / chunk);

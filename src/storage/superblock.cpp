@@ -339,7 +339,10 @@ void Superblock::verify() {
 void Superblock::choose() {
   const SuperblockHeader* const copies[] = {&slots_[0], &slots_[1], &slots_[2], &slots_[3]};
   const SuperblockQuorum quorum = superblock_quorum(copies, superblock_quorum_open);
-  if (quorum.error) return finish(quorum.error);
+  if (quorum.error) {
+    mark(Mark::superblock_none_at_open);
+    return finish(quorum.error);
+  }
   const Error mismatch = compare_options(slots_[quorum.slot].format, given_);
   if (mismatch) return finish(mismatch);
   mark_found(quorum);

@@ -131,6 +131,12 @@ Error judge(const SuperblockHeader& best, const SuperblockHeader& other) {
 
 Error release_error(const SuperblockHeader& header) {
   if (!newer_release(header)) return {};
+  if (header.version > superblock_version) {
+    return {.kind = ErrorKind::release_unknown,
+            .reason = "a newer layout of the superblock",
+            .stored = header.version,
+            .given = superblock_version};
+  }
   return {.kind = ErrorKind::release_unknown,
           .reason = "written by a newer release",
           .stored = header.state.release,

@@ -80,7 +80,11 @@ class TypedKernel final : public TableKernel {
 
   u32 lower_bound(const std::byte* bytes, u32 count, const Key& key) const override {
     const Value* values = view(bytes);
-    return search(count, Convert::narrow(key), [values](u32 index) { return T::key(values[index]); });
+    const Native wanted = Convert::narrow(key);
+    // Values in a cached block are far away: both places where the next step may look are fetched.
+    return search(
+        count, wanted, [values](u32 index) { return T::key(values[index]); },
+        [values](u32 index) { __builtin_prefetch(values + index); });
   }
 
   const std::byte* find_last(const std::byte* bytes, u32 count, const Key& key) const override {
@@ -159,9 +163,19 @@ class TypedKernel final : public TableKernel {
   // First index in [0, count) with at(index) >= key. The comparison selects; it does not branch.
   template <class At>
   static u32 search(u32 count, const Native& key, At at) {
+    return search(count, key, at, [](u32) {});
+  }
+  // `soon` is told where the next step will look, whichever way this one goes.
+  template <class At, class Soon>
+  static u32 search(u32 count, const Native& key, At at, Soon soon) {
     u32 base = 0;
     while (count > 1) {
       const u32 half = count / 2;
+      const u32 next = (count - half) / 2;
+      if (next > 0) {
+        soon(base + next - 1);
+        soon(base + half + next - 1);
+      }
       base += at(base + half - 1) < key ? half : 0;
       count -= half;
     }

@@ -379,6 +379,7 @@ void Compaction::finish_index_block() {
     ASSERT(before.key_max < table.key_min);
     mark(Mark::table_boundary, table.tree_id, &table.key_min);
   }
+  if (built.value_block_count > 1) mark(Mark::table_several_blocks, table.tree_id, &table.key_min);
   job_->tables_out.push(table);
 }
 

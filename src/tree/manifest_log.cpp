@@ -61,6 +61,10 @@ u64 ManifestPace::compact_blocks(u64 log_blocks, u64 tables) const {
   return static_cast<u64>(std::min<u128>(blocks, compact_blocks_max));
 }
 
+bool ManifestPace::is_long(u64 log_blocks, u64 tables) const {
+  return u128{log_blocks + append_blocks} * tables_max >= u128{cycle_blocks} * tables;
+}
+
 ManifestLog::Sizes::Sizes(const FormatOptions& format, u32 trees, u64 tables_of_trees_max, u64 blocks)
     : pace(ManifestPace::of(format, trees, trees * tree_tables_max(format, u64_max))),
       tables_max(std::min(tables_of_trees_max, blocks / 2)),
@@ -234,6 +238,7 @@ bool ManifestLog::open_entry(const TableInfo& entry, TableExtents::Location loca
   assert_entry(entry);
   const u64 bit = entry.address - 1;
   if (entry.event() == ManifestEvent::remove) {
+    mark(Mark::manifest_removed_at_open, entry.tree_id, &entry.key_min);
     // The insert in between is newer than the older remove: compaction cannot have dropped only that.
     ASSERT(!removed_.test(bit));
     removed_.set(bit);
@@ -245,6 +250,9 @@ bool ManifestLog::open_entry(const TableInfo& entry, TableExtents::Location loca
   }
   if (extents_.contains(entry.address)) return true;
   if (extents_.count() == extents_.count_max()) return false;
+  if (entry.event() == ManifestEvent::update) {
+    mark(Mark::manifest_moved_at_open, entry.tree_id, &entry.key_min);
+  }
   extents_.insert(entry.address, location);
   table_(entry);
   return true;
@@ -265,7 +273,10 @@ bool ManifestLog::reserve() {
   if (!reservation) return false;
   reservation_ = *reservation;
   compact_left_ = compact;
-  if (compact == pace_.compact_blocks_max) mark(Mark::manifest_compacted_full_rate);
+  if (compact == pace_.compact_blocks_max) {
+    mark(Mark::manifest_compacted_full_rate);
+    ASSERT(pace_.is_long(log_block_count(), table_count()));
+  }
   appended_ = 0;
   stage_ = Stage::reserved;
   return true;

@@ -65,6 +65,8 @@ struct ManifestPace {
   static ManifestPace of(const FormatOptions& format, u32 trees, u64 tables_max);
   // Blocks to compact in this half-bar.
   u64 compact_blocks(u64 log_blocks, u64 tables) const;
+  // As long as a log of so many tables may become: only then is the full rate due.
+  bool is_long(u64 log_blocks, u64 tables) const;
   u64 buffer_blocks() const { return 1 + append_blocks + compact_blocks_max; }
   u64 append_entries_max() const { return append_blocks * entry_count_max; }
 };

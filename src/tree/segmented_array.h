@@ -16,6 +16,7 @@
 #include <span>
 #include <type_traits>
 
+#include "base/mark.h"
 #include "base/math.h"
 #include "tree/node_pool.h"
 
@@ -186,6 +187,7 @@ class SegmentedArray {
   void split(u32 node) {
     const u32 half = capacity_ / 2;
     ASSERT(node_length(node) == capacity_);
+    mark(Mark::manifest_node_split);
     node_insert(node + 1, memory_.firsts[node] + half);
     std::memcpy(elements(node + 1), elements(node) + half, half * sizeof(T));
     ASSERT(node_length(node) == half);
@@ -198,6 +200,7 @@ class SegmentedArray {
     T* target = elements(node) + length;
     T* source = elements(node + 1);
     if (length + length_next <= capacity_) {
+      mark(Mark::manifest_node_joined);
       std::memcpy(target, source, length_next * sizeof(T));
       node_remove(node + 1);
       return;

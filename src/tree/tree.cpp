@@ -54,7 +54,10 @@ PutResult Tree::remove(const Key& key) {
 PutResult Tree::append(const std::byte* value, const Key& key) {
   ASSERT(key <= kernel().key_max());
   ASSERT(scans_open_ == 0);
-  if (puts_this_op_ == batch_values_max_) return PutResult::batch_full;
+  if (puts_this_op_ == batch_values_max_) {
+    mark(Mark::batch_full, config_.id, &key);
+    return PutResult::batch_full;
+  }
   ASSERT(puts_this_op_ < batch_values_max_);
   ++puts_this_op_;
   table_mutable_->put(value);
@@ -225,6 +228,7 @@ void Tree::lookup_value(Lookup& lookup, const std::byte* block) {
   const u32 at = kernel().lower_bound(values.data(), count, lookup.key);
   const std::byte* value = values.data() + u64{at} * layout_.value_size;
   if (at == count || kernel().key_of(value) != lookup.key) {
+    mark(Mark::lookup_fell_through, config_.id, &lookup.key);
     ++lookup.candidate;
     lookup_advance(lookup);
     return;

@@ -1,0 +1,33 @@
+// What a memo does for a decoder is tested with the decoder's other tests.
+#include <catch2/catch.hpp>
+#include <tuple>
+
+#include "sim/decode/image_decoder.h"
+
+namespace tonearm::sim {
+
+TEST_CASE("what a memo knows is one block in one place, of one data file", "[decode]") {
+  DecodeMemo memo;
+  const DecodeMemo::Entry block{.checksum = 7, .stamp = 3, .type = 4};
+  memo.begin(512, 1024, 1);
+  CHECK_FALSE(memo.knows(5, block));
+  memo.learn(5, block);
+  CHECK(memo.knows(5, block));
+  CHECK_FALSE(memo.knows(6, block));
+  CHECK_FALSE(memo.knows(5, {.checksum = 8, .stamp = 3, .type = 4}));
+  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 4, .type = 4}));
+  CHECK_FALSE(memo.knows(5, {.checksum = 7, .stamp = 3, .type = 5}));
+  memo.learn(6, {.checksum = 7, .stamp = 0, .type = 4});  // Not in one page: never known.
+  CHECK_FALSE(memo.knows(6, {.checksum = 7, .stamp = 0, .type = 4}));
+  memo.begin(512, 1024, 1);
+  CHECK(memo.knows(5, block));
+  for (const auto& [sector, size, cluster] :
+       {std::tuple{1024U, 1024U, u128{1}}, std::tuple{512U, 2048U, u128{1}},
+        std::tuple{512U, 1024U, u128{2}}}) {
+    memo.learn(5, block);
+    memo.begin(sector, size, cluster);
+    CHECK_FALSE(memo.knows(5, block));
+  }
+}
+
+}  // namespace tonearm::sim
