@@ -14,12 +14,11 @@ constexpr Maker makers[] = {
     {"cache_map", make_cache_map},
     {"free_set", make_free_set},
     {"manifest_level", make_manifest_level},
+    {"manifest_log", make_manifest_log},
     {"merge", make_merge},
     {"segmented_array", make_segmented_array},
-    {"table_memory", make_table_memory},
-    {"manifest_log", make_manifest_log},
-    {"segmented_array", make_segmented_array},
     {"superblock", make_superblock},
+    {"table_memory", make_table_memory},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "sim/decode/disk_format.h"
+#include "sim/decode/superblock_copies.h"
 
 namespace tonearm::sim {
 
@@ -83,20 +84,6 @@ DecodedKey load_short_key(Bytes bytes, u64 offset, u32 key_size) {
 
 // --- superblock
 
-std::string copy_fault(Bytes copy) {
-  if (load<u128>(copy, 0) != f::checksum(copy.subspan(f::copy_checksum_from))) return "checksum";
-  if (load<u128>(copy, 16) != 0) return "checksum padding";
-  if (load<u64>(copy, f::copy_byte_order) != f::byte_order_native) return "byte order";
-  if (load<u64>(copy, f::copy_sequence) == 0) return "sequence 0";
-  if (load<u16>(copy, f::copy_version) > f::release_known) return "";  // Its error is typed.
-  if (!f::all_zero(copy.subspan(f::copy_zero_from, f::copy_tail - f::copy_zero_from))) return "padding";
-  if (load<u64>(copy, f::copy_tail) != load<u64>(copy, f::copy_sequence)) return "tail sequence";
-  if (load<u128>(copy, f::copy_tail + 16) != f::checksum(copy.subspan(f::copy_state, f::state_size))) {
-    return "tail checkpoint id";
-  }
-  return "";
-}
-
 struct Superblocks {
   std::array<std::vector<std::byte>, f::copies> bytes;
   Bytes of(u32 slot) const { return bytes[slot]; }
@@ -108,8 +95,9 @@ void read_copies(const Image& image, Superblocks* superblocks, DecodedImage* out
     image.read(u64{slot} * f::copy_size, superblocks->bytes[slot]);
     const Bytes copy = superblocks->of(slot);
     DecodedCopy& decoded = out->copies[slot];
-    decoded.reason = copy_fault(copy);
-    decoded.intact = decoded.reason.empty();
+    const char* fault = copy_fault(copy);
+    decoded.intact = fault == nullptr;
+    decoded.reason = decoded.intact ? "" : fault;
     decoded.number = load<u16>(copy, f::copy_number);
     decoded.sequence = load<u64>(copy, f::copy_sequence);
     decoded.op = load<u64>(copy, f::copy_state + f::state_op);
@@ -117,54 +105,13 @@ void read_copies(const Image& image, Superblocks* superblocks, DecodedImage* out
   }
 }
 
-// Distinct copies of the header that slot `of` holds. A number out of range (it is not covered by the
-// checksum) counts for its slot.
-u32 count_copies(const DecodedImage& out, u32 of) {
-  std::set<u32> numbers;
-  for (u32 slot = 0; slot < f::copies; ++slot) {
-    const DecodedCopy& copy = out.copies[slot];
-    if (!copy.intact || copy.checksum != out.copies[of].checksum) continue;
-    numbers.insert(copy.number < f::copies ? copy.number : slot);
-  }
-  return static_cast<u32>(numbers.size());
-}
-
 // Returns the slot of the chosen header, or f::copies with the outcome set.
 u32 choose(const Superblocks& superblocks, DecodedImage* out) {
-  u32 best = f::copies;
-  bool any = false;
-  for (u32 slot = 0; slot < f::copies; ++slot) {
-    if (!out->copies[slot].intact) continue;
-    any = true;
-    if (count_copies(*out, slot) < f::quorum) continue;
-    if (best == f::copies || out->copies[slot].sequence > out->copies[best].sequence) best = slot;
-  }
-  if (best == f::copies) {
-    out->outcome = any ? DecodeOutcome::quorum_lost : DecodeOutcome::not_found;
-    for (u32 slot = 0; slot < f::copies && !any; ++slot) {
-      const u64 order = load<u64>(superblocks.of(slot), f::copy_byte_order);
-      if (order == __builtin_bswap64(f::byte_order_native)) out->outcome = DecodeOutcome::byte_order;
-    }
-    return best;
-  }
-  out->outcome = DecodeOutcome::ok;
-  const Bytes chosen = superblocks.of(best);
-  const u32 release =
-      std::max(load<u32>(chosen, f::copy_release), load<u32>(chosen, f::copy_state + f::state_release));
-  if (load<u16>(chosen, f::copy_version) > f::release_known || release > f::release_known) {
-    out->outcome = DecodeOutcome::release_unknown;
-  }
-  for (u32 slot = 0; slot < f::copies && out->outcome == DecodeOutcome::ok; ++slot) {
-    const DecodedCopy& other = out->copies[slot];
-    const DecodedCopy& mine = out->copies[best];
-    if (!other.intact || other.checksum == mine.checksum) continue;
-    if (other.sequence == mine.sequence) out->outcome = DecodeOutcome::fork;
-    if (other.sequence > mine.sequence + 1) out->outcome = DecodeOutcome::quorum_lost;
-    if (other.sequence + 1 == mine.sequence && other.checksum != load<u128>(chosen, f::copy_parent)) {
-      out->outcome = DecodeOutcome::parent_not_connected;
-    }
-  }
-  return out->outcome == DecodeOutcome::ok ? best : f::copies;
+  CopiesAsRead copies;
+  for (u32 slot = 0; slot < f::copies; ++slot) copies[slot] = superblocks.of(slot);
+  const CopiesVerdict verdict = judge_copies(copies, f::quorum);
+  out->outcome = verdict.outcome;
+  return verdict.outcome == DecodeOutcome::ok ? verdict.slot : f::copies;
 }
 
 // --- grid

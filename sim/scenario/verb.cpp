@@ -8,12 +8,11 @@ constexpr const Alphabet* alphabets[] = {
     &cache_map_alphabet,
     &free_set_alphabet,
     &manifest_level_alphabet,
+    &manifest_log_alphabet,
     &merge_alphabet,
     &segmented_array_alphabet,
-    &table_memory_alphabet,
-    &manifest_log_alphabet,
-    &segmented_array_alphabet,
     &superblock_alphabet,
+    &table_memory_alphabet,
 };
 }  // namespace
 

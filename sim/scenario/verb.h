@@ -58,11 +58,10 @@ extern const Alphabet cache_alphabet;
 extern const Alphabet cache_map_alphabet;
 extern const Alphabet free_set_alphabet;
 extern const Alphabet manifest_level_alphabet;
+extern const Alphabet manifest_log_alphabet;
 extern const Alphabet merge_alphabet;
 extern const Alphabet segmented_array_alphabet;
-extern const Alphabet table_memory_alphabet;
-extern const Alphabet manifest_log_alphabet;
-extern const Alphabet segmented_array_alphabet;
 extern const Alphabet superblock_alphabet;
+extern const Alphabet table_memory_alphabet;
 
 }  // namespace tonearm::sim

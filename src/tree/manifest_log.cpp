@@ -5,7 +5,6 @@
 
 #include "base/bytes.h"
 #include "base/mark.h"
-#include "base/math.h"
 #include "base/variation.h"
 
 namespace tonearm {
@@ -21,49 +20,6 @@ const TableInfo& entry_of(const std::byte* block, u32 index) {
 }
 
 }  // namespace
-
-// A partly filled block that a checkpoint closes is lost space, one block in a checkpoint interval of
-// h half-bars. So the log at full rate is the least x = T + A * q + ceil(q / h) with q = ceil(x / C).
-ManifestPace ManifestPace::of(const FormatOptions& format, u32 trees, u64 tables_max) {
-  ASSERT(trees >= 1);
-  ASSERT(tables_max >= 1);
-  const u64 entry_count_max = (format.block_size - block_header_size) / entry_size;
-  ASSERT(entry_count_max >= 1);
-  const u64 compactions = trees * div_ceil(format.levels, 2);
-  const u64 append = div_ceil(compactions * 2 * (1 + format.growth), entry_count_max);
-  const u64 extra = format.manifest_extra_blocks;
-  ASSERT(extra >= 1);
-  const u64 compact = append + extra;
-  const u64 live = div_ceil(tables_max, entry_count_max);
-  const u64 cycle = live + append * div_ceil(live, extra);
-  ASSERT(cycle == live + append * div_ceil(cycle, compact));
-
-  const u64 interval = u64{2} * format.checkpoint_interval / format.beats;
-  ASSERT(interval >= 4);
-  const u64 passes = div_ceil(interval * (live + 1), interval * extra - 1);
-  const u64 steady = live + append * passes + div_ceil(passes, interval);
-  ASSERT(steady >= cycle);
-  return {
-      .entry_count_max = static_cast<u32>(entry_count_max),
-      .tables_max = tables_max,
-      .append_blocks = append,
-      .compact_blocks_max = compact,
-      .live_blocks = live,
-      .cycle_blocks = cycle,
-      .log_blocks_max = steady + (append + 1) * div_ceil(live + 1, compact) + 1,
-  };
-}
-
-u64 ManifestPace::compact_blocks(u64 log_blocks, u64 tables) const {
-  if (log_blocks + append_blocks >= cycle_blocks) return compact_blocks_max;
-  const u128 cycle = u128{cycle_blocks} * tables / tables_max;
-  const u128 blocks = u128{compact_blocks_max} * log_blocks / std::max<u128>(cycle, 1);
-  return static_cast<u64>(std::min<u128>(blocks, compact_blocks_max));
-}
-
-bool ManifestPace::is_long(u64 log_blocks, u64 tables) const {
-  return u128{log_blocks + append_blocks} * tables_max >= u128{cycle_blocks} * tables;
-}
 
 ManifestLog::Sizes::Sizes(const FormatOptions& format, u32 trees, u64 tables_of_trees_max, u64 blocks)
     : pace(ManifestPace::of(format, trees, trees * tree_tables_max(format, u64_max))),
@@ -475,22 +431,8 @@ const char* ManifestLog::misfit(const std::byte* block) const {
   return nullptr;
 }
 
-// Why nobody can have appended this, or null.
 const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
-  if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
-  if (entry.level() >= levels_) return "a manifest entry is of a level that does not exist";
-  if (entry.address < 1 || entry.address > grid_.blocks_count()) {
-    return "a manifest entry is of a table out of range";
-  }
-  if (entry.checksum_padding != 0 || entry.reserved != 0) {
-    return "a manifest entry's reserved bytes are not zero";
-  }
-  if (entry.key_max < entry.key_min) return "a manifest entry's greatest key is below its least";
-  if (entry.snapshot_min < 1) return "a manifest entry is of a table before the first op";
-  if (entry.snapshot_max != snapshot_max_live) return "a manifest entry is of a table that has ended";
-  if (entry.value_count < 1) return "a manifest entry is of a table without values";
-  if (entry.tree_id < 1) return "a manifest entry is of no tree";
-  return nullptr;
+  return manifest_entry_misfit(entry, levels_, grid_.blocks_count());
 }
 
 void ManifestLog::assert_entry(const TableInfo& entry) const { ASSERT(entry_misfit(entry) == nullptr); }
