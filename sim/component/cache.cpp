@@ -50,8 +50,7 @@ class CacheComponent final : public Component {
         block_(div_ceil(block_size_, sizeof(Page))) {
     const BlockCache::Options options{.blocks_count = referee.options().runtime.cache_blocks,
                                       .hash_bits = referee.options().runtime.cache_hash_bits,
-                                      .block_size = block_size_,
-                                      .sector_size = sector_size_};
+                                      .block_size = block_size_};
     Arena measure;
     const BlockCache::Memory measured(measure, options);
     const std::span<std::byte> buffer = poisoned_memory(referee, measure.used());
@@ -167,8 +166,7 @@ class CacheComponent final : public Component {
                          static_cast<u64>(place_of(address, *way) - places_) / block_size_);
     });
     const std::byte* block = make(address, version);
-    check(*referee_, std::memcmp(data, block, round_up(header_of(block).size, sector_size_)) == 0,
-          "get: other bytes",
+    check(*referee_, std::memcmp(data, block, header_of(block).size) == 0, "get: other bytes",
           [&] { return fmt::format("block {} of version {} has other bytes", address, version); });
     return true;
   }

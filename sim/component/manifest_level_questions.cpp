@@ -89,7 +89,7 @@ void ManifestLevelComponent::flush(u64 place, u64 width, u64 values) {
   const LevelModel::Overlap expected = flush_.range(model(), values_, span, count);
   bool coalesced = false;
   const ManifestLevel::Overlap given =
-      manifest_->flush_range(keys(span), count, flush_.values_max, &coalesced);
+      manifest_->flush_range(keys(span), count, flush_.values_max, format_.coalescing_percent, &coalesced);
   compare_overlap(given, expected, "flush: other tables");
   check(coalesced == (expected.count > model().overlapping(span).count), "flush: coalesced or not", [&] {
     return fmt::format("a flush of {} values over {}: coalesced is {}", count, text(span), coalesced);
