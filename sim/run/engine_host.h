@@ -111,7 +111,8 @@ class EngineHost {
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
   void pump();
-  void check_reads(const char* bound, const Tree& tree, u64 queries, u64 reads_before);
+  u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
+  void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
 
   SimStorage* disk_;
   Interrupt* interrupt_;

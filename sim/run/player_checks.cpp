@@ -66,6 +66,7 @@ void Player::watch_engine() {
   set_variation_source({.context = this,
                         .ask =
                             [](void* context, Variation site, u64 a, u64 b) {
+                              const HarnessCode harness;
                               Player& self = *static_cast<Player*>(context);
                               if (self.muted_ || !self.disk_) return u64{0};
                               return self.variations_.ask(site, a, b, self.disk_->attribution());

@@ -220,6 +220,7 @@ bool ManifestLog::reserve() {
   ASSERT(stage_ == Stage::idle);
   ASSERT(!error_);
   const u64 wanted = pace_.compact_blocks(log_block_count(), table_count());
+  if (wanted == pace_.compact_blocks_max) ASSERT(pace_.is_long(log_block_count(), table_count()));
   // Legal: up to the full rate there is room for what a block holds.
   const bool more = wanted < pace_.compact_blocks_max && !log_.empty() &&
                     variation(Variation::manifest_compacted_more, log_.back().address, log_.count()) != 0;
@@ -229,10 +230,7 @@ bool ManifestLog::reserve() {
   if (!reservation) return false;
   reservation_ = *reservation;
   compact_left_ = compact;
-  if (compact == pace_.compact_blocks_max) {
-    mark(Mark::manifest_compacted_full_rate);
-    ASSERT(pace_.is_long(log_block_count(), table_count()));
-  }
+  if (compact == pace_.compact_blocks_max) mark(Mark::manifest_compacted_full_rate);
   appended_ = 0;
   stage_ = Stage::reserved;
   return true;
