@@ -173,6 +173,9 @@ struct Writer {
   }
   void superblock(u64 op, const std::vector<u32>& slots) {
     state.op = op;
+    const bool trailers = state.acquired_size + state.released_size > 0;
+    state.storage_size = superblock_zone_size + (trailers ? (next - 1) * block_size : 0);
+    state.parent_checkpoint_id = header.sequence == 0 ? 0 : checkpoint_id_of(header.state);
     header.parent = header.sequence == 0 ? 0 : header.checksum;
     header.version = superblock_version;
     header.release_format = superblock_release;

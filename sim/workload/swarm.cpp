@@ -445,8 +445,10 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
   f.levels = draw.happens("manifest levels all", 1, 2) ? levels : draw.between("manifest levels", 2, levels);
   // Room for the log; each table counts as two blocks.
   f.block_size = std::max<u32>(f.block_size, 4096);
+  options->disk.block_size = f.block_size;
   options->runtime.blocks_count = 4 * tables_max;
   options->runtime.blocks_count -= options->runtime.blocks_count % 64;
+  options->disk.blocks_count = options->runtime.blocks_count;
   options->key_universe = static_cast<u32>(draw.magnitude("manifest universe", 5, 24));
 }
 
