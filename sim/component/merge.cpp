@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <numeric>
 #include <optional>
 
 #include "sim/component/component.h"
@@ -444,10 +445,15 @@ class MergeComponent final : public Component {
         if (!row.skipped) rows.push_back(row);
       }
     }
-    std::stable_sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.place < b.place; });
+    std::vector<u64> order(rows.size());
+    std::iota(order.begin(), order.end(), u64{0});
+    std::sort(order.begin(), order.end(), [&rows](u64 a, u64 b) {
+      return rows[a].place != rows[b].place ? rows[a].place < rows[b].place : a < b;
+    });
     std::vector<u64> expected;
-    for (u64 i = 0; i < rows.size(); ++i) {
-      if (i == 0 || rows[i].place != rows[i - 1].place) expected.push_back(rows[i].number);
+    for (u64 i = 0; i < order.size(); ++i) {
+      const Row& row = rows[order[i]];
+      if (i == 0 || row.place != rows[order[i - 1]].place) expected.push_back(row.number);
     }
     check(returned_ == expected, "end: other rows came out", [&] {
       return fmt::format("{} rows came out, expected {} others", returned_.size(), expected.size());

@@ -100,9 +100,9 @@ TEST_CASE("every policy delivers every request once, and time never goes back", 
 }
 
 TEST_CASE("a slow episode begins and ends with operations, and leaves the others alone", "[sim_storage]") {
-  const auto ticks_of = [](Ratio slow) {
+  const auto ticks_of = [](Ratio chance_of_slow) {
     DiskOptions options = options_with(CompletionPolicy::latency);
-    options.slow = slow;
+    options.slow = chance_of_slow;
     options.read = options.write = {.latency_ticks_min = 10};
     Disk disk(options);
     disk.write(1, 1);
@@ -127,24 +127,24 @@ TEST_CASE("a slow episode begins and ends with operations, and leaves the others
   };
   for (const auto& both : ticks_of({})) REQUIRE(both == std::array<u64, 2>{10, 10});
   const auto ticks = ticks_of({.numerator = 1, .denominator = 4});
-  u64 slow[2] = {};
+  u64 slower[2] = {};
   u64 both_slow = 0;
   for (u64 op = 1; op <= ticks.size(); ++op) {
     const auto& both = ticks[op - 1];
     for (u32 i = 0; i < 2; ++i) {
       REQUIRE(both[i] >= 10);
       REQUIRE(both[i] <= 10 * 128);
-      slow[i] += both[i] > 10 ? 1 : 0;
+      slower[i] += both[i] > 10 ? 1 : 0;
     }
     both_slow += both[0] > 10 && both[1] > 10 ? 1 : 0;
     // All operations of a period are alike.
     if ((op + 1) % 8 != 0 && op < ticks.size()) REQUIRE(ticks[op] == both);
   }
   // A quarter of the periods; of those two thirds each.
-  for (const u64 count : slow) CHECK((count > 60 && count < 230));
+  for (const u64 count : slower) CHECK((count > 60 && count < 230));
   CHECK(both_slow > 0);
-  CHECK(both_slow < slow[0]);
-  CHECK(both_slow < slow[1]);
+  CHECK(both_slow < slower[0]);
+  CHECK(both_slow < slower[1]);
 }
 
 TEST_CASE("policies order as they say", "[sim_storage]") {

@@ -94,7 +94,7 @@ TEST_CASE("the seeds of tree reach what they must", "[marks]") {
                          << " seeds");
     if (by_seeds(required[i]) && (all || required[i].by == "seeds")) CHECK(hits[i] > 0);
     if (!all) continue;
-    if (required[i].by == "rare") CHECK(seeds[i] < seeds_played / 4);  // Else it is no longer rare.
+    if (required[i].by == "rare") CHECK(seeds[i] < seeds_played / 2);  // Else it is no longer rare.
     if (!by_seeds(required[i])) CHECK(hits[i] == 0);                   // Else the seeds are to be held to it.
   }
 }

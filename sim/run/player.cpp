@@ -34,6 +34,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       audits_("audits", stream_seed(config.seed, "audits")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
+  result_.run = ++memory_->runs;
   options_.disk.poison_recycled = config.poison != 0;
   allocations_before_ = engine_allocations();
   trace_.reset();
@@ -54,7 +55,10 @@ RunResult Player::play() {
     play_lines();
     show_disk();
     if (!stopped_) epilogue();
-    if (config_->record_image) memory_->final_image = disk_->durable_image();
+    if (config_->record_image) {
+      memory_->final_image = disk_->durable_image();
+      memory_->final_image_run = result_.run;
+    }
     judge_canary();
   } catch (const RunFailed& failed) {
     result_.failure = failed.failure;

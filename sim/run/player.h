@@ -24,6 +24,8 @@ struct RunnerMemory::Parts {
   Trace trace;
   TreeModel model;
   std::optional<Image> final_image;  // If RunConfig::record_image.
+  u64 final_image_run = 0;           // Of which run it is.
+  u64 runs = 0;                      // Played with this memory.
 };
 
 // The run is over: thrown from runner code only, never through engine frames.
@@ -165,7 +167,7 @@ class Player final : public ActiveRun, public Interrupt {
     u64 answer;  // Of a query.
   };
   std::vector<Effective> effective_op_;  // Of the running op.
-  std::size_t effective_scope_ = 0;  // How many of them when the scope opened.
+  std::size_t effective_scope_ = 0;      // How many of them when the scope opened.
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;

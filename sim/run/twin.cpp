@@ -208,7 +208,10 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   twin_config.role = fmt::format("twin {}", twin);
 
   std::optional<Image>& image = memory.parts().final_image;
+  // Another run may have left one meanwhile.
+  const bool mine = memory.parts().final_image_run == result.run;
   std::optional<Image> first = std::exchange(image, std::nullopt);
+  if (!mine) first.reset();
   RunResult other = run(twin_config, memory);
   std::optional<Image> second = std::exchange(image, std::nullopt);
   other.counters.twins = 1;
@@ -224,6 +227,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   RunCounters& c = other.counters;
   c.twins_idle = c.twin_checkpoints + c.twin_answers == 0 ? 1 : 0;
   image = std::move(first);
+  memory.parts().final_image_run = result.run;
   return other;
 }
 

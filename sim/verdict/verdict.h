@@ -121,6 +121,7 @@ struct CheckpointRecord {
 };
 
 struct RunResult {
+  u64 run = 0;  // Which one it was of those played with the same memory; 0: no run of trees.
   Failure failure;
   bool failed() const { return failure.failure_class != FailureClass::none; }
   RunCounters counters;

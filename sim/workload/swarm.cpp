@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "sim/scenario/operation.h"
+#include "sim/workload/draw.h"
 
 namespace tonearm::sim {
 
@@ -35,41 +36,6 @@ u64 level_tables(const FormatOptions& format, u32 level) {
   for (u32 i = 0; i <= level; ++i) tables *= format.growth;
   return tables;
 }
-
-// Draws by name. `attempt` is for those that must be repeated until they fit together.
-class Draw {
- public:
-  explicit Draw(u64 seed) : seed_(stream_seed(seed, "swarm")) {}
-
-  void attempt(u64 attempt) { attempt_ = attempt; }
-  u64 random(std::string_view name) const { return Stream(name, seed_).at(attempt_); }
-  u64 below(std::string_view name, u64 bound) const { return sim::below(random(name), bound); }
-  u32 between(std::string_view name, u64 min, u64 max) const {
-    return static_cast<u32>(sim::between(random(name), min, max));
-  }
-  bool happens(std::string_view name, u32 numerator, u32 denominator) const {
-    return chance(random(name), {numerator, denominator});
-  }
-  // Towards `min`: half of the draws lie in the first quarter.
-  u64 skewed(std::string_view name, u64 min, u64 max) const {
-    const u64 x = random(name) >> 32;
-    return min + sim::below((x * x), max - min + 1);
-  }
-  // Every magnitude alike.
-  u64 magnitude(std::string_view name, u32 bits_min, u32 bits_max) const {
-    const u64 r = random(name);
-    const u64 bits = sim::between(r, bits_min, bits_max);
-    return (u64{1} << bits) + sim::below(remix(r, 1), u64{1} << bits);
-  }
-  template <std::size_t count>
-  u32 one_of(std::string_view name, const u32 (&values)[count]) const {
-    return values[below(name, count)];
-  }
-
- private:
-  u64 seed_;
-  u64 attempt_ = 0;
-};
 
 // What the weights mean: how many of the lines that are neither commit nor scope write into the tree
 // that is written most.
@@ -103,6 +69,10 @@ void draw_weights(const Draw& draw, RunOptions* o) {
   o->weight_get = weight("weight get", 7, 8, 200, 1200);
   o->weight_scan = weight("weight scan", 3, 4, 30, 400);
   o->weight_checkpoint = weight("weight checkpoint", 1, 2, 1, 6);
+  // Checkpoint upon checkpoint flushes tables of a few values, which are coalesced.
+  if (draw.happens("checkpoint storm", 1, 5)) {
+    o->weight_checkpoint = draw.between("checkpoint storm weight", 20, 80);
+  }
   o->weight_scope = weight("weight scope", 1, 2, 20, 160);
   o->weight_crash = weight("weight crash", 1, 2, 2, 20);
   o->weight_reopen = weight("weight reopen", 1, 3, 1, 8);
@@ -385,51 +355,6 @@ void draw_component(u64 seed, RunOptions* options) {
   options->phase_lines = draw.between("component phase", 40, 400);
 }
 
-void draw_cache(u64 seed, RunOptions* options) {
-  draw_component(seed, options);
-  const Draw draw(seed);
-  RuntimeOptions& r = options->runtime;
-  static constexpr u32 sets[] = {1, 1, 1, 2, 2, 3, 4, 5, 8, 16, 32};
-  r.cache_blocks = 16 * draw.one_of("cache sets", sets);
-  r.cache_hash_bits = draw.happens("cache hash few", 1, 2) ? draw.between("cache hash bits", 0, 4)
-                                                           : draw.between("cache hash bits", 5, 64);
-  options->key_universe = static_cast<u32>(draw.skewed("cache addresses", 12, u64{6} * r.cache_blocks));
-  options->ops = std::min<u64>(options->ops, 4000);
-}
-
-void draw_free_set(u64 seed, RunOptions* options) {
-  draw_component(seed, options);
-  const Draw draw(seed);
-  const bool large = draw.happens("free set large", 1, 10);
-  const u64 blocks =
-      large ? draw.magnitude("free set blocks", 13, 14) : draw.magnitude("free set blocks", 5, 11);
-  options->runtime.blocks_count = round_up(blocks, 64);
-  // Comparing all blocks takes its time.
-  if (large) options->ops = std::min<u64>(options->ops, 1000);
-  options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
-  options->disk.blocks_count = options->runtime.blocks_count;
-}
-
-void draw_table_memory(u64 seed, RunOptions* options) {
-  draw_component(seed, options);
-  const Draw draw(seed);
-  FormatOptions& f = options->format;
-  static constexpr u32 beats[] = {2, 2, 4, 4, 8, 16, 64};
-  f.beats = draw.one_of("memory beats", beats);
-  f.checkpoint_interval = 2 * f.beats;
-  options->durability_delay_ops_max = 0;
-  // The largest table still has an index block for it.
-  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 11));
-  f.batch_values_max = static_cast<u32>(capacity / f.beats);
-  f.block_size = 4096;
-  f.values_per_block_max = 0;
-  f.value_blocks_max = 0;
-  options->disk.block_size = f.block_size;
-  // Few keys: versions meet. Many: they hardly do.
-  const u64 keys = draw.magnitude("memory keys", 2, 12);
-  options->key_universe = static_cast<u32>(keys);
-}
-
 void draw_manifest_level(u64 seed, RunOptions* options) {
   const Draw draw(seed);
   draw_component(seed, options);
@@ -452,11 +377,6 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
   options->key_universe = static_cast<u32>(draw.magnitude("manifest universe", 5, 24));
 }
 
-void draw_merge(u64 seed, RunOptions* options) {
-  draw_component(seed, options);
-  options->key_universe = static_cast<u32>(Draw(seed).magnitude("merge universe", 2, 11));
-}
-
 // Few tables, so that the log becomes as long as it may, and compaction must keep up.
 void draw_manifest_log(u64 seed, RunOptions* options) {
   const Draw draw(seed);
@@ -476,11 +396,6 @@ void draw_manifest_log(u64 seed, RunOptions* options) {
   const u64 needed = 2 * log + 16 * (2 * append + f.manifest_extra_blocks);
   options->runtime.blocks_count = std::clamp<u64>(round_up(needed, 64), 256, u64{1} << 14);
   options->disk.blocks_count = options->runtime.blocks_count;
-}
-
-void draw_superblock(u64 seed, RunOptions* options) {
-  draw_component(seed, options);
-  options->ops = Draw(seed).skewed("superblock lines", 300, 1500);
 }
 
 void draw_segmented_array(u64 seed, RunOptions* options) {

@@ -1,0 +1,65 @@
+// Options of the component workloads that need no more of the geometry than sizes.
+#include <algorithm>
+
+#include "base/math.h"
+#include "sim/workload/draw.h"
+#include "sim/workload/swarm.h"
+
+namespace tonearm::sim {
+
+void draw_cache(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  RuntimeOptions& r = options->runtime;
+  static constexpr u32 sets[] = {1, 1, 1, 2, 2, 3, 4, 5, 8, 16, 32};
+  r.cache_blocks = 16 * draw.one_of("cache sets", sets);
+  r.cache_hash_bits = draw.happens("cache hash few", 1, 2) ? draw.between("cache hash bits", 0, 4)
+                                                           : draw.between("cache hash bits", 5, 64);
+  options->key_universe = static_cast<u32>(draw.skewed("cache addresses", 12, u64{6} * r.cache_blocks));
+  options->ops = std::min<u64>(options->ops, 4000);
+}
+
+void draw_free_set(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  const bool large = draw.happens("free set large", 1, 10);
+  const u64 blocks =
+      large ? draw.magnitude("free set blocks", 13, 14) : draw.magnitude("free set blocks", 5, 11);
+  options->runtime.blocks_count = round_up(blocks, 64);
+  // Comparing all blocks takes its time.
+  if (large) options->ops = std::min<u64>(options->ops, 1000);
+  options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
+  options->disk.blocks_count = options->runtime.blocks_count;
+}
+
+void draw_table_memory(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  FormatOptions& f = options->format;
+  static constexpr u32 beats[] = {2, 2, 4, 4, 8, 16, 64};
+  f.beats = draw.one_of("memory beats", beats);
+  f.checkpoint_interval = 2 * f.beats;
+  options->durability_delay_ops_max = 0;
+  // The largest table still has an index block for it.
+  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 11));
+  f.batch_values_max = static_cast<u32>(capacity / f.beats);
+  f.block_size = 4096;
+  f.values_per_block_max = 0;
+  f.value_blocks_max = 0;
+  options->disk.block_size = f.block_size;
+  // Few keys: versions meet. Many: they hardly do.
+  const u64 keys = draw.magnitude("memory keys", 2, 12);
+  options->key_universe = static_cast<u32>(keys);
+}
+
+void draw_merge(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->key_universe = static_cast<u32>(Draw(seed).magnitude("merge universe", 2, 11));
+}
+
+void draw_superblock(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  options->ops = Draw(seed).skewed("superblock lines", 300, 1500);
+}
+
+}  // namespace tonearm::sim
