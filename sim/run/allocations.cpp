@@ -1,7 +1,6 @@
 #include "sim/run/allocations.h"
 
-#include <cstdlib>
-#include <new>
+#include <cstddef>
 
 #include "sim/disk/engine_code.h"
 
@@ -64,23 +63,16 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
 
 #else
 
-// The other forms of operator new end in one of these.
-void* operator new(std::size_t size) {
-  tonearm::sim::count_allocation();
-  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
-  std::abort();
-}
+// The sanitizer has the allocator, and tells whoever asks.
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*allocated)(const volatile void*, std::size_t),
+                                                         void (*freed)(const volatile void*));
 
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  tonearm::sim::count_allocation();
-  const std::size_t align = static_cast<std::size_t>(alignment);
-  if (void* memory = std::aligned_alloc(align, (size + align - 1) / align * align)) return memory;
-  std::abort();
-}
-
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+namespace tonearm::sim {
+namespace {
+void on_malloc(const volatile void*, std::size_t) { count_allocation(); }
+void on_free(const volatile void*) {}
+[[maybe_unused]] const int hooks = __sanitizer_install_malloc_and_free_hooks(on_malloc, on_free);
+}  // namespace
+}  // namespace tonearm::sim
 
 #endif

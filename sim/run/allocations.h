@@ -2,7 +2,7 @@
 // buffer that it gets when it is constructed, so that must be nothing.
 //
 // The allocator is the C library's with a counter in front, so that whoever asks is counted: `new`, the
-// standard library, malloc itself. Under a sanitizer, which has its own malloc, it is operator new.
+// standard library, malloc itself. The address sanitizer has its own malloc, and calls a hook.
 #pragma once
 
 #include "base/types.h"
