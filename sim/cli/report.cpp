@@ -23,6 +23,8 @@ constexpr CounterName counters[] = {
     {"batch_full", "changes refused because the op was full", &RunCounters::batch_full},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},
+    {"ended_full", "the run ended early: a last level was full, as the image shows",
+     &RunCounters::ended_full},
     {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},
     {"directed", "looks at keys after interesting events", &RunCounters::directed},
     {"audits_full", "audits of everything", &RunCounters::audits_full},

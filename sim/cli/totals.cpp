@@ -141,6 +141,7 @@ std::string Totals::text() const {
                    counters.twins, counters.twins_idle, counters.twin_checkpoints, counters.twin_blocks,
                    counters.twin_answers, counters.poison_twins));
   number("unanswered", counters.unanswered);
+  if (counters.ended_full > 0) number("ended full", counters.ended_full);
   if (counters.undecided > 0) number("undecided", counters.undecided);
   for (u32 i = 0; i < fault_kind_count; ++i) {
     line(i == 0 ? "faults" : "",

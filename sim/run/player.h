@@ -132,6 +132,7 @@ class Player final : public ActiveRun, public Interrupt {
   void shadow_audit(u64 op, bool full);
   void check_structure(u64 op, bool values);
   std::string compare_contents(u64 op, const DecodedImage& decoded);
+  bool last_level_full(u64 op);
   void epilogue();
   Attribution aside(const char* name, u64 n) const;
 

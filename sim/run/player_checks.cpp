@@ -244,6 +244,26 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   return difference;
 }
 
+// Whether a tree can have come to its end at this op. Tables of a few values fill a level long before its
+// values would; that is rare in what is generated, and legal. Since the durable checkpoint each bar can
+// have added one table to the last level: a merge takes one in, and leaves one more at most.
+bool Player::last_level_full(u64 op) {
+  const DecodedImage decoded = decode_image(disk_->durable_image(), {.memo = &memory_->decoded});
+  if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
+  const FormatOptions& format = options_.format;
+  u64 limit = 1;
+  for (u32 level = 0; level < format.levels; ++level) limit *= format.growth;
+  const u64 added_max = (op - decoded.op) / format.beats + 1;
+  for (u32 i = 0; i < tree_name_count; ++i) {
+    u64 count = 0;
+    for (const DecodedTable& table : decoded.tables) {
+      count += table.tree == i + 1 && table.level + 1 == format.levels ? 1 : 0;
+    }
+    if (count + added_max > limit) return true;
+  }
+  return false;
+}
+
 // The image says for itself what is reachable: no leak, no double use, levels in order.
 void Player::check_structure(u64 op, bool values) {
   const bool structure = config_->oracles.has(Oracle::structure);

@@ -33,7 +33,13 @@ u64 Player::durable_at(u64 checkpoint_op) const {
 void Player::commit_op(u64 op) {
   ++result_.counters.commits;
   ++commits_since_full_;
-  if (const Error error = host_->compact(op)) judge_fatal(error, "compact");
+  if (const Error error = host_->compact(op)) {
+    if (error.kind == ErrorKind::manifest_full && last_level_full(op)) {
+      ++result_.counters.ended_full;
+      throw RunFailed{};
+    }
+    judge_fatal(error, "compact");
+  }
   after_compact(op);
 }
 

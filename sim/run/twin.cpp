@@ -215,7 +215,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   RunResult other = run(twin_config, memory);
   std::optional<Image> second = std::exchange(image, std::nullopt);
   other.counters.twins = 1;
-  if (!machine && ended_full(other)) {
+  if (!machine && (ended_full(other) || other.counters.ended_full > 0)) {
     other.failure = {};
   } else if (!other.failed() && machine) {
     compare_checkpoints(result, twin, &other);

@@ -85,6 +85,7 @@ struct RunCounters {
   u64 batch_full = 0;
   u64 checks = 0;      // Comparisons with the model.
   u64 unanswered = 0;  // Queries that ended in a legal error.
+  u64 ended_full = 0;  // Runs that ended because a last level was full, which the image confirms.
   u64 undecided = 0;   // Runs that stopped early, because the oracle that could judge is off.
   u64 directed = 0;    // Directed checks (each is several queries).
   u64 audits_full = 0;
