@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "sim/disk/engine_code.h"
+#include "sim/disk/large_pages.h"
 #include "sim/run/allocations.h"
 #include "table/tree_types.h"
 
@@ -101,7 +102,11 @@ EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<
     : disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const ForestOptions forest = forest_options(options);
   const u64 size = Forest::memory_required(forest);
-  if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
+  if (memory.size() < size + Arena::align_max) {
+    memory.reserve(size + Arena::align_max);
+    prefer_large_pages(memory.data(), memory.capacity());
+    memory.resize(size + Arena::align_max);
+  }
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
