@@ -88,6 +88,7 @@ class ManifestLevelComponent final : public Component {
   void drop(const Span& span);
   void walk(const Span& span);
   void rebuild(u64 order);
+  void open_hostile(Manifest& manifest, const LevelModel& open, u64 random);
 
   LevelModel& model() { return levels_[level_]; }
   const ManifestLevel& level() const { return manifest_->level(level_); }

@@ -196,7 +196,8 @@ class SegmentedArrayComponent final : public Component {
         if (model()[target - 1].key == model()[index].key) --target;
       }
     }
-    insert_at(target, array()->at(index));
+    const Element& element = (*array()).at(index);
+    insert_at(target, element);
   }
 
   void remove(u64 place, u64 run) {

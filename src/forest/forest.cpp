@@ -183,17 +183,17 @@ bool Forest::open_free_set() {
 }
 
 void Forest::open_table(const TableInfo& table) {
-  for (u32 i = 0; i < tree_count_; ++i) {
-    if (trees_[i]->config().id != table.tree_id) continue;
-    trees_[i]->open_table(table);
-    return;
-  }
-  // The schema hash matched and the block authenticated, but what it says is no table of ours.
   if (error_) return;
+  const char* reason = "a table of no tree";
+  for (u32 i = 0; i < tree_count_; ++i) {
+    if (trees_[i]->config().id == table.tree_id) reason = trees_[i]->open_table(table);
+  }
+  if (reason == nullptr) return;
+  // The schema hash matched and the block authenticated, but what it says is no table of ours.
   error_ = {.kind = ErrorKind::block_damaged,
             .address = table.address,
             .checksum = table.checksum,
-            .reason = "a table of no tree"};
+            .reason = reason};
 }
 
 // --- compact

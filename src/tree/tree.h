@@ -119,7 +119,7 @@ class Tree {
   }
 
   // --- driven by the forest
-  void open_table(const TableInfo& table) { manifest_.open_table(table); }
+  [[nodiscard]] const char* open_table(const TableInfo& table);  // As Manifest::open_table.
   void open_complete();  // Key range from the levels.
   void op_end();         // The suffix of the mutable table becomes a run.
   void swap_mutable_and_immutable(u64 snapshot_min);
