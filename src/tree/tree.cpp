@@ -54,6 +54,10 @@ PutResult Tree::remove(const Key& key) {
 PutResult Tree::append(const std::byte* value, const Key& key) {
   ASSERT(key <= kernel().key_max());
   ASSERT(scans_open_ == 0);
+  if (failed_) {
+    mark(Mark::sticky_error, config_.id, &key);
+    return PutResult::failed;
+  }
   if (puts_this_op_ == batch_values_max_) {
     mark(Mark::batch_full, config_.id, &key);
     return PutResult::batch_full;
