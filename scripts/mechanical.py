@@ -14,7 +14,6 @@ played again every time, beside what is drawn: it must be found.
 import collections
 import concurrent.futures
 import os
-import random
 import re
 import subprocess
 import tempfile
@@ -95,7 +94,7 @@ def build_drawn(scratch, sites, count, seed, again):
     """(number -> site, how many did not compile). `again`: sites that are built in any case."""
     texts = {path: open(os.path.join(scratch.tools.ROOT, path), encoding="utf-8").read()
              for path in {site.path for site in sites + again}}
-    order = mechanical_sites.shuffled(sites, random.Random(seed))
+    order = mechanical_sites.shuffled(sites, seed)
     numbered = dict(enumerate(mechanical_sites.draw(iter(again), len(again), []), 1))
     next_number, bad_count = len(again) + 1, 0
     wanted = count + len(numbered)
