@@ -179,10 +179,11 @@ PutResult EngineHost::remove(TreeName name, const Key& key) {
   return result;
 }
 
-void EngineHost::scope_open() {
+bool EngineHost::scope_open() {
   Call call(*this, "scope_open");
-  call.engine([&] { forest_->scope_open(); });
+  const bool opened = call.engine([&] { return forest_->scope_open(); });
   call.end();
+  return opened;
 }
 
 void EngineHost::scope_close(ScopeMode mode) {
