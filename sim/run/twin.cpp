@@ -132,7 +132,7 @@ void differ(RunResult* other, const char* site, std::string message) {
 
 // The disks of both runs as they ended.
 void compare_images(const Image& first, const Image& second, u32 twin, RunResult* other) {
-  const BlockComparison blocks = compare_blocks(first, second);
+  const BlockComparison blocks = compare_blocks(first, second, three_trees_shape());
   other->counters.twin_blocks += blocks.count;
   if (blocks.difference.empty()) return;
   differ(other, "twin: other bytes",
