@@ -9,7 +9,7 @@
 #include "sim/cli/json.h"
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
-#include "sim/model/tree_model.h"
+#include "sim/model/model.h"
 #include "sim/run/engine_host.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
@@ -130,7 +130,7 @@ Timed timed_run(const Geometry& bench, u64 lines, OracleSet oracles, RunnerMemor
 // The same lines on the model alone.
 u64 model_nanos(const Geometry& bench, u64 lines) {
   const BenchSource source(lines, bench.live, bench.lines_per_op);
-  TreeModel model;
+  Model model;
   Operation line;
   u64 op = 0;
   u64 sum = 0;

@@ -12,7 +12,7 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr TreeConfig configs[tree_name_count] = {
+constexpr TreeConfig configs[world_tree.count] = {
     {.id = 1, .name = "kv", .kernel = &kv_kernel},
     {.id = 2, .name = "index", .kernel = &index_kernel},
     {.id = 3, .name = "id", .kernel = &id_kernel},
@@ -45,26 +45,30 @@ ForestOptions forest_options(const RunOptions& options) {
 
 Encoded encode_value(TreeName tree, const Key& key, u64 value) {
   Encoded encoded;
-  switch (tree) {
-    case TreeName::kv:
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number:
       store(&encoded, KvTraits::Value{.key_and_flag = static_cast<u64>(key.lo), .payload = value});
-      break;
-    case TreeName::index:
+      return encoded;
+    case KeyShape::index:
       store(&encoded, IndexTraits::Value{.field = static_cast<u64>(key.lo >> 64),
                                          .timestamp_and_flag = static_cast<u64>(key.lo)});
-      break;
-    case TreeName::id:
+      return encoded;
+    case KeyShape::wide_number:
       store(&encoded, IdTraits::Value{.id = key.lo, .timestamp_and_flag = value, .zero = 0});
-      break;
+      return encoded;
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: break;
   }
-  return encoded;
+  UNREACHABLE();
 }
 
 u64 decode_value(TreeName tree, const std::byte* bytes) {
-  switch (tree) {
-    case TreeName::kv: return reinterpret_cast<const KvTraits::Value*>(bytes)->payload;
-    case TreeName::index: return 0;
-    case TreeName::id: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number: return reinterpret_cast<const KvTraits::Value*>(bytes)->payload;
+    case KeyShape::index: return 0;
+    case KeyShape::wide_number: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: break;
   }
   UNREACHABLE();
 }

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "forest/forest.h"
 #include "sim/disk/sim_storage.h"
-#include "sim/model/tree_model.h"
+#include "sim/model/model.h"
 #include "sim/scenario/run_options.h"
 
 namespace tonearm::sim {

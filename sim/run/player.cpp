@@ -10,20 +10,6 @@
 
 namespace tonearm::sim {
 
-namespace {
-
-u64 content_hash(const Operation& line) {
-  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
-  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
-                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
-                         u64{line.limit}, line.count}) {
-    hash = hash_of(hash ^ word);
-  }
-  return hash;
-}
-
-}  // namespace
-
 Player::Player(const RunConfig& config, RunnerMemory& memory)
     : config_(&config),
       memory_(&memory.parts()),
@@ -253,7 +239,7 @@ std::optional<Answer> Player::ask(TreeName tree, const Key& key, bool cold) {
 
 // The discipline of a secondary index: put only absent keys, remove only present ones.
 bool Player::applies(bool put) {
-  if (line_.tree != TreeName::index) return true;
+  if (!tree_spec(line_.tree).secondary_index) return true;
   const std::optional<Answer> answer = ask(line_.tree, line_.key, line_.cold);
   return answer && answer->value.has_value() != put;
 }
@@ -263,7 +249,7 @@ void Player::line_put() {
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->put(line_.tree, line_.key, line_.value), full);
   if (full) return;
-  model_.put(line_.tree, model_key(line_.key), line_.tree == TreeName::index ? 0 : line_.value);
+  model_.put(line_.tree, model_key(line_.key), tree_spec(line_.tree).secondary_index ? 0 : line_.value);
   effective();
 }
 
@@ -337,7 +323,7 @@ void Player::line_scan() {
   }
   u64 hash = 0;
   for (const ScanRow& row : audit.rows()) {
-    hash = hash_of(hash ^ static_cast<u64>(row.key) ^ static_cast<u64>(row.key >> 64));
+    hash = hash_of(hash ^ row.key.low ^ row.key.middle ^ row.key.high);
     hash = hash_of(hash ^ row.value);
   }
   record_answer(audit.rows().size(), hash);
@@ -345,7 +331,7 @@ void Player::line_scan() {
   if (!config_->answer_listener) return;
   std::string text = op_id_text(line_.id) + " ->";
   for (const ScanRow& row : audit.rows()) {
-    text += fmt::format(" {}={}", key_text(line_.tree, engine_key(row.key)), row.value);
+    text += fmt::format(" {}={}", key_text(line_.tree, engine_key(line_.tree, row.key)), row.value);
   }
   config_->answer_listener(text);
 }

@@ -22,7 +22,7 @@ struct RunnerMemory::Parts {
   std::vector<std::byte> shadow;
   DecodeMemo decoded;
   Trace trace;
-  TreeModel model;
+  Model model;
   std::optional<Image> final_image;  // If RunConfig::record_image.
   u64 final_image_run = 0;           // Of which run it is.
   u64 runs = 0;                      // Played with this memory.
@@ -147,7 +147,7 @@ class Player final : public ActiveRun, public Interrupt {
   RunnerMemory::Parts* memory_;
   RunOptions options_;
   Trace& trace_;
-  TreeModel& model_;
+  Model& model_;
   RunResult result_;
   Stream durability_;
   Stream audits_;
@@ -192,7 +192,7 @@ class Player final : public ActiveRun, public Interrupt {
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
-  std::array<Key, tree_name_count> window_from_{};
+  std::array<Key, world_tree.count> window_from_{};
   u64 checkpoints_seen_ = 0;
   u64 blocks_read_before_ = 0;  // By engines that are gone.
   u64 blocks_written_before_ = 0;

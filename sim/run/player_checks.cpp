@@ -78,7 +78,7 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
-  if (key == nullptr || tree == 0 || tree > tree_name_count) return;
+  if (key == nullptr || tree == 0 || tree > world_tree.count) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
     return;
   directed_.push_back({.tree = static_cast<TreeName>(tree - 1), .key = *key});
@@ -122,7 +122,7 @@ void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
   Audit edges(*host_, rows_);
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
   }
   take_outcome(edges, FailureClass::crash_legal, "after open");
@@ -132,7 +132,7 @@ void Player::audit_opened() {
 void Player::audit_full(FailureClass failure_class, const char* where) {
   Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     audit.full(tree, model_.tree(tree), remix(draw, i), points_full, (draw >> 63) != 0);
   }
@@ -185,7 +185,7 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   model_.rewind(op);
   Audit audit(shadow, rows_);
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     const ModelMap& map = model_.tree(tree);
     if (full) {
@@ -197,7 +197,7 @@ void Player::shadow_audit(u64 op, bool full) {
     if (!audit.failed()) {
       auto next = map.lower_bound(model_key(window_from_[i]));
       for (u32 row = 0; row < window_rows && next != map.end(); ++row) ++next;
-      window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(next->first);
+      window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(tree, next->first);
     }
   }
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
@@ -220,24 +220,24 @@ void Player::shadow_audit(u64 op, bool full) {
 std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   std::string difference;
   model_.rewind(op);
-  for (u32 i = 0; i < tree_name_count && difference.empty(); ++i) {
+  for (u32 i = 0; i < world_tree.count && difference.empty(); ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
     for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
-      const ModelKey key = value->key.second;
+      const ModelKey key = model_key({.lo = value->key.second, .hi = value->key.first});
       ++result_.counters.checks;
       if (expected != map.end() && expected->first == key && expected->second == value->payload) {
         ++expected;
         continue;
       }
       difference = fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
-                               key_text(tree, engine_key(key)));
+                               key_text(tree, engine_key(tree, key)));
       break;
     }
     if (difference.empty() && expected != map.end()) {
       difference = fmt::format("the image of {} lacks key {}", tree_name(tree),
-                               key_text(tree, engine_key(expected->first)));
+                               key_text(tree, engine_key(tree, expected->first)));
     }
   }
   model_.restore();
@@ -254,7 +254,7 @@ bool Player::last_level_full(u64 op) {
   u64 limit = 1;
   for (u32 level = 0; level < format.levels; ++level) limit *= format.growth;
   const u64 added_max = (op - decoded.op) / format.beats + 1;
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     u64 count = 0;
     for (const DecodedTable& table : decoded.tables) {
       count += table.tree == i + 1 && table.level + 1 == format.levels ? 1 : 0;

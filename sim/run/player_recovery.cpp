@@ -235,7 +235,7 @@ void Player::replay(const Recover& cause) {
     }
     disk_->set_attribution(recovering(op.line, cause.line));
     for (const Effect& effect : op.effects) {
-      const Key key = engine_key(effect.key);
+      const Key key = engine_key(effect.tree, effect.key);
       const PutResult result =
           effect.removed ? host_->remove(effect.tree, key) : host_->put(effect.tree, key, effect.value);
       if (result != PutResult::ok)

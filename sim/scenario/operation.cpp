@@ -3,18 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/checksum.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-// Equal to key_max of the tree's traits, whose greatest u128 (or u64) is the sentinel of a merge.
-constexpr u64 kv_key_max = (u64{1} << 63) - 2;
-constexpr u64 timestamp_max = (u64{1} << 63) - 1;
-constexpr u128 index_key_max = u128{u64_max} << 64 | timestamp_max;
-constexpr u128 id_key_max = u128_max - 1;
 
 void append_argument(const char* name, u128 value, std::string* target) {
   target->append(name);
@@ -84,15 +79,6 @@ const char* operation_kind_name(OperationKind kind) {
   UNREACHABLE();
 }
 
-const char* tree_name(TreeName tree) {
-  switch (tree) {
-    case TreeName::kv: return "kv";
-    case TreeName::index: return "index";
-    case TreeName::id: return "id";
-  }
-  UNREACHABLE();
-}
-
 const char* crash_outcome_name(CrashOutcome outcome) {
   switch (outcome) {
     case CrashOutcome::lost: return "lost";
@@ -101,60 +87,6 @@ const char* crash_outcome_name(CrashOutcome outcome) {
     case CrashOutcome::torn_garbage: return "torn_garbage";
   }
   UNREACHABLE();
-}
-
-Key key_max(TreeName tree) {
-  switch (tree) {
-    case TreeName::kv: return Key::of(kv_key_max);
-    case TreeName::index: return Key::of(index_key_max);
-    case TreeName::id: return Key::of(id_key_max);
-  }
-  UNREACHABLE();
-}
-
-bool key_valid(TreeName tree, const Key& key) {
-  return key <= key_max(tree) && (tree != TreeName::index || static_cast<u64>(key.lo) <= timestamp_max);
-}
-
-void append_key(TreeName tree, const Key& key, std::string* target) {
-  if (tree != TreeName::index) return append_number(key.lo, target);
-  append_number(static_cast<u64>(key.lo >> 64), target);
-  target->push_back('/');
-  append_number(static_cast<u64>(key.lo), target);
-}
-
-std::string key_text(TreeName tree, const Key& key) {
-  std::string text;
-  append_key(tree, key, &text);
-  return text;
-}
-
-std::string parse_key(TreeName tree, std::string_view text, Key* key) {
-  if (text == "min" || text == "max") {
-    *key = text == "min" ? Key{} : key_max(tree);
-    return {};
-  }
-  if (tree == TreeName::index) {
-    const std::size_t slash = text.find('/');
-    u64 field = 0;
-    u64 timestamp = 0;
-    if (slash == std::string_view::npos) return "field/timestamp, min or max";
-    if (std::string expected = parse_number(text.substr(0, slash), 0, u64_max, &field); !expected.empty()) {
-      return "field/timestamp, the field " + expected;
-    }
-    if (std::string expected = parse_number(text.substr(slash + 1), 0, timestamp_max, &timestamp);
-        !expected.empty()) {
-      return "field/timestamp, the timestamp " + expected;
-    }
-    *key = Key::of(u128{field} << 64 | timestamp);
-    return {};
-  }
-  u128 number = 0;
-  if (std::string expected = parse_wide_number(text, key_max(tree).lo, &number); !expected.empty()) {
-    return expected;
-  }
-  *key = Key::of(number);
-  return {};
 }
 
 std::string parse_op_id(std::string_view text, OpId* id) {
@@ -195,6 +127,16 @@ std::string request_name_text(const RequestName& request) {
   std::string text;
   if (request.recovery.number != 0) text = op_id_text(request.recovery) + "/";
   return text + op_id_text(request.attribution.op) + "/" + tag_text(request.tag, request.n);
+}
+
+u64 content_hash(const Operation& line) {
+  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
+  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
+                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
+                         u64{line.limit}, line.count}) {
+    hash = hash_of(hash ^ word);
+  }
+  return hash;
 }
 
 void print_operation(const Operation& operation, std::string* target) {

@@ -28,9 +28,9 @@
 #include <type_traits>
 
 #include "base/bounded_array.h"
-#include "base/key.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/sim_storage.h"
+#include "sim/scenario/schema.h"
 #include "sim/scenario/verb.h"
 
 namespace tonearm::sim {
@@ -53,11 +53,6 @@ enum class OperationKind : u8 {
 inline constexpr u32 operation_kind_count = 12;  // Without `call`.
 const char* operation_kind_name(OperationKind kind);
 
-// The trees of the workload, in the order of their ids 1, 2, 3.
-enum class TreeName : u8 { kv, index, id };
-inline constexpr u32 tree_name_count = 3;
-const char* tree_name(TreeName tree);
-
 // What a crash does to a write, as `writes=` spells it.
 const char* crash_outcome_name(CrashOutcome outcome);
 
@@ -67,16 +62,8 @@ inline constexpr u64 commit_times_max = 1'000'000;
 inline constexpr u64 crash_step_max = u64{1} << 32;
 inline constexpr u64 latency_ticks_max = u64{1} << 40;
 
-// Keys as text: kv `5`, id `0xffee`, index `field/timestamp`, and `min` or `max` when parsed. Not
-// every number below key_max() is a key of the index: bit 63 of a timestamp is the tombstone's.
-Key key_max(TreeName tree);  // The least key of every tree is 0.
-bool key_valid(TreeName tree, const Key& key);
-void append_key(TreeName tree, const Key& key, std::string* target);
-std::string key_text(TreeName tree, const Key& key);
-
-// Parsers return what was expected instead; empty: fine.
-std::string parse_key(TreeName tree, std::string_view text, Key* key);
-std::string parse_op_id(std::string_view text, OpId* id);  // `17` or `17.1`.
+// Returns what was expected instead; empty: fine. `17` or `17.1`.
+std::string parse_op_id(std::string_view text, OpId* id);
 
 void append_op_id(OpId id, std::string* target);
 std::string op_id_text(OpId id);
@@ -122,6 +109,9 @@ struct Operation {
   std::array<u64, verb_arguments_max> arguments{};
 };
 static_assert(std::is_trivially_copyable_v<Operation>);
+
+// What the line means as one number, without its id: equal lines have equal ones in every build.
+u64 content_hash(const Operation& line);
 
 // One line with its newline.
 void print_operation(const Operation& operation, std::string* target);

@@ -112,7 +112,7 @@ bool parse_kind(std::string_view token, LineCursor& cursor, OperationKind* kind)
 
 bool parse_tree(LineCursor& cursor, TreeName* tree) {
   const std::string_view token = cursor.next();
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     if (token != tree_name(static_cast<TreeName>(i))) continue;
     *tree = static_cast<TreeName>(i);
     return true;

@@ -117,7 +117,7 @@ TEST_CASE("operation: attribution separates a replay from the operation itself")
 }
 
 TEST_CASE("operation: keys and their limits") {
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     Key key;
     REQUIRE(parse_key(tree, key_text(tree, key_max(tree)), &key).empty());

@@ -28,10 +28,12 @@ inline Key random_key(const Draw& draw, std::string_view what, u64 index, TreeNa
   const u64 shift = draw("shift", index, 64);
   const u64 a = draw.bits(what, 2 * index) >> shift;
   const u64 b = draw.bits(what, 2 * index + 1) >> shift;
-  switch (tree) {
-    case TreeName::kv: return Key::of(a % ((u64{1} << 63) - 1));
-    case TreeName::index: return Key::of(u128{a} << 64 | b >> 1);
-    case TreeName::id: return Key::of(shift % 2 == 0 ? u128{a} : (u128{a} << 64 | b) % u128_max);
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number: return Key::of(a % ((u64{1} << 63) - 1));
+    case KeyShape::index: return Key::of(u128{a} << 64 | b >> 1);
+    case KeyShape::wide_number: return Key::of(shift % 2 == 0 ? u128{a} : (u128{a} << 64 | b) % u128_max);
+    case KeyShape::wide_index: return {.lo = b >> 1, .hi = u128{a} << 64 | b};
+    case KeyShape::timestamp: return Key::of(a >> 1);
   }
   return {};
 }
@@ -64,7 +66,7 @@ inline Operation random_operation(const Draw& draw, u64 i) {
   operation.id = {.number = 1 + 2 * i + draw("gap", i, 2),
                   .child = draw("split", i, 4) == 0 ? static_cast<u32>(1 + draw("child", i, 9)) : 0};
   operation.kind = static_cast<OperationKind>(draw("kind", i, operation_kind_count));
-  operation.tree = static_cast<TreeName>(draw("tree", i, tree_name_count));
+  operation.tree = static_cast<TreeName>(draw("tree", i, world_tree.count));
   switch (operation.kind) {
     case OperationKind::put:
       if (operation.tree != TreeName::index) operation.value = draw.bits("value", i) >> 1;

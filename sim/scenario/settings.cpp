@@ -212,7 +212,7 @@ const Setting table[] = {
     TONEARM_VARIATIONS(X)
 #undef X
 
-    number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
+        number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
     number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),
     number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
     number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,

@@ -17,7 +17,7 @@ struct TreeSizes {
   u32 key_size;
   u32 value_size;
 };
-constexpr TreeSizes tree_sizes[tree_name_count] = {{8, 16}, {16, 16}, {16, 32}};
+constexpr TreeSizes tree_sizes[world_tree.count] = {{8, 16}, {16, 16}, {16, 32}};
 constexpr u32 header_bytes = 256;  // Of a block.
 constexpr u32 manifest_entry_bytes = 128;
 constexpr u64 op_lines_min = 4;  // Fewer leave no room for a scope.

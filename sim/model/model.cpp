@@ -1,39 +1,39 @@
-#include "sim/model/tree_model.h"
+#include "sim/model/model.h"
 
 #include "base/assert.h"
 
 namespace tonearm::sim {
 
-void TreeModel::reset() { *this = TreeModel(); }
+void Model::reset() { *this = Model(); }
 
-void TreeModel::put(TreeName tree, const ModelKey& key, u64 value) {
+void Model::put(TreeName tree, const ModelKey& key, u64 value) {
   effects_.push_back({.tree = tree, .removed = false, .key = key, .value = value});
   apply(effects_.back());
   ++batch_used_[static_cast<u32>(tree)];
 }
 
-void TreeModel::remove(TreeName tree, const ModelKey& key) {
+void Model::remove(TreeName tree, const ModelKey& key) {
   effects_.push_back({.tree = tree, .removed = true, .key = key, .value = 0});
   apply(effects_.back());
   ++batch_used_[static_cast<u32>(tree)];
 }
 
-u32 TreeModel::batch_used(TreeName tree) const { return batch_used_[static_cast<u32>(tree)]; }
+u32 Model::batch_used(TreeName tree) const { return batch_used_[static_cast<u32>(tree)]; }
 
-void TreeModel::scope_open() {
+void Model::scope_open() {
   ASSERT(!scope_active());
   scope_ = effects_.size();
 }
 
-void TreeModel::scope_close(bool persist) {
+void Model::scope_close(bool persist) {
   ASSERT(scope_active());
   if (!persist) undo_to(*scope_);
   scope_.reset();
 }
 
-bool TreeModel::scope_active() const { return scope_.has_value(); }
+bool Model::scope_active() const { return scope_.has_value(); }
 
-void TreeModel::commit(u64 op, OpId line, u32 repeat) {
+void Model::commit(u64 op, OpId line, u32 repeat) {
   ASSERT(!scope_active());
   ASSERT(op == this->op() + 1);
   log_.push_back({.op = op, .line = line, .repeat = repeat, .effects = effects_});
@@ -41,25 +41,25 @@ void TreeModel::commit(u64 op, OpId line, u32 repeat) {
   batch_used_ = {};
 }
 
-void TreeModel::forget_op() {
+void Model::forget_op() {
   undo_to(0);
   scope_.reset();
 }
 
-std::optional<u64> TreeModel::get(TreeName tree, const ModelKey& key) const {
+std::optional<u64> Model::get(TreeName tree, const ModelKey& key) const {
   const ModelMap& map = this->tree(tree);
   const auto found = map.find(key);
   if (found == map.end()) return std::nullopt;
   return found->second;
 }
 
-u64 TreeModel::size() const {
+u64 Model::size() const {
   u64 size = 0;
   for (const ModelMap& map : trees_) size += map.size();
   return size;
 }
 
-void TreeModel::checkpoint_verified(u64 op) {
+void Model::checkpoint_verified(u64 op) {
   ASSERT(op >= checkpoint_op_);
   ASSERT(op <= this->op());
   ASSERT(rewound_ == 0);
@@ -67,7 +67,7 @@ void TreeModel::checkpoint_verified(u64 op) {
   checkpoint_op_ = op;
 }
 
-std::vector<LoggedOp> TreeModel::crash_to(u64 op) {
+std::vector<LoggedOp> Model::crash_to(u64 op) {
   ASSERT(op >= checkpoint_op_);
   ASSERT(op <= this->op());
   forget_op();
@@ -79,7 +79,7 @@ std::vector<LoggedOp> TreeModel::crash_to(u64 op) {
   return lost;
 }
 
-void TreeModel::replay(LoggedOp op) {
+void Model::replay(LoggedOp op) {
   ASSERT(effects_.empty());
   ASSERT(rewound_ == 0);
   ASSERT(op.op == this->op() + 1);
@@ -89,7 +89,7 @@ void TreeModel::replay(LoggedOp op) {
 
 // Newest first, so that a key changed twice ends with the value it had before both. The changes of the
 // running op, if there are any, are undone with it.
-void TreeModel::rewind(u64 op) {
+void Model::rewind(u64 op) {
   ASSERT(rewound_ == 0);
   for (auto effect = effects_.rbegin(); effect != effects_.rend(); ++effect) undo(*effect);
   for (auto logged = log_.rbegin(); logged != log_.rend() && logged->op > op; ++logged) {
@@ -98,14 +98,14 @@ void TreeModel::rewind(u64 op) {
   }
 }
 
-void TreeModel::restore() {
+void Model::restore() {
   for (; rewound_ > 0; --rewound_) {
     for (Effect& effect : log_[log_.size() - rewound_].effects) apply(effect);
   }
   for (Effect& effect : effects_) apply(effect);
 }
 
-void TreeModel::apply(Effect& effect) {
+void Model::apply(Effect& effect) {
   ModelMap& map = trees_[static_cast<u32>(effect.tree)];
   effect.before.reset();
   if (effect.removed) {
@@ -121,7 +121,7 @@ void TreeModel::apply(Effect& effect) {
   place->second = effect.value;
 }
 
-void TreeModel::undo(const Effect& effect) {
+void Model::undo(const Effect& effect) {
   ModelMap& map = trees_[static_cast<u32>(effect.tree)];
   if (effect.before) {
     map[effect.key] = *effect.before;
@@ -130,7 +130,7 @@ void TreeModel::undo(const Effect& effect) {
   }
 }
 
-void TreeModel::undo_to(std::size_t count) {
+void Model::undo_to(std::size_t count) {
   for (; effects_.size() > count; effects_.pop_back()) {
     undo(effects_.back());
     --batch_used_[static_cast<u32>(effects_.back().tree)];

@@ -11,17 +11,14 @@
 #include <optional>
 #include <vector>
 
+#include "sim/model/model_key.h"
 #include "sim/model/sorted_map.h"
 #include "sim/scenario/operation.h"
 
 namespace tonearm::sim {
 
-// As a number; the keys of all trees fit into 128 bits.
-using ModelKey = u128;
 using ModelMap = SortedMap<ModelKey, u64>;
-
-inline ModelKey model_key(const Key& key) { return key.lo; }
-inline Key engine_key(const ModelKey& key) { return Key::of(key); }
+static_assert(sizeof(ModelMap::value_type) == 32);
 
 struct Effect {
   TreeName tree;
@@ -38,7 +35,7 @@ struct LoggedOp {
   std::vector<Effect> effects;
 };
 
-class TreeModel {
+class Model {
  public:
   void reset();
 
@@ -75,14 +72,14 @@ class TreeModel {
   void undo(const Effect& effect);
   void undo_to(std::size_t count);
 
-  std::array<ModelMap, tree_name_count> trees_;
+  std::array<ModelMap, tree_names_max> trees_;
   u64 checkpoint_op_ = 0;
   std::deque<LoggedOp> log_;
   u64 rewound_ = 0;  // Ops at the end of the log that rewind() has undone.
 
   // The running op: its changes in order.
   std::vector<Effect> effects_;
-  std::array<u32, tree_name_count> batch_used_{};
+  std::array<u32, tree_names_max> batch_used_{};
   std::optional<std::size_t> scope_;  // How many changes there were when it was opened.
 };
 
