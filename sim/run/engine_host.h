@@ -15,16 +15,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "forest/forest.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
-#include "sim/scenario/run_options.h"
+#include "sim/run/engine.h"
 
 namespace tonearm::sim {
-
-// The engine's trees, in the order of TreeName.
-std::span<const TreeConfig> tree_configs();
-ForestOptions forest_options(const RunOptions& options);
 
 // A value of one of the trees, as the engine stores it.
 struct Encoded {
@@ -72,12 +67,15 @@ class EngineHost {
   static constexpr u32 together_max = 4;
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
-  EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
+  EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
              Interrupt& interrupt, u64 poison);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;
 
+  const World& world() const { return world_; }
   Forest& forest() { return *forest_; }
+  const Forest& forest() const { return *forest_; }
+  Tree& tree(TreeName name) { return forest_->tree(world_.position(name)); }
   SimStorage& disk() { return *disk_; }
 
   Error format();
@@ -114,6 +112,7 @@ class EngineHost {
   u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
   void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
 
+  World world_;
   SimStorage* disk_;
   Interrupt* interrupt_;
   u64 liveness_ticks_max_;
@@ -121,7 +120,8 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
-  std::optional<Forest> forest_;
+  std::unique_ptr<Engine> engine_;
+  Forest* forest_ = nullptr;  // The engine's.
 };
 
 }  // namespace tonearm::sim

@@ -6,6 +6,7 @@
 
 #include "sim/run/allocations.h"
 #include "sim/run/twin.h"
+#include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
@@ -14,6 +15,8 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
     : config_(&config),
       memory_(&memory.parts()),
       options_(config.options),
+      world_(world_of_run(config.workload, config.options)),
+      shape_(&shape_of(world_)),
       trace_(memory.parts().trace),
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
@@ -393,7 +396,7 @@ void Player::line_reopen() {
   RunOptions changed = options_;
   for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
   finish_options(&changed);
-  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty())
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(config_->workload, changed).empty())
     return skip();
   options_ = changed;
   options_.disk.seed = config_->seed;

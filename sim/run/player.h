@@ -146,6 +146,8 @@ class Player final : public ActiveRun, public Interrupt {
   const RunConfig* config_;
   RunnerMemory::Parts* memory_;
   RunOptions options_;
+  const World& world_;
+  const ForestShape* shape_;
   Trace& trace_;
   Model& model_;
   RunResult result_;
@@ -192,7 +194,7 @@ class Player final : public ActiveRun, public Interrupt {
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
-  std::array<Key, world_tree.count> window_from_{};
+  std::array<Key, world_forest.count> window_from_{};
   u64 checkpoints_seen_ = 0;
   u64 blocks_read_before_ = 0;  // By engines that are gone.
   u64 blocks_written_before_ = 0;

@@ -78,10 +78,10 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
-  if (key == nullptr || tree == 0 || tree > world_tree.count) return;
+  if (key == nullptr || !world_.has_id(tree)) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
     return;
-  directed_.push_back({.tree = static_cast<TreeName>(tree - 1), .key = *key});
+  directed_.push_back({.tree = world_.tree_of(tree), .key = *key});
 }
 
 void Player::take_outcome(const Audit& audit, FailureClass failure_class, const char* where) {
@@ -122,9 +122,7 @@ void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
   Audit edges(*host_, rows_);
-  for (u32 i = 0; i < world_tree.count; ++i) {
-    edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
-  }
+  for (u32 i = 0; i < world_.count; ++i) edges.edges(world_.tree(i), model_.tree(world_.tree(i)));
   take_outcome(edges, FailureClass::crash_legal, "after open");
   audit_full(FailureClass::crash_legal, "after open");
 }
@@ -132,8 +130,8 @@ void Player::audit_opened() {
 void Player::audit_full(FailureClass failure_class, const char* where) {
   Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
-  for (u32 i = 0; i < world_tree.count; ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  for (u32 i = 0; i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
     audit.full(tree, model_.tree(tree), remix(draw, i), points_full, (draw >> 63) != 0);
   }
   ++result_.counters.audits_full;
@@ -175,7 +173,7 @@ void Player::shadow_audit(u64 op, bool full) {
   muted_ = true;
   ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
+  EngineHost shadow(world_, disk, options_, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -185,8 +183,8 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   model_.rewind(op);
   Audit audit(shadow, rows_);
-  for (u32 i = 0; i < world_tree.count; ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  for (u32 i = 0; i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
     if (full) {
       audit.full(tree, map, audits_.at(op, i), points_full, false);
@@ -220,11 +218,11 @@ void Player::shadow_audit(u64 op, bool full) {
 std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   std::string difference;
   model_.rewind(op);
-  for (u32 i = 0; i < world_tree.count && difference.empty(); ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  for (u32 i = 0; i < world_.count && difference.empty(); ++i) {
+    const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
-    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
+    for (const DecodedValue* value : decoded.newest(tree_spec(tree).id)) {
       const ModelKey key = model_key({.lo = value->key.second, .hi = value->key.first});
       ++result_.counters.checks;
       if (expected != map.end() && expected->first == key && expected->second == value->payload) {
@@ -248,16 +246,16 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 // values would; that is rare in what is generated, and legal. Since the durable checkpoint each bar can
 // have added one table to the last level: a merge takes one in, and leaves one more at most.
 bool Player::last_level_full(u64 op) {
-  const DecodedImage decoded = decode_image(disk_->durable_image(), {.memo = &memory_->decoded});
+  const DecodedImage decoded = decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
   if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
   const FormatOptions& format = options_.format;
   u64 limit = 1;
   for (u32 level = 0; level < format.levels; ++level) limit *= format.growth;
   const u64 added_max = (op - decoded.op) / format.beats + 1;
-  for (u32 i = 0; i < world_tree.count; ++i) {
+  for (u32 i = 0; i < world_.count; ++i) {
     u64 count = 0;
     for (const DecodedTable& table : decoded.tables) {
-      count += table.tree == i + 1 && table.level + 1 == format.levels ? 1 : 0;
+      count += table.tree == tree_spec(world_.tree(i)).id && table.level + 1 == format.levels ? 1 : 0;
     }
     if (count + added_max > limit) return true;
   }
@@ -271,7 +269,7 @@ void Player::check_structure(u64 op, bool values) {
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
   const DecodedImage decoded =
-      decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
+      decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());

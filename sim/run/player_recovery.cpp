@@ -14,7 +14,7 @@ constexpr u32 recoveries_max = 1000;
 }  // namespace
 
 void Player::format_and_open() {
-  host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
   if (const Error error = host_->format()) judge_fatal(error, "format");
   formatted_ = true;
@@ -179,7 +179,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
 }
 
 void Player::open_engine(const Recover& cause) {
-  if (!host_) host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution(recovering(cause.line, cause.line));
   Error error = host_->open();
   if (error && !formatted_) {
@@ -188,7 +188,7 @@ void Player::open_engine(const Recover& cause) {
       judge_fatal(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
-    host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+    host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
     disk_->set_attribution(recovering(cause.line, cause.line));
     if (const Error again = host_->format()) judge_fatal(again, "format");
     error = host_->open();

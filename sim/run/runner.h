@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "sim/verdict/verdict.h"
 #include "sim/scenario/scenario.h"
@@ -56,8 +57,10 @@ class RunnerMemory {
   std::unique_ptr<Parts> parts_;
 };
 
-// Impossible options (Forest::validate and validate_options): what is wrong, or empty.
-std::string validate_run(const RunOptions& options);
+const World& world_of_run(std::string_view workload, const RunOptions& options);
+
+// Impossible options (those of the engine and validate_options): what is wrong, or empty.
+std::string validate_run(std::string_view workload, const RunOptions& options);
 
 // Plays the scenario to its end or to the first failure.
 RunResult run(const RunConfig& config, RunnerMemory& memory);

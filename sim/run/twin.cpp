@@ -7,6 +7,7 @@
 
 #include "sim/decode/image_compare.h"
 #include "sim/run/player.h"
+#include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/swarm.h"
 
@@ -106,7 +107,7 @@ void draw_geometry(const TwinDraw& draw, RunOptions* options) {
   finish_options(options);
 }
 
-RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
+RunOptions layout_options(const std::string& workload, const RunOptions& base, TwinDraw draw) {
   RunOptions options = machine_options(base, draw);
   if (draw.one_in("variations", 2)) draw_variations(draw, VariationKind::layout, &options);
   constexpr u64 attempts_max = 20;
@@ -118,7 +119,7 @@ RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
     other.runtime.blocks_count =
         std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe));
     finish_options(&other);
-    if (validate_run(other).empty()) return other;
+    if (validate_run(workload, other).empty()) return other;
   }
   draw_variations(draw, VariationKind::layout, &options);  // No other geometry fits: the same one.
   return options;
@@ -131,8 +132,9 @@ void differ(RunResult* other, const char* site, std::string message) {
 }
 
 // The disks of both runs as they ended.
-void compare_images(const Image& first, const Image& second, u32 twin, RunResult* other) {
-  const BlockComparison blocks = compare_blocks(first, second, three_trees_shape());
+void compare_images(const Image& first, const Image& second, const ForestShape& shape, u32 twin,
+                    RunResult* other) {
+  const BlockComparison blocks = compare_blocks(first, second, shape);
   other->counters.twin_blocks += blocks.count;
   if (blocks.difference.empty()) return;
   differ(other, "twin: other bytes",
@@ -201,7 +203,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   twin_config.workload = config.workload;
   twin_config.seed = config.seed;
   twin_config.options =
-      machine ? machine_options(config.options, draw) : layout_options(config.options, draw);
+      machine ? machine_options(config.options, draw) : layout_options(config.workload, config.options, draw);
   twin_config.source = &source;
   twin_config.oracles = config.oracles;
   record_for_twin(&twin_config);
@@ -220,7 +222,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   } else if (!other.failed() && machine) {
     compare_checkpoints(result, twin, &other);
     const bool blocks = !other.failed() && draw.one_in("compare blocks", blocks_compared_one_in);
-    if (blocks && first && second) compare_images(*first, *second, twin, &other);
+    if (blocks && first && second) compare_images(*first, *second, shape_of_run(config), twin, &other);
   } else if (!other.failed()) {
     compare_answers(*config.source, result, twin, &other);
   }
