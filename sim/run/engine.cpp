@@ -1,12 +1,11 @@
 #include "sim/run/engine.h"
 
+#include "sim/run/groove_engine.h"
 #include "table/tree_types.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-constexpr u128 cluster = 0x70ea;
 
 constexpr TreeConfig three_trees[world_tree.count] = {
     {.id = 1, .name = "kv", .kernel = &kv_kernel},
@@ -15,7 +14,7 @@ constexpr TreeConfig three_trees[world_tree.count] = {
 };
 
 ForestOptions forest_options(const RunOptions& options) {
-  return {.format = options.format, .runtime = options.runtime, .trees = three_trees, .cluster = cluster};
+  return {.format = options.format, .runtime = options.runtime, .trees = three_trees, .cluster = engine_cluster};
 }
 
 class TreesEngine final : public Engine {
@@ -40,18 +39,18 @@ class TreesEngine final : public Engine {
 }  // namespace
 
 OptionsError engine_validate(const World& world, const RunOptions& options) {
-  ASSERT(world.groove_count == 0);
+  if (world.groove_count > 0) return groove_engine_validate(world, options);
   return Forest::validate(forest_options(options));
 }
 
 u64 engine_memory_required(const World& world, const RunOptions& options) {
-  ASSERT(world.groove_count == 0);
+  if (world.groove_count > 0) return groove_engine_memory_required(world, options);
   return Forest::memory_required(forest_options(options));
 }
 
 std::unique_ptr<Engine> make_engine(const World& world, Storage& storage, const RunOptions& options,
                                     std::span<std::byte> memory) {
-  ASSERT(world.groove_count == 0);
+  if (world.groove_count > 0) return make_groove_engine(world, storage, options, memory);
   return std::make_unique<TreesEngine>(storage, options, memory);
 }
 

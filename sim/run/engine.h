@@ -19,7 +19,7 @@ inline constexpr u32 object_bytes_max = 128;
 // id, or a timestamp where the groove has no ids). What each call means is in groove/groove.h.
 class GrooveEngine {
  public:
-  enum class Change : u8 { ok, batch_full, id_invalid, timestamp_invalid };
+  enum class Change : u8 { ok, refused, id_invalid, timestamp_invalid, batch_full };
   enum class Found : u8 { found, orphaned, not_found };
 
   virtual Change insert(const std::byte* object) = 0;
@@ -36,6 +36,7 @@ class GrooveEngine {
   [[nodiscard]] virtual bool prefetch_exists_enqueue(u64 timestamp) = 0;
   virtual void prefetch(Callback<> done) = 0;
   virtual const Error& prefetch_error() const = 0;
+  virtual u32 changes_left() const = 0;
 
  protected:
   ~GrooveEngine() = default;

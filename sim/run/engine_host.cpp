@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "sim/disk/engine_code.h"
-#include "sim/run/allocations.h"
+#include "sim/decode/forest_shape.h"
+#include "sim/run/engine_call.h"
 #include "table/tree_types.h"
 
 namespace tonearm::sim {
@@ -51,42 +51,18 @@ Encoded encode_value(TreeName tree, const Key& key, u64 value) {
 }
 
 u64 decode_value(TreeName tree, const std::byte* bytes) {
-  switch (tree_spec(tree).shape) {
+  const TreeSpec& spec = tree_spec(tree);
+  switch (spec.shape) {
     case KeyShape::number: return reinterpret_cast<const KvTraits::Value*>(bytes)->payload;
-    case KeyShape::index: return 0;
+    case KeyShape::index:
+    case KeyShape::wide_index: return 0;
     case KeyShape::wide_number: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
-    case KeyShape::wide_index:
-    case KeyShape::timestamp: break;
+    case KeyShape::timestamp:
+      if (spec.secondary_index) return 0;
+      return object_hash({bytes, groove_spec(spec.groove).object_bytes});
   }
   UNREACHABLE();
 }
-
-// Not by its destructor, which runs also when a crash abandons the call.
-class EngineHost::Call {
- public:
-  Call(EngineHost& host, const char* name) : host_(&host), name_(name), allocations_(engine_allocations()) {}
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
-  // Runs a part of it that is the engine's.
-  template <class F>
-  decltype(auto) engine(F part) {
-    const EngineCode engine;
-    return part();
-  }
-  void end() {
-    const u64 count = engine_allocations() - allocations_;
-    ++host_->bounds_checked_;
-    if (count == 0) return;
-    host_->interrupt_->exceeded(fmt::format("{}: allocations", name_).c_str(),
-                                fmt::format("the engine allocated memory {} times in {}", count, name_));
-  }
-
- private:
-  EngineHost* host_;
-  const char* name_;
-  u64 allocations_;
-};
 
 EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
                        std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)

@@ -33,6 +33,16 @@ struct Answer {
   std::optional<u64> value;
 };
 
+// What a groove says about a key.
+struct ObjectAnswer {
+  GrooveEngine::Found kind = GrooveEngine::Found::not_found;
+  std::array<std::byte, object_bytes_max> object{};  // All zero unless found.
+
+  std::span<const std::byte> bytes(GrooveName groove) const {
+    return std::span(object).first(groove_spec(groove).object_bytes);
+  }
+};
+
 struct ScanRow {
   ModelKey key;
   u64 value;
@@ -96,6 +106,19 @@ class EngineHost {
   // Rows are appended to `rows` (cleared first), whose memory is reused.
   Error scan(const ScanRequest& request, std::vector<ScanRow>* rows);
 
+  // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
+  void prefetch_setup();  // Of every groove.
+  // False: prefetch_full.
+  [[nodiscard]] bool prefetch_enqueue(GrooveName groove, u128 key);
+  [[nodiscard]] bool prefetch_exists_enqueue(GrooveName groove, u64 timestamp);
+  Error prefetch(GrooveName groove);
+  ObjectAnswer object(GrooveName groove, u128 key);
+  bool object_exists(GrooveName groove, u64 timestamp);
+  enum class ObjectChange : u8 { insert, update, upsert };
+  GrooveEngine::Change change(GrooveName groove, ObjectChange change, const std::byte* object);
+  GrooveEngine::Change remove_object(GrooveName groove, u128 key);
+  GrooveEngine::Change insert_orphaned_id(GrooveName groove, u128 id);
+
   u64 blocks_read() const { return forest_->grid().counters().reads_storage; }
   u64 blocks_written() const { return forest_->grid().counters().writes; }
   u64 bounds_checked() const { return bounds_checked_; }
@@ -111,6 +134,8 @@ class EngineHost {
   void pump();
   u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
   void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
+  void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
+  GrooveEngine& groove(GrooveName name);
 
   World world_;
   SimStorage* disk_;
@@ -120,6 +145,7 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
+  std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.
 };

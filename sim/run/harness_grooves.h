@@ -5,12 +5,11 @@
 //   things   an id and 13 fields, each with an index
 //   notes    an id that may be orphaned; optional, derived, existence-only, enum and 128-bit fields
 //   events   keyed by timestamp, without a cache
-//   ledger   an id and six indexes: the pinned work of `tonearm bench forest`
 #pragma once
 
 #include "base/types.h"
 
-namespace tonearm::sim {
+namespace tonearm::sim::objects {
 
 struct Thing {
   u128 id;
@@ -44,12 +43,4 @@ struct Event {
 };
 static_assert(sizeof(Event) == 64);
 
-struct Entry {
-  u128 id;
-  u64 a, b, c, d, e, f;
-  u64 timestamp;
-  u64 memo[7];
-};
-static_assert(sizeof(Entry) == 128);
-
-}  // namespace tonearm::sim
+}  // namespace tonearm::sim::objects

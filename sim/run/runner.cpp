@@ -48,8 +48,8 @@ void set_fatal_failure(FatalFailure report) {
   set_assert_hook(on_assert);
 }
 
-const World& world_of_run(std::string_view workload, const RunOptions&) {
-  return world_of(workload, GrooveName::things);
+const World& world_of_run(std::string_view workload, const RunOptions& options) {
+  return world_of(workload, options.groove);
 }
 
 std::string validate_run(std::string_view workload, const RunOptions& options) {
