@@ -23,6 +23,12 @@ bool touches(const Operation& line, TreeName tree, const Key& key) {
     case OperationKind::checkpoint:
     case OperationKind::fault:
     case OperationKind::latency:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
     case OperationKind::call: return false;
   }
   return false;

@@ -213,6 +213,12 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
     case OperationKind::call: break;  // Of component workloads only.
   }
   UNREACHABLE();

@@ -19,10 +19,24 @@
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
 //   30 latency 23/compact_write(1,2)#4 ticks=900
 //
+// In a world of grooves there are objects instead of puts; scans name any of the trees:
+//
+//   17 insert things id=3 a=1 b=9              fields that are not named are 0
+//   18 insert notes id=0xffee timestamp=5      without timestamp=: the line's own, see own_timestamp()
+//   19 update things id=3 a=7                  only what is named changes
+//   20 upsert things id=3 a=1                  insert, or all fields of the object that is there
+//   21 remove events timestamp=5               no ids there: the timestamp is the key
+//   22 orphan notes id=9
+//   23 get things id=3
+//   24 exists things timestamp=5
+//   25 prefetch things id=3                    needlessly; or timestamp=5, as exists would
+//   26 scan things.a from=1/0 to=1/90
+//
 // The lines of a component workload are calls of its verbs instead, see verb.h.
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -48,10 +62,19 @@ enum class OperationKind : u8 {
   reopen,
   fault,
   latency,
-  call,  // A verb of a component workload; not in the alphabet of trees, which the others are.
+  call,  // A verb of a component workload, which has no others.
+  // Of grooves, which have neither put nor raw trees.
+  insert,
+  update,
+  upsert,
+  orphan,
+  exists,
+  prefetch,
 };
-inline constexpr u32 operation_kind_count = 12;  // Without `call`.
+inline constexpr u32 operation_kind_count = 19;
 const char* operation_kind_name(OperationKind kind);
+// What lines of this world may be, in the order in which an error lists them.
+std::span<const OperationKind> operation_kinds(const World& world);
 
 // What a crash does to a write, as `writes=` spells it.
 const char* crash_outcome_name(CrashOutcome outcome);
@@ -92,14 +115,16 @@ struct SettingChange {
 struct Operation {
   OpId id;  // Number 0: none yet, see assign_ids().
   OperationKind kind = OperationKind::commit;
-  TreeName tree = TreeName::kv;
+  TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
   bool persist = false;                      // end.
   bool superblock = false;                   // crash: count from the first superblock write after the line.
-  Key key{};                                 // put, remove, get; scan: from.
+  bool timestamped = false;                  // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;                             // update: bit i for the i-th field of the groove.
+  Key key{};                                 // put, remove, get; scan: from; an object: id or timestamp.
   Key key_end{};                             // scan: to, inclusive; not below from.
-  u64 value = 0;                             // put (63 bits); index: 0.
+  u64 value = 0;                             // put (63 bits); index: 0; insert, upsert: the timestamp.
   u32 limit = 0;                             // scan; 0: none.
   u64 count = 1;                             // commit: times; crash: at; latency: ticks.
   RequestName request{};                     // fault, latency.
@@ -107,8 +132,24 @@ struct Operation {
   BoundedArray<SettingChange, 8> changes{};  // reopen.
   const Verb* verb = nullptr;                // call.
   std::array<u64, verb_arguments_max> arguments{};
+  std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
+  u128 wide_field = 0;                   // Instead, of the one that has 128 bits.
+
+  bool of_groove() const { return tree_spec(tree).groove != GrooveName::none && kind != OperationKind::scan; }
+  GrooveName groove() const { return tree_spec(tree).groove; }
 };
 static_assert(std::is_trivially_copyable_v<Operation>);
+
+u128 field_value(const Operation& operation, u32 field);
+void set_field(Operation* operation, u32 field, u128 value);
+
+// What an object gets that a line inserts without saying so: the number of the line. (A split child gets
+// one far above, so that it does not take that of the next line.)
+u64 own_timestamp(OpId id);
+// Of an insert or upsert. The key that a line of a groove is about: an id, or where there is none a
+// timestamp.
+u64 inserted_timestamp(const Operation& operation);
+u128 object_key(const Operation& operation);
 
 // What the line means as one number, without its id: equal lines have equal ones in every build.
 u64 content_hash(const Operation& line);

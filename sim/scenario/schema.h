@@ -74,6 +74,9 @@ struct FieldSpec {
   u32 copies = 1;
 };
 inline constexpr u32 fields_max = 13;
+inline u128 field_max(const FieldSpec& field) {
+  return field.bytes == 16 ? u128_max : (u128{1} << (8 * field.bytes)) - 1;
+}
 
 // The object is zero wherever no field, id or timestamp stands.
 struct GrooveSpec {

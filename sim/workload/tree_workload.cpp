@@ -310,6 +310,12 @@ void TreeSource::read_or_write(u64 index, u64 random, bool in_scope, Operation* 
     case OperationKind::reopen:
     case OperationKind::fault:
     case OperationKind::latency:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
     case OperationKind::call: return;
   }
 }
