@@ -146,7 +146,7 @@ TEST_CASE("a crash goes back to C, and replay brings the rest back", "[model]") 
 
   CHECK(model.crash_to(4).size() == 5);
   CHECK(model.tree(TreeName::kv).size() == 5);
-  model.reset();
+  model.reset(2);
   CHECK(model.size() == 0);
   CHECK(model.op() == 0);
 }

@@ -28,7 +28,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
   allocations_before_ = engine_allocations();
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
-  model_.reset();
+  model_.reset(options_.format.beats);
   watch_engine();
 }
 
