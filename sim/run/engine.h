@@ -8,12 +8,11 @@
 #include <span>
 
 #include "forest/forest.h"
+#include "sim/model/object.h"
 #include "sim/scenario/run_options.h"
 #include "sim/scenario/schema.h"
 
 namespace tonearm::sim {
-
-inline constexpr u32 object_bytes_max = 128;
 
 // A groove of the engine, its struct and its description hidden: objects are bytes, keys are numbers (an
 // id, or a timestamp where the groove has no ids). What each call means is in groove/groove.h.

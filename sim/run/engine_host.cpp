@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include "sim/decode/forest_shape.h"
 #include "sim/run/engine_call.h"
 #include "table/tree_types.h"
 
@@ -59,7 +58,7 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
     case KeyShape::wide_number: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
     case KeyShape::timestamp:
       if (spec.secondary_index) return 0;
-      return object_hash({bytes, groove_spec(spec.groove).object_bytes});
+      return object_hash(spec.groove, bytes);
   }
   UNREACHABLE();
 }

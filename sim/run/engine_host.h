@@ -36,7 +36,7 @@ struct Answer {
 // What a groove says about a key.
 struct ObjectAnswer {
   GrooveEngine::Found kind = GrooveEngine::Found::not_found;
-  std::array<std::byte, object_bytes_max> object{};  // All zero unless found.
+  ObjectBytes object{};  // All zero unless found.
 
   std::span<const std::byte> bytes(GrooveName groove) const {
     return std::span(object).first(groove_spec(groove).object_bytes);

@@ -21,6 +21,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
       audits_("audits", stream_seed(config.seed, "audits")),
+      setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -200,6 +201,7 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
+  if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
     case OperationKind::remove: return line_remove();
@@ -218,8 +220,8 @@ void Player::play_line() {
     case OperationKind::upsert:
     case OperationKind::orphan:
     case OperationKind::exists:
-    case OperationKind::prefetch:
-    case OperationKind::call: break;  // Of component workloads only.
+    case OperationKind::prefetch:  // Of grooves.
+    case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
 }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
+constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
@@ -127,6 +128,16 @@ void Player::audit_opened() {
   audit_full(FailureClass::crash_legal, "after open");
 }
 
+// Through the grooves of the live engine, which costs prefetches: when no line of the op is to come.
+void Player::audit_objects(FailureClass failure_class, const char* where) {
+  Audit audit(*host_, rows_);
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    const GrooveName groove = world_.groove(i);
+    audit.objects(groove, model_, window_from_[world_.position(key_tree(groove))], shadow_keys);
+  }
+  take_outcome(audit, failure_class, where);
+}
+
 void Player::audit_full(FailureClass failure_class, const char* where) {
   Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
@@ -139,19 +150,27 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
   directed_.clear();
 }
 
+// Trees that a change writes to, at most.
+u64 Player::values_per_change() const {
+  return world_.groove_count == 0 ? 1 : world_.count / world_.groove_count;
+}
+
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
 // due when more was put since the last one than there is, so that its cost stays flat; and so it is for
 // the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
-  check_structure(op, result_.counters.changes - changes_at_values_ > model_.size());
+  const u64 changes = result_.counters.changes;
+  check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size());
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
     return;
   }
-  const u64 puts_since_full = commits_since_full_ * options_.format.batch_values_max;
+  const u64 puts_since_full = world_.groove_count > 0
+                                  ? (changes - changes_at_full_) * values_per_change()
+                                  : commits_since_full_ * options_.format.batch_values_max;
   const bool full = puts_since_full > 2 * model_.size() + 200;
-  if (full) commits_since_full_ = 0;
+  if (full) commits_since_full_ = 0, changes_at_full_ = changes;
   // Through the live engine in some runs only: it changes what the caches hold.
   const bool live_engine = full && below(audits_.at(0, 7), 100) < options_.audit_live_percent;
   if (live_engine && config_->oracles.has(Oracle::audit)) {
@@ -170,10 +189,12 @@ void Player::shadow_audit(u64 op, bool full) {
   disk_options.blocks_count = options_.disk.blocks_count;
   disk_options.tear_unit = options_.disk.tear_unit;
   disk_options.policy = CompletionPolicy::fifo;
+  RunOptions options = options_;
+  options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   muted_ = true;
   ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(world_, disk, options_, memory_->shadow, interrupt, config_->poison);
+  EngineHost shadow(world_, disk, options, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -183,6 +204,10 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   model_.rewind(op);
   Audit audit(shadow, rows_);
+  std::array<Key, groove_count> objects_from{};
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    objects_from[i] = window_from_[world_.position(key_tree(world_.groove(i)))];
+  }
   for (u32 i = 0; i < world_.count; ++i) {
     const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
@@ -197,6 +222,10 @@ void Player::shadow_audit(u64 op, bool full) {
       for (u32 row = 0; row < window_rows && next != map.end(); ++row) ++next;
       window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(tree, next->first);
     }
+  }
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    const GrooveName groove = world_.groove(i);
+    audit.objects(groove, model_, objects_from[i], full ? shadow_keys : window_rows);
   }
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
@@ -317,13 +346,17 @@ void Player::epilogue() {
   line_.kind = OperationKind::checkpoint;
   disk_->set_attribution({.op = line_.id, .context = 0});
   try {
-    if (config_->oracles.has(Oracle::audit)) audit_full(FailureClass::oracle, "final audit");
+    if (config_->oracles.has(Oracle::audit)) {
+      audit_full(FailureClass::oracle, "final audit");
+      audit_objects(FailureClass::oracle, "final audit");
+    }
     line_checkpoint();
   } catch (const Recover& cause) {
     recover_until_open(cause);
     line_checkpoint();
   }
   recover({.line = line_.id, .strike = false});
+  if (config_->oracles.has(Oracle::audit)) audit_objects(FailureClass::crash_legal, "last open");
   // Nothing was lost and nothing was due: opening again and replaying writes no block.
   if (host_->blocks_written() == 0 || !config_->oracles.has(Oracle::structure)) return;
   fail(FailureClass::structure, "a reopen wrote blocks",

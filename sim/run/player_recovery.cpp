@@ -87,6 +87,7 @@ void Player::check_sticky(const Error& error) {
   const Error again = host_->compact(host_->forest().op() + 1);
   if (!config_->oracles.has(Oracle::legal)) return;
   ++result_.counters.checks;
+  check_refused(error);
   if (again.kind == error.kind && host_->blocks_written() == written) return;
   fail(FailureClass::crash_legal, "went on after an error",
        fmt::format("a checkpoint ended in {}; the next op ended in {} and wrote {} blocks",
@@ -241,6 +242,7 @@ void Player::replay(const Recover& cause) {
       if (result != PutResult::ok)
         fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }
+    replay_changes(op.changes);
     const u64 number = op.op;
     model_.replay(std::move(op));
     ++result_.counters.replayed_ops;

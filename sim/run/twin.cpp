@@ -52,11 +52,19 @@ class EffectiveSource final : public OperationSource {
       operation->kind = OperationKind::commit;
     } else {
       source_->at(effective_index(entry), operation);
+      keep_timestamp(operation);
     }
     operation->id = {.number = index + 1, .child = 0};
   }
 
  private:
+  // What the line's own id stood for, since that changes.
+  static void keep_timestamp(Operation* operation) {
+    if (operation->kind != OperationKind::insert && operation->kind != OperationKind::upsert) return;
+    operation->value = inserted_timestamp(*operation);
+    operation->timestamped = true;
+  }
+
   const OperationSource* source_;
   std::vector<u64> entries_;
 };
@@ -85,6 +93,12 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.runtime.read_iops = static_cast<u32>(draw.between("read iops", 1, 16));
   options.runtime.write_iops = static_cast<u32>(draw.between("write iops", 1, 16));
   options.runtime.compaction_blocks = compaction_blocks_min + static_cast<u32>(draw.between("blocks", 0, 24));
+  options.object_cache_slots = static_cast<u32>(16 * draw.between("object cache", 0, 8));
+  options.object_hash_bits = static_cast<u32>(draw.between("object hash bits", 0, 64));
+  options.prefetch_workers = static_cast<u32>(draw.between("prefetch workers", 1, 16));
+  // A line that found its key known in a scope prefetches it here, where there are no scopes.
+  options.prefetch_keys_max += base.format.beats * base.format.batch_values_max +
+                               static_cast<u32>(draw.between("prefetch keys", 0, 8));
   draw_variations(draw, VariationKind::schedule, &options);
   return options;
 }
@@ -207,6 +221,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   twin_config.source = &source;
   twin_config.oracles = config.oracles;
   record_for_twin(&twin_config);
+  twin_config.twin = true;
   twin_config.role = fmt::format("twin {}", twin);
 
   std::optional<Image>& image = memory.parts().final_image;
