@@ -183,7 +183,7 @@ struct DerivedExists {
   static constexpr u16 id = Id;
 
   template <class Object>
-  static std::optional<NoPrefix> prefix(const Object& object) {
+  static auto prefix(const Object& object) {
     static_assert(std::is_same_v<decltype(Function(object)), bool>,
                   "groove: the function of a DerivedExists index must return bool");
     return Function(object) ? std::optional(NoPrefix{}) : std::nullopt;
