@@ -8,7 +8,7 @@
 #include "sim/decode/image_compare.h"
 #include "sim/run/player.h"
 #include "sim/scenario/settings.h"
-#include "sim/workload/swarm.h"
+#include "sim/workload/geometry.h"
 
 namespace tonearm::sim {
 
@@ -106,7 +106,7 @@ void draw_geometry(const TwinDraw& draw, RunOptions* options) {
   finish_options(options);
 }
 
-RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
+RunOptions layout_options(const RunOptions& base, const World& world, TwinDraw draw) {
   RunOptions options = machine_options(base, draw);
   if (draw.one_in("variations", 2)) draw_variations(draw, VariationKind::layout, &options);
   constexpr u64 attempts_max = 20;
@@ -114,9 +114,9 @@ RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
     draw.attempt(attempt);
     RunOptions other = options;
     draw_geometry(draw, &other);
-    if (!index_fits(other.format)) continue;
+    if (!index_fits(other.format, world)) continue;
     other.runtime.blocks_count =
-        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe));
+        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe, world));
     finish_options(&other);
     if (validate_run(other).empty()) return other;
   }
@@ -201,7 +201,8 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   twin_config.workload = config.workload;
   twin_config.seed = config.seed;
   twin_config.options =
-      machine ? machine_options(config.options, draw) : layout_options(config.options, draw);
+      machine ? machine_options(config.options, draw)
+              : layout_options(config.options, world_of(config.workload, config.options.groove), draw);
   twin_config.source = &source;
   twin_config.oracles = config.oracles;
   record_for_twin(&twin_config);
