@@ -9,7 +9,7 @@
 #include "sim/run/player.h"
 #include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
-#include "sim/workload/swarm.h"
+#include "sim/workload/geometry.h"
 
 namespace tonearm::sim {
 
@@ -122,6 +122,7 @@ void draw_geometry(const TwinDraw& draw, RunOptions* options) {
 }
 
 RunOptions layout_options(const std::string& workload, const RunOptions& base, TwinDraw draw) {
+  const World& world = world_of_run(workload, base);
   RunOptions options = machine_options(base, draw);
   if (draw.one_in("variations", 2)) draw_variations(draw, VariationKind::layout, &options);
   constexpr u64 attempts_max = 20;
@@ -129,9 +130,9 @@ RunOptions layout_options(const std::string& workload, const RunOptions& base, T
     draw.attempt(attempt);
     RunOptions other = options;
     draw_geometry(draw, &other);
-    if (!index_fits(other.format)) continue;
+    if (!index_fits(other.format, world)) continue;
     other.runtime.blocks_count =
-        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe));
+        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe, world));
     finish_options(&other);
     if (validate_run(workload, other).empty()) return other;
   }

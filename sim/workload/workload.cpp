@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "sim/workload/call_source.h"
+#include "sim/workload/groove_source.h"
 #include "sim/workload/swarm.h"
 #include "sim/workload/tree_workload.h"
 
@@ -24,6 +25,14 @@ class ListSource final : public OperationSource {
  private:
   const std::vector<Operation>* operations_;
 };
+
+[[maybe_unused]] std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options) {
+  return std::make_unique<GrooveSource>(seed, options, world_of("groove", options.groove));
+}
+
+[[maybe_unused]] std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options) {
+  return std::make_unique<GrooveSource>(seed, options, world_forest);
+}
 
 std::unique_ptr<OperationSource> tree_source(u64 seed, const RunOptions& options) {
   return std::make_unique<TreeSource>(seed, options);
