@@ -312,7 +312,8 @@ InsertResult Groove<Description>::insert_orphaned_id(u128 id) {
   object.timestamp = 1;  // No timestamp is at fault.
   if (const InsertResult result = why_not(object); result != InsertResult::ok) return result;
   const Known known = find(id, &object);
-  ASSERT((known == Known::tombstone || known == Known::unknown) && "insert_orphaned_id: the id must not be found");
+  ASSERT((known == Known::tombstone || known == Known::unknown) &&
+         "insert_orphaned_id: the id must not be found");
   if (!take_change()) return InsertResult::batch_full;
   const tonearm::Key key = tonearm::Key::of(id);
   mark(Mark::groove_orphaned, Description::id_tree, &key);
