@@ -178,7 +178,10 @@ Change Player::change_object(const ObjectChange& change, bool upsert) {
     case Presence::absent: return host_->remove_object(change.groove, change.key());
     case Presence::orphan: return host_->insert_orphaned_id(change.groove, change.key());
     case Presence::object:
-      return host_->change(change.groove, upsert ? Kind::upsert : was ? Kind::update : Kind::insert,
+      return host_->change(change.groove,
+                           upsert ? Kind::upsert
+                           : was  ? Kind::update
+                                  : Kind::insert,
                            after.data());
   }
   UNREACHABLE();
