@@ -104,7 +104,7 @@ Geometry geometry(bool tiny, const std::vector<std::string>& set) {
   }
   finish_options(&o);
   o.disk.seed = 1;
-  if (const std::string error = validate_run(o); !error.empty()) throw UsageError(error);
+  if (const std::string error = validate_run("tree", o); !error.empty()) throw UsageError(error);
   return bench;
 }
 
@@ -216,7 +216,7 @@ void must(const Error& error) {
 // Plays the fill on an engine alone, with its checkpoints.
 void fill_engine(const Geometry& bench, EngineHost& host) {
   const BenchSource source(0, bench.live, bench.lines_per_op);
-  Tree& tree = host.forest().tree(static_cast<u32>(TreeName::kv));
+  Tree& tree = host.tree(TreeName::kv);
   must(host.format());
   must(host.open());
   Operation line;
@@ -307,7 +307,7 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   for (u64 i = 0; i < rounds; ++i) {
     const u64 before = cpu_nanos();
     SimStorage disk(pages, bench.options.disk, nullptr);
-    EngineHost host(disk, bench.options, buffer, quiet, 0);
+    EngineHost host(world_tree, disk, bench.options, buffer, quiet, 0);
     const bool failed = host.format() || host.open();
     if (failed) throw UsageError("bench: format or open failed");
     nanos += cpu_nanos() - before;
@@ -320,7 +320,7 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   print_line({{"bench", std::string("tree")},
               {"geometry", std::string(bench.name)},
               {"figure", std::string("memory_mib")},
-              {"engine_buffer", Forest::memory_required(forest_options(bench.options)) >> 20},
+              {"engine_buffer", engine_memory_required(world_tree, bench.options) >> 20},
               {"process_peak", process_peak_mib()}});
 }
 
@@ -331,7 +331,7 @@ void bench_reads(const Geometry& bench) {
   std::vector<std::byte> buffer;
   QuietInterrupt quiet;
   SimStorage disk(pages, bench.options.disk, nullptr);
-  EngineHost host(disk, bench.options, buffer, quiet, 0);
+  EngineHost host(world_tree, disk, bench.options, buffer, quiet, 0);
   fill_engine(bench, host);
   const Stream stream("bench.reads", 1);
   std::vector<ScanRow> rows;

@@ -48,6 +48,7 @@ void Model::commit(u64 op, OpId line, u32 repeat) {
 
 void Model::op_ends(u64 op) {
   batch_used_ = {};
+  prefetched_before_ = {};
   for (auto& keys : prefetched_) keys.clear();
   if (op % beats_ != beats_ - 1) return;
   for (auto& keys : changed_) keys.clear();
@@ -56,6 +57,7 @@ void Model::op_ends(u64 op) {
 void Model::forget_op() {
   undo_to({});
   scope_.reset();
+  prefetched_before_ = {};
   for (auto& keys : prefetched_) keys.clear();
 }
 
@@ -184,9 +186,17 @@ bool Model::prefetch(GrooveName groove, Asked asked, u128 key, u32 keys_max) {
   ASSERT(!scope_active());
   auto& keys = prefetched_[static_cast<u32>(groove)];
   if (keys.contains({key, asked})) return true;
-  if (keys.size() >= keys_max) return false;
+  if (keys.size() + prefetched_before_[static_cast<u32>(groove)] >= keys_max) return false;
   keys.insert({key, asked});
   return true;
+}
+
+void Model::prefetch_setup() {
+  ASSERT(!scope_active());
+  for (u32 i = 0; i < groove_count; ++i) {
+    prefetched_before_[i] += prefetched_[i].size();
+    prefetched_[i].clear();
+  }
 }
 
 bool Model::known(GrooveName groove, Asked asked, u128 key) const {

@@ -71,6 +71,8 @@ class Model {
   // --- grooves in the running op
   // Not inside a scope. False: the op has prefetched `keys_max` different keys of the groove already.
   bool prefetch(GrooveName groove, Asked asked, u128 key, u32 keys_max);
+  // Forgets what was prefetched, not what it cost. Not inside a scope.
+  void prefetch_setup();
   // Whether the engine must have an answer without prefetching: prefetched in this op, or changed in this
   // bar (which says nothing of timestamps).
   bool known(GrooveName groove, Asked asked, u128 key) const;
@@ -125,6 +127,7 @@ class Model {
   std::array<u32, tree_names_max> batch_used_{};
   std::optional<Marker> scope_;  // How many changes there were when it was opened.
   std::array<std::set<std::pair<u128, Asked>>, groove_count> prefetched_;
+  std::array<std::size_t, groove_count> prefetched_before_{};  // Forgotten by prefetch_setup().
   // How often in this bar.
   std::array<std::map<u128, u32>, groove_count> changed_;
 };

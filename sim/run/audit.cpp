@@ -10,15 +10,13 @@ namespace tonearm::sim {
 
 namespace {
 
-Key key_limit(TreeName tree) { return tree_configs()[static_cast<u32>(tree)].kernel->key_max(); }
-
 std::string value_text(const std::optional<u64>& value) {
   return value ? fmt::format("{}", *value) : std::string("absent");
 }
 
 }  // namespace
 
-KeyRange tree_range(TreeName tree) { return {.min = Key{}, .max = key_limit(tree)}; }
+KeyRange tree_range(TreeName tree) { return {.min = Key{}, .max = key_max(tree)}; }
 
 // The key of an index has a hole: above the timestamp is the tombstone flag, and above that, in a wide
 // one, nothing.
@@ -33,7 +31,7 @@ Key key_below(TreeName tree, const Key& key) {
 }
 
 Key key_above(TreeName tree, const Key& key) {
-  if (key >= key_limit(tree)) return key;
+  if (key >= key_max(tree)) return key;
   Key above = key;
   ++above.lo;
   const KeyShape shape = tree_spec(tree).shape;

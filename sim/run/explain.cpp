@@ -80,7 +80,7 @@ std::string Player::history(TreeName tree, const Key& key) {
 // In which memory table, and in which table and block of each level, the engine has the key.
 std::string Player::whereabouts(TreeName name, const Key& key) {
   if (!host_) return "";
-  Tree& tree = host_->forest().tree(static_cast<u32>(name));
+  Tree& tree = host_->tree(name);
   std::string story = fmt::format("in the engine, at op {}:\n", host_->forest().op());
   story += fmt::format("  mutable table ({} values): {}\n", tree.table_mutable().count(),
                        value_words(tree, name, tree.table_mutable().get(key)));

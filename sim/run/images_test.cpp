@@ -123,7 +123,7 @@ struct Opened {
     REQUIRE(bytes.size() % options.format.sector_size == 0);
     image.write(0, std::as_bytes(std::span(bytes)));
     disk.emplace(image, options.disk, nullptr);
-    host.emplace(*disk, options, memory, quiet, 0);
+    host.emplace(world_tree, *disk, options, memory, quiet, 0);
     error = host->open();
   }
   ~Opened() { disk->crash({}); }

@@ -6,6 +6,7 @@
 
 #include "sim/run/allocations.h"
 #include "sim/run/twin.h"
+#include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
@@ -14,10 +15,13 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
     : config_(&config),
       memory_(&memory.parts()),
       options_(config.options),
+      world_(world_of_run(config.workload, config.options)),
+      shape_(&shape_of(world_)),
       trace_(memory.parts().trace),
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
       audits_("audits", stream_seed(config.seed, "audits")),
+      setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -197,6 +201,7 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
+  if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
     case OperationKind::remove: return line_remove();
@@ -215,8 +220,8 @@ void Player::play_line() {
     case OperationKind::upsert:
     case OperationKind::orphan:
     case OperationKind::exists:
-    case OperationKind::prefetch:
-    case OperationKind::call: break;  // Of component workloads only.
+    case OperationKind::prefetch:  // Of grooves.
+    case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
 }
@@ -399,7 +404,7 @@ void Player::line_reopen() {
   RunOptions changed = options_;
   for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
   finish_options(&changed);
-  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty())
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(config_->workload, changed).empty())
     return skip();
   options_ = changed;
   options_.disk.seed = config_->seed;

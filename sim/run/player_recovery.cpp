@@ -14,7 +14,7 @@ constexpr u32 recoveries_max = 1000;
 }  // namespace
 
 void Player::format_and_open() {
-  host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
   if (const Error error = host_->format()) judge_fatal(error, "format");
   formatted_ = true;
@@ -87,6 +87,7 @@ void Player::check_sticky(const Error& error) {
   const Error again = host_->compact(host_->forest().op() + 1);
   if (!config_->oracles.has(Oracle::legal)) return;
   ++result_.counters.checks;
+  check_refused(error);
   if (again.kind == error.kind && host_->blocks_written() == written) return;
   fail(FailureClass::crash_legal, "went on after an error",
        fmt::format("a checkpoint ended in {}; the next op ended in {} and wrote {} blocks",
@@ -179,7 +180,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
 }
 
 void Player::open_engine(const Recover& cause) {
-  if (!host_) host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution(recovering(cause.line, cause.line));
   Error error = host_->open();
   if (error && !formatted_) {
@@ -188,7 +189,7 @@ void Player::open_engine(const Recover& cause) {
       judge_fatal(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
-    host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+    host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
     disk_->set_attribution(recovering(cause.line, cause.line));
     if (const Error again = host_->format()) judge_fatal(again, "format");
     error = host_->open();
@@ -241,6 +242,7 @@ void Player::replay(const Recover& cause) {
       if (result != PutResult::ok)
         fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }
+    replay_changes(op.changes);
     const u64 number = op.op;
     model_.replay(std::move(op));
     ++result_.counters.replayed_ops;

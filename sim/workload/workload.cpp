@@ -26,11 +26,11 @@ class ListSource final : public OperationSource {
   const std::vector<Operation>* operations_;
 };
 
-[[maybe_unused]] std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options) {
+std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options) {
   return std::make_unique<GrooveSource>(seed, options, world_of("groove", options.groove));
 }
 
-[[maybe_unused]] std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options) {
+std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options) {
   return std::make_unique<GrooveSource>(seed, options, world_forest);
 }
 
@@ -49,6 +49,14 @@ constexpr Workload table[] = {
          "Three trees (general, secondary index, wide keys) under puts, removes, gets, scans and crashes.",
      .draw = draw_tree,
      .source = tree_source},
+    {.name = "groove",
+     .help = "One of three grooves: objects, ids and indexes under changes, prefetches, scopes and crashes.",
+     .draw = draw_groove,
+     .source = groove_source},
+    {.name = "forest",
+     .help = "All three grooves in one forest, under the same.",
+     .draw = draw_forest,
+     .source = forest_source},
     {.name = "canary",
      .help = "A short tree run that fails for one seed in four, on purpose: notices a pipeline gone silent.",
      .draw = draw_canary,
