@@ -228,8 +228,7 @@ void Player::judge_opened() {
 // As a write-ahead log would: the effects only, each op with its compaction.
 void Player::replay(const Recover& cause) {
   while (!replay_.empty()) {
-    LoggedOp op = std::move(replay_.back());
-    replay_.pop_back();
+    const LoggedOp& op = replay_.back();
     if (op.op != host_->forest().op() + 1) {
       fail(FailureClass::crash_legal, "replay does not follow the checkpoint",
            fmt::format("op {} is to be replayed after op {}", op.op, host_->forest().op()));
@@ -244,7 +243,9 @@ void Player::replay(const Recover& cause) {
     }
     replay_changes(op.changes);
     const u64 number = op.op;
-    model_.replay(std::move(op));
+    // Not before: a crash may strike while the op's objects are prefetched, and then it is to be replayed still.
+    model_.replay(std::move(replay_.back()));
+    replay_.pop_back();
     ++result_.counters.replayed_ops;
     commit_op(number);
   }
