@@ -5,14 +5,16 @@
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
 #include "sim/decode/image_print.h"
+#include "sim/run/world_shape.h"
+#include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-void show(const InspectArgs& args, const Image& image) {
+void show(const InspectArgs& args, const ForestShape& shape, const Image& image) {
   const DecodedImage decoded =
-      decode_image(image, {.values = args.values || !args.block.empty(), .tables = true});
+      decode_image(image, {.values = args.values || !args.block.empty(), .tables = true, .shape = &shape});
   if (!args.block.empty()) {
     const u64 address = number_argument("--block", args.block, 1, u64_max);
     const u64 blocks = decoded.format.block_size == 0 ? 0 : image.size() / decoded.format.block_size;
@@ -41,7 +43,12 @@ void inspect_file(const InspectArgs& args) {
   PageStore pages;
   Image image(pages, bytes.size(), PageStore::unit_size, 0);
   image.write(0, std::as_bytes(std::span(bytes)));
-  show(args, image);
+  // The file itself does not say whose trees these are.
+  const PlayPlan plan = parse_play(args.play, "tree");
+  if (plan.workloads.size() != 1) throw UsageError("--workload: expected one workload");
+  RunOptions options;
+  for (const SettingChange& change : plan.changes) settings()[change.setting].set(options, change.value);
+  show(args, shape_of(world_of_run(plan.workloads.front()->name, options)), image);
 }
 
 void inspect_run(const InspectArgs& args) {
@@ -53,7 +60,7 @@ void inspect_run(const InspectArgs& args) {
   config.disk_listener = [&](const SimStorage& disk) {
     shown = true;
     if (!args.output_file.empty()) save(args.output_file, disk.image());
-    show(args, disk.image());
+    show(args, shape_of_run(config), disk.image());
   };
   RunnerMemory memory;
   const RunResult result = run(config, memory);

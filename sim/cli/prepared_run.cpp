@@ -110,10 +110,10 @@ OracleSet parse_oracles(const std::string& list) {
   return set;
 }
 
-std::string geometry_problem(RunOptions* options, const PlayPlan& plan) {
+std::string geometry_problem(std::string_view workload, RunOptions* options, const PlayPlan& plan) {
   for (const SettingChange& change : plan.changes) settings()[change.setting].set(*options, change.value);
   finish_options(options);
-  return validate_run(*options);
+  return validate_run(workload, *options);
 }
 
 u32 line_of(std::string_view text, std::string_view word) {
@@ -180,7 +180,7 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
       fmt::format("tonearm run --workload {} --seed {:#x}{}", workload.name, seed, plan.words);
   workload.draw(seed, &prepared.options);
   prepared.options.disk.seed = seed;
-  *problem = geometry_problem(&prepared.options, plan);
+  *problem = geometry_problem(workload.name, &prepared.options, plan);
   if (problem->empty()) prepared.source = workload.source(seed, prepared.options);
   return prepared;
 }
@@ -207,7 +207,7 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
                                  line_of(text, "workload "), quoted(scenario.workload)));
   }
   prepared.options = scenario.options;
-  if (const std::string problem = geometry_problem(&prepared.options, plan); !problem.empty()) {
+  if (const std::string problem = geometry_problem(scenario.workload, &prepared.options, plan); !problem.empty()) {
     throw UsageError(fmt::format("{}:{}:1: {}", file, line_of(text, "set "), problem));
   }
   std::erase_if(scenario.operations, [&](const Operation& operation) {

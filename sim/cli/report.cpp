@@ -21,6 +21,8 @@ constexpr CounterName counters[] = {
     {"changes", "puts and removes that applied", &RunCounters::changes},
     {"skips", "lines that did not apply", &RunCounters::skips},
     {"batch_full", "changes refused because the op was full", &RunCounters::batch_full},
+    {"prefetch_full", "lines refused because the op had prefetched enough", &RunCounters::prefetch_full},
+    {"refused", "changes refused because no object may have this id or timestamp", &RunCounters::refused},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},
     {"ended_full", "the run ended early: a last level was full, as the image shows",

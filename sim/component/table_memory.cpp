@@ -41,20 +41,22 @@ bool is_index(u32 tree) { return tree == static_cast<u32>(TreeName::index); }
 // Ascending in `index`; the first and the last are the limits of the type, neighbours are near.
 Key key_at(u32 tree, u64 index, u64 universe) {
   const bool last = index + 1 == universe;
-  switch (static_cast<TreeName>(tree)) {
-    case TreeName::kv: {
+  switch (tree_spec(static_cast<TreeName>(tree)).shape) {
+    case KeyShape::number: {
       const u64 max = (u64{1} << 63) - 2;
       return Key::of(last ? max : index / 2 * (max / universe) + index % 2);
     }
-    case TreeName::index: {
+    case KeyShape::index: {
       const u64 field = last ? u64_max : index / 4 * (u64_max / universe);
       const u64 timestamp = last ? (u64{1} << 63) - 1 : (index % 4) << 61;
       return Key::of(u128{field} << 64 | timestamp);
     }
-    case TreeName::id: {
+    case KeyShape::wide_number: {
       const u128 spread = u128{index / 3 * (u64_max / universe)} << 64;
       return Key::of(last ? u128_max - 1 : spread + (u128{index % 3} << 40));
     }
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: break;
   }
   UNREACHABLE();
 }
@@ -65,20 +67,22 @@ Bytes bytes_of(u32 tree, const Put& put) {
   const u64 low = static_cast<u64>(put.key.lo);
   const u64 high = static_cast<u64>(put.key.lo >> 64);
   u64 words[4] = {};
-  switch (static_cast<TreeName>(tree)) {
-    case TreeName::kv:
+  switch (tree_spec(static_cast<TreeName>(tree)).shape) {
+    case KeyShape::number:
       words[0] = low | flag;
       words[1] = put.payload;
       break;
-    case TreeName::index:
+    case KeyShape::index:
       words[0] = high;
       words[1] = low | flag;
       break;
-    case TreeName::id:
+    case KeyShape::wide_number:
       words[0] = low;
       words[1] = high;
       words[2] = put.payload | flag;
       break;
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: UNREACHABLE();
   }
   std::memcpy(bytes.data(), words, sizeof(words));
   return bytes;

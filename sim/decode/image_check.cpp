@@ -4,13 +4,13 @@
 #include <bit>
 #include <tuple>
 
+#include "sim/decode/groove_check.h"
 #include "sim/decode/image_decoder.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-constexpr u16 index_tree = 2;    // The secondary index.
 constexpr u32 reported_max = 8;  // Of one kind: more say nothing new.
 
 struct Report {
@@ -107,14 +107,13 @@ struct Version {
   bool tombstone;
 };
 
-// Whoever removes a key from the secondary index removes one that is there: so the versions of a key
+// Whoever removes a key from a secondary index removes one that is there: so the versions of a key
 // alternate, and below the deepest tombstone there is a put.
-void check_index(const DecodedImage& decoded, Report* report) {
+void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* report) {
   report->begin();
-  if (!decoded.manifest_known()) return;
   std::vector<Version> versions;
   for (const DecodedTable& table : decoded.tables) {
-    if (table.tree != index_tree) continue;
+    if (table.tree != tree.id) continue;
     if (!table.complete) return;
     for (const DecodedValue& value : table.values) {
       versions.push_back({.key = value.key, .level = table.level, .tombstone = value.tombstone});
@@ -126,10 +125,11 @@ void check_index(const DecodedImage& decoded, Report* report) {
   for (std::size_t i = 0; i < versions.size(); ++i) {
     const bool deepest = i + 1 == versions.size() || versions[i + 1].key != versions[i].key;
     if (deepest && versions[i].tombstone) {
-      report->add(fmt::format("index: a tombstone at level {} has nothing below it", versions[i].level));
+      report->add(
+          fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, versions[i].level));
     }
     if (!deepest && versions[i].tombstone == versions[i + 1].tombstone) {
-      report->add(fmt::format("index: two versions of a key at levels {} and {} do not alternate",
+      report->add(fmt::format("{}: two versions of a key at levels {} and {} do not alternate", tree.name,
                               versions[i].level, versions[i + 1].level));
     }
   }
@@ -223,13 +223,24 @@ std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
   return newest;
 }
 
+std::span<const std::byte> DecodedImage::object(const DecodedValue& value, u32 size) const {
+  return std::as_bytes(std::span(objects)).subspan(u64{value.object} * sizeof(u64), size);
+}
+
 std::vector<std::string> check_image(const DecodedImage& decoded) {
   Report report;
   report.lines = decoded.violations;
   if (decoded.outcome != DecodeOutcome::ok) return report.lines;
   check_blocks(decoded, &report);
   check_levels(decoded, &report);
-  if (decoded.values_read) check_index(decoded, &report);
+  if (!decoded.values_read || !decoded.manifest_known()) return report.lines;
+  for (const TreeShape& tree : decoded.shape->trees) {
+    if (tree.secondary_index()) check_index(decoded, tree, &report);
+  }
+  for (const GrooveShape& groove : decoded.shape->grooves) {
+    report.begin();
+    for (std::string& line : check_groove(decoded, groove)) report.add(std::move(line));
+  }
   return report.lines;
 }
 

@@ -32,9 +32,9 @@ std::string compare_sets(const DecodedImage& a, const DecodedImage& b) {
 
 }  // namespace
 
-BlockComparison compare_blocks(const Image& a, const Image& b) {
-  const DecodedImage first = decode_image(a);
-  const DecodedImage second = decode_image(b);
+BlockComparison compare_blocks(const Image& a, const Image& b, const ForestShape& shape) {
+  const DecodedImage first = decode_image(a, {.shape = &shape});
+  const DecodedImage second = decode_image(b, {.shape = &shape});
   BlockComparison result;
   result.difference = compare_sets(first, second);
   if (!result.difference.empty()) return result;

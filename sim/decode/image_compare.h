@@ -14,6 +14,6 @@ struct BlockComparison {
   u64 count = 0;           // Blocks compared.
   std::string difference;  // The first one; empty: none.
 };
-BlockComparison compare_blocks(const Image& a, const Image& b);
+BlockComparison compare_blocks(const Image& a, const Image& b, const ForestShape& shape);
 
 }  // namespace tonearm::sim

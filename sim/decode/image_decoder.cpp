@@ -51,35 +51,42 @@ void unset_bit(std::vector<u64>* words, u64 address) {
   (*words)[bit / 64] &= ~(u64{1} << bit % 64);
 }
 
-// The key sizes and values of the three trees, by id: kv, index, id.
-struct TreeShape {
-  u32 key_size;
-  u32 value_size;
-};
-constexpr TreeShape tree_shapes[] = {{0, 0}, {8, 16}, {16, 16}, {16, 32}};
+constexpr u64 tombstone_flag = u64{1} << 63;
 
-bool tree_known(u16 tree) { return tree >= 1 && tree < std::size(tree_shapes); }
-
-DecodedValue load_value(u16 tree, Bytes bytes) {
-  constexpr u64 flag = u64{1} << 63;
-  const u64 first = load<u64>(bytes, 0);
-  const u64 second = load<u64>(bytes, 8);
-  switch (tree) {
-    case 1: return {.key = {0, first & ~flag}, .payload = second, .tombstone = (first & flag) != 0};
-    case 2:
-      return {
-          .key = {0, u128{first} << 64 | (second & ~flag)}, .payload = 0, .tombstone = (second & flag) != 0};
-    default: {
-      const u64 word = load<u64>(bytes, 16);
-      return {
-          .key = {0, u128{second} << 64 | first}, .payload = word & ~flag, .tombstone = (word & flag) != 0};
+// Its payload, if the kind has one, is the caller's business for objects.
+DecodedValue load_value(const TreeShape& tree, Bytes bytes) {
+  const auto word = [bytes](u64 at) { return load<u64>(bytes, at); };
+  const auto value = [](DecodedKey key, u64 payload, u64 flagged) {
+    return DecodedValue{.key = key, .payload = payload, .tombstone = (flagged & tombstone_flag) != 0};
+  };
+  switch (tree.kind) {
+    case ValueKind::pair: return value({0, word(0) & ~tombstone_flag}, word(8), word(0));
+    case ValueKind::index: return value({0, u128{word(0)} << 64 | (word(8) & ~tombstone_flag)}, 0, word(8));
+    case ValueKind::id: return value({0, load<u128>(bytes, 0)}, word(16) & ~tombstone_flag, word(16));
+    case ValueKind::exists: return value({0, word(0) & ~tombstone_flag}, 0, word(0));
+    case ValueKind::wide: return value({load<u128>(bytes, 0), word(16) & ~tombstone_flag}, 0, word(16));
+    case ValueKind::object: {
+      const u64 timestamp = word(tree.timestamp_at);
+      return value({0, timestamp & ~tombstone_flag}, 0, timestamp);
     }
   }
+  return {};
+}
+
+// What nobody may write: a word that is spare, or an object that is gone and still there.
+const char* value_fault(const TreeShape& tree, Bytes bytes, const DecodedValue& value) {
+  const bool spare = tree.kind == ValueKind::id || tree.kind == ValueKind::wide;
+  if (spare && load<u64>(bytes, 24) != 0) return "a spare word is not zero";
+  if (tree.kind != ValueKind::object || !value.tombstone) return nullptr;
+  const bool zero = f::all_zero(bytes.first(tree.timestamp_at)) &&
+                    f::all_zero(bytes.subspan(tree.timestamp_at + sizeof(u64)));
+  return zero ? nullptr : "a tombstone that is not zero";
 }
 
 DecodedKey load_short_key(Bytes bytes, u64 offset, u32 key_size) {
   if (key_size == 8) return {0, load<u64>(bytes, offset)};
-  return {0, load<u128>(bytes, offset)};
+  if (key_size == 16) return {0, load<u128>(bytes, offset)};
+  return load_key(bytes, offset);
 }
 
 // --- superblock
@@ -125,6 +132,7 @@ class Decoder {
 
  private:
   void violation(std::string text) { out_.violations.push_back(std::move(text)); }
+  const ForestShape& shape() const { return *options_.shape; }
   bool read_format(Bytes copy);
   bool read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block);
   std::string block_fault(Bytes block, const BlockRef& ref, u8 type) const;
@@ -137,6 +145,7 @@ class Decoder {
   void sort_tables();
   void fetch(const BlockRef& ref) const;
   void read_values(const DecodedTable::ValueBlock& value_block, DecodedTable* table);
+  void keep_object(Bytes object, DecodedValue* value);
 
   const Image& image_;
   const DecodeOptions& options_;
@@ -394,7 +403,8 @@ void Decoder::read_entry(Bytes entry) {
                      .value_count = load<u32>(entry, f::entry_value_count),
                      .value_blocks = {},
                      .values = {}};
-  if (!tree_known(table.tree)) return violation(fmt::format("table {}: tree {}", address, table.tree));
+  if (shape().find(table.tree) == nullptr)
+    return violation(fmt::format("table {}: tree {}", address, table.tree));
   if (load<u64>(entry, f::entry_snapshot_max) != u64_max)
     violation(fmt::format("table {}: has ended", address));
   if (table.key_max < table.key_min)
@@ -414,7 +424,7 @@ void Decoder::read_table(DecodedTable* table) {
   const u64 slots = load<u32>(block, f::header_metadata + f::index_slots);
   const u32 key_size = load<u32>(block, f::header_metadata + f::index_key_size);
   if (load<u16>(block, f::header_metadata + f::index_tree) != table->tree) wrong("another tree");
-  if (key_size != tree_shapes[table->tree].key_size) return wrong("key size");
+  if (key_size != shape().find(table->tree)->key_size()) return wrong("key size");
   if (load<u64>(block, f::header_snapshot) != table->snapshot_min) wrong("snapshot");
   if (count == 0 || count > slots) return wrong("number of value blocks");
   if (load<u32>(block, f::header_block_size) != f::header_size + slots * (32 + 2 * u64{key_size} + 8)) {
@@ -465,13 +475,17 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
   const u64 count = load<u32>(block, f::header_metadata + f::value_count);
   const u64 size = load<u32>(block, f::header_metadata + f::value_size);
   if (load<u16>(block, f::header_metadata + f::value_tree) != table->tree) wrong("another tree");
-  if (size != tree_shapes[table->tree].value_size) return wrong("value size");
+  if (size != shape().find(table->tree)->value_size()) return wrong("value size");
   if (count == 0 || count > load<u32>(block, f::header_metadata + f::value_count_max))
     return wrong("value count");
   if (load<u32>(block, f::header_block_size) != f::header_size + count * size) return wrong("size");
+  const TreeShape& tree = *shape().find(table->tree);
   const std::size_t first = table->values.size();
   for (u64 i = 0; i < count; ++i) {
-    const DecodedValue value = load_value(table->tree, block.subspan(f::header_size + i * size, size));
+    const Bytes bytes = block.subspan(f::header_size + i * size, size);
+    DecodedValue value = load_value(tree, bytes);
+    if (const char* const fault = value_fault(tree, bytes, value)) wrong(fault);
+    if (tree.kind == ValueKind::object && !value.tombstone) keep_object(bytes, &value);
     if (i > 0 && !(table->values.back().key < value.key)) wrong("values out of order");
     table->values.push_back(value);
   }
@@ -479,10 +493,18 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
   if (table->values.back().key != value_block.key_max) wrong("greatest key differs from the index's");
 }
 
+void Decoder::keep_object(Bytes object, DecodedValue* value) {
+  value->payload = object_hash(object);
+  value->object = static_cast<u32>(out_.objects.size());
+  out_.objects.resize(out_.objects.size() + object.size() / sizeof(u64));
+  std::memcpy(out_.objects.data() + value->object, object.data(), object.size());
+}
+
 }  // namespace
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options) {
   DecodedImage out;
+  out.shape = options.shape;
   Decoder(image, options, &out).run();
   return out;
 }

@@ -11,12 +11,10 @@
 #include <vector>
 
 #include "base/types.h"
+#include "sim/decode/forest_shape.h"
 #include "sim/disk/image.h"
 
 namespace tonearm::sim {
-
-// Keys as (hi, lo), like the model's.
-using DecodedKey = std::pair<u128, u128>;
 
 enum class DecodeOutcome : u8 {
   ok,  // A checkpoint was found. Blocks of it may be damaged: see `damaged`.
@@ -59,8 +57,9 @@ struct DamagedBlock {
 
 struct DecodedValue {
   DecodedKey key;
-  u64 payload;
+  u64 payload;  // Of an object: object_hash(); of an index: 0.
   bool tombstone;
+  u32 object = 0;  // Where its bytes begin in DecodedImage::objects, in units of 8.
 };
 
 struct DecodedTable {
@@ -118,9 +117,10 @@ class DecodeMemo {
 };
 
 struct DecodeOptions {
-  bool values = false;         // Read the value blocks too.
-  bool tables = true;          // False: superblock and trailers only.
-  DecodeMemo* memo = nullptr;  // Null: nothing is known before.
+  bool values = false;                              // Read the value blocks too.
+  bool tables = true;                               // False: superblock and trailers only.
+  const ForestShape* shape = &three_trees_shape();  // Must outlive what is decoded.
+  DecodeMemo* memo = nullptr;                       // Null: nothing is known before.
 };
 
 struct DecodedFormat {
@@ -139,6 +139,7 @@ struct DecodedImage {
   u64 storage_size = 0;
   u64 blocks_count = 0;  // That the image has room for.
   bool values_read = false;
+  const ForestShape* shape = nullptr;
 
   // Bit address - 1, as the trailers have them; no zero words at the end.
   std::vector<u64> acquired;
@@ -147,6 +148,7 @@ struct DecodedImage {
   std::vector<DecodedBlock> blocks;     // Everything reachable, trailers included, in order of discovery.
   std::vector<DamagedBlock> damaged;    // Those that cannot be read: the set D.
   std::vector<DecodedTable> tables;     // By tree, level, key_min.
+  std::vector<u64> objects;             // The bytes of all objects; with DecodeOptions::values.
   std::vector<std::string> violations;  // Intact bytes that make no sense.
 
   bool free_set_known() const;  // Both trailers are intact.
@@ -156,6 +158,7 @@ struct DecodedImage {
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
   // hold at op C. Needs DecodeOptions::values; points into `tables`.
   std::vector<const DecodedValue*> newest(u16 tree) const;
+  std::span<const std::byte> object(const DecodedValue& value, u32 size) const;
 };
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options = {});
@@ -163,7 +166,8 @@ DecodedImage decode_image(const Image& image, const DecodeOptions& options = {})
 // The invariants of the structure (class `structure`); one line each, empty if all is well:
 //   acquired minus released are exactly the reachable blocks, each reached once, trailers apart;
 //   no level holds more than growth^(level+1) tables; the tables of a level are disjoint;
-//   with values: versions of a key of the secondary index alternate, the deepest is a put.
+//   with values: versions of a key of a secondary index alternate, the deepest is a put; and of each
+//   groove the ids and index entries are exactly those that its objects must have (groove_check.cpp).
 std::vector<std::string> check_image(const DecodedImage& decoded);
 
 // Bit address - 1.

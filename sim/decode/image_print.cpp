@@ -12,20 +12,6 @@ namespace f = disk_format;
 
 namespace {
 
-// As scenarios write keys: the index as field/timestamp, the others as numbers.
-std::string key_text(u16 tree, const DecodedKey& key) {
-  const u64 high = static_cast<u64>(key.second >> 64);
-  const u64 low = static_cast<u64>(key.second);
-  if (tree == 2) return fmt::format("{}/{}", high, low);
-  if (high == 0) return fmt::format("{}", low);
-  return fmt::format("0x{:x}{:016x}", high, low);
-}
-
-const char* tree_text(u16 tree) {
-  static constexpr const char* names[] = {"?", "kv", "index", "id"};
-  return tree < std::size(names) ? names[tree] : names[0];
-}
-
 void print_superblock(const DecodedImage& decoded, std::string* to) {
   auto out = std::back_inserter(*to);
   for (u32 slot = 0; slot < decoded.copies.size(); ++slot) {
@@ -68,20 +54,21 @@ void print_blocks(const DecodedImage& decoded, std::string* to) {
   }
 }
 
-void print_table(const DecodedTable& table, bool values, std::string* to) {
+void print_table(const DecodedImage& decoded, const DecodedTable& table, bool values, std::string* to) {
+  const TreeShape* const tree = decoded.shape->find(table.tree);
+  const auto key_text = [tree](const DecodedKey& key) { return decoded_key_text(tree, key); };
   auto out = std::back_inserter(*to);
   fmt::format_to(out, "  table {}: {}..{} values {} snapshot {} blocks", table.index.address,
-                 key_text(table.tree, table.key_min), key_text(table.tree, table.key_max), table.value_count,
-                 table.snapshot_min);
+                 key_text(table.key_min), key_text(table.key_max), table.value_count, table.snapshot_min);
   for (const DecodedTable::ValueBlock& block : table.value_blocks)
     fmt::format_to(out, " {}", block.ref.address);
   fmt::format_to(out, "{}\n", table.complete ? "" : " (damaged)");
   if (!values) return;
   for (const DecodedValue& value : table.values) {
     if (value.tombstone) {
-      fmt::format_to(out, "    {} removed\n", key_text(table.tree, value.key));
+      fmt::format_to(out, "    {} removed\n", key_text(value.key));
     } else {
-      fmt::format_to(out, "    {} = {}\n", key_text(table.tree, value.key), value.payload);
+      fmt::format_to(out, "    {} = {}\n", key_text(value.key), value.payload);
     }
   }
 }
@@ -107,7 +94,8 @@ const char* type_text(u8 type) {
   }
 }
 
-void print_body(f::Bytes block, u8 type, std::string* to) {
+void print_body(const DecodedImage& decoded, f::Bytes block, u8 type, std::string* to) {
+  const auto tree_text = [&decoded](u16 tree) { return decoded.shape->name_of(tree); };
   auto out = std::back_inserter(*to);
   const auto word = [block](u32 offset) { return f::load<u32>(block, f::header_metadata + offset); };
   switch (type) {
@@ -161,9 +149,9 @@ std::string print_image(const DecodedImage& decoded, bool tables, bool values) {
         sum += other.value_count;
       }
       fmt::format_to(std::back_inserter(text), "tree {} level {}: {} tables, {} values\n",
-                     tree_text(table.tree), table.level, count, sum);
+                     decoded.shape->name_of(table.tree), table.level, count, sum);
     }
-    if (tables) print_table(table, values, &text);
+    if (tables) print_table(decoded, table, values, &text);
   }
   for (const std::string& line : check_image(decoded)) {
     fmt::format_to(std::back_inserter(text), "violation: {}\n", line);
@@ -195,7 +183,7 @@ std::string print_block(const Image& image, const DecodedImage& decoded, u64 add
                    block_use_name(known.use),
                    known.ref.checksum == header ? "with this checksum" : "with another checksum");
   }
-  print_body(bytes, type, &text);
+  print_body(decoded, bytes, type, &text);
   return text;
 }
 

@@ -10,32 +10,35 @@ namespace tonearm::sim {
 
 namespace {
 
-Key key_limit(TreeName tree) { return tree_configs()[static_cast<u32>(tree)].kernel->key_max(); }
-
 std::string value_text(const std::optional<u64>& value) {
   return value ? fmt::format("{}", *value) : std::string("absent");
 }
 
 }  // namespace
 
-KeyRange tree_range(TreeName tree) { return {.min = Key{}, .max = key_limit(tree)}; }
+KeyRange tree_range(TreeName tree) { return {.min = Key{}, .max = key_max(tree)}; }
 
-// The index key has a hole: bit 63 of its low half is the tombstone flag.
+// The key of an index has a hole: above the timestamp is the tombstone flag, and above that, in a wide
+// one, nothing.
 Key key_below(TreeName tree, const Key& key) {
   if (key == Key{}) return key;
   Key below = key;
+  const KeyShape shape = tree_spec(tree).shape;
+  if (shape == KeyShape::wide_index && key.lo == 0) return {.lo = timestamp_max, .hi = key.hi - 1};
   --below.lo;
-  if (tree == TreeName::index) below.lo &= ~u128{tombstone_bit};
+  if (shape == KeyShape::index) below.lo &= ~u128{tombstone_bit};
   return below;
 }
 
 Key key_above(TreeName tree, const Key& key) {
-  if (key >= key_limit(tree)) return key;
+  if (key >= key_max(tree)) return key;
   Key above = key;
   ++above.lo;
-  if (tree == TreeName::index && (above.lo & tombstone_bit) != 0) {
+  const KeyShape shape = tree_spec(tree).shape;
+  if (shape == KeyShape::index && (above.lo & tombstone_bit) != 0) {
     above.lo = ((above.lo >> 64) + 1) << 64;
   }
+  if (shape == KeyShape::wide_index && above.lo > timestamp_max) above = {.lo = 0, .hi = key.hi + 1};
   return above;
 }
 
@@ -84,10 +87,10 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   u64 row = 0;
   for (; low != high && row < request.limit; ++row) {
     const auto& expected = ascending ? *low : *std::prev(high);
-    const Key key = engine_key(expected.first);
+    const Key key = engine_key(request.tree, expected.first);
     if (row >= rows_.size() || rows_[row].key != expected.first) {
       const bool extra = row < rows_.size() && (rows_[row].key < expected.first) == ascending;
-      const Key at = extra ? engine_key(rows_[row].key) : key;
+      const Key at = extra ? engine_key(request.tree, rows_[row].key) : key;
       const char* kind = extra ? "an extra row" : "a missing row";
       mismatch(request.tree, at, fmt::format("{} {}: {}", words, tree, kind),
                fmt::format("{} {} from={} to={}: {} at row {}: key {}", words, tree,
@@ -106,7 +109,7 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   }
   ++outcome_.checks;
   if (row < rows_.size()) {
-    const Key at = engine_key(rows_[row].key);
+    const Key at = engine_key(request.tree, rows_[row].key);
     mismatch(request.tree, at, fmt::format("{} {}: an extra row", words, tree),
              fmt::format("{} {}: an extra row {} behind the last one: key {}", words, tree, row,
                          key_text(request.tree, at)));
@@ -121,7 +124,7 @@ void Audit::full(TreeName tree, const ModelMap& map, u64 seed, u32 points_max, b
   // Evenly spread: a stride over the rows that the last scan returned (they equal the model's).
   const u64 stride = std::max<u64>(1, rows_.size() / std::max<u32>(1, points_max));
   for (u64 i = seed % stride; i < rows_.size() && !failed(); i += stride) {
-    points(tree, map, engine_key(rows_[i].key), cold);
+    points(tree, map, engine_key(tree, rows_[i].key), cold);
   }
 }
 
@@ -129,7 +132,7 @@ void Audit::window(TreeName tree, const ModelMap& map, const Key& from, u32 rows
   const KeyRange range{.min = from, .max = tree_range(tree).max};
   scan({.tree = tree, .range = range, .direction = Direction::ascending, .limit = rows, .cold = cold}, map);
   if (failed() || rows_.empty()) return;
-  const Key last = engine_key(rows_.back().key);
+  const Key last = engine_key(tree, rows_.back().key);
   scan({.tree = tree, .range = {.min = from, .max = last}, .direction = Direction::descending, .cold = cold},
        map);
   points(tree, map, last, cold);
@@ -140,8 +143,8 @@ void Audit::edges(TreeName tree, const ModelMap& map) {
     scan({.tree = tree, .range = tree_range(tree), .limit = 2, .cold = true}, map);
     return;
   }
-  around(tree, map, engine_key(map.begin()->first), true);
-  around(tree, map, engine_key(std::prev(map.end())->first), true);
+  around(tree, map, engine_key(tree, map.begin()->first), true);
+  around(tree, map, engine_key(tree, std::prev(map.end())->first), true);
 }
 
 void Audit::points(TreeName tree, const ModelMap& map, const Key& key, bool cold) {

@@ -48,6 +48,10 @@ class Audit {
   // Without the scans, and asked for at once.
   void points(TreeName tree, const ModelMap& map, const Key& key, bool cold);
 
+  // Objects and their absence by key, as whoever uses the groove asks: what is around in the rows of the
+  // tree that names them (as many as `rows`, from `from` on), and whether there is one at their timestamps.
+  void objects(GrooveName groove, const Model& model, const Key& from, u32 rows);
+
   // The first mismatch stays; later calls do nothing then.
   const AuditOutcome& outcome() const { return outcome_; }
   bool failed() const { return outcome_.mismatch.has_value(); }
@@ -55,6 +59,7 @@ class Audit {
 
  private:
   void compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer);
+  void compare_object(GrooveName groove, const Model& model, u128 key);
   void mismatch(TreeName tree, const Key& key, std::string site, std::string message);
 
   EngineHost* host_;
@@ -66,5 +71,13 @@ class Audit {
 Key key_below(TreeName tree, const Key& key);
 Key key_above(TreeName tree, const Key& key);
 KeyRange tree_range(TreeName tree);  // All legal keys.
+// The tree whose keys name the objects of the groove: ids, or the objects themselves.
+TreeName key_tree(GrooveName groove);
+
+// Of answers: "not found", "orphaned", or the object as a line says it.
+std::string answer_text(GrooveName groove, const ObjectAnswer& answer);
+std::string side_text(GrooveName groove, const Side& side);
+// What differs, or null.
+const char* object_difference(GrooveName groove, const Side& expected, const ObjectAnswer& given);
 
 }  // namespace tonearm::sim

@@ -15,7 +15,7 @@ namespace {
 constexpr u64 steps_max = u64{1} << 24;  // Of one pump.
 constexpr u64 story_lines = 20;
 
-u64 content_hash(const Operation& line) {
+u64 call_hash(const Operation& line) {
   u64 hash = Stream(line.verb->name, 0).at(0);
   for (u32 i = 0; i < line.verb->argument_count(); ++i) hash = hash_of(hash ^ line.arguments[i]);
   return hash;
@@ -66,7 +66,7 @@ void ComponentRun::play_lines() {
     ++index_;
     ++result_.counters.ops;
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
-    trace().record(now(), EventKind::operation, line_.id.number, line_.id.child, content_hash(line_));
+    trace().record(now(), EventKind::operation, line_.id.number, line_.id.child, call_hash(line_));
     if (SimStorage* disk = component_->disk()) disk->set_attribution({.op = line_.id, .context = 0});
     component_->play(line_);
     check_bounds(line_.verb->name);

@@ -164,7 +164,7 @@ TEST_CASE("the comparison of twins sees a difference", "[twins]") {
   SECTION("an option of the format, which does matter") {
     RunConfig another = run_seed.config;
     ++another.options.format.growth;
-    REQUIRE(validate_run(another.options) == "");
+    REQUIRE(validate_run(another.workload, another.options) == "");
     const RunResult other = machine_twin(another, result);
     CHECK(other.failure.failure_class == FailureClass::determinism);
   }

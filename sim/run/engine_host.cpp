@@ -4,20 +4,13 @@
 
 #include <cstring>
 
-#include "sim/disk/engine_code.h"
 #include "sim/disk/large_pages.h"
-#include "sim/run/allocations.h"
+#include "sim/run/engine_call.h"
 #include "table/tree_types.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-constexpr TreeConfig configs[tree_name_count] = {
-    {.id = 1, .name = "kv", .kernel = &kv_kernel},
-    {.id = 2, .name = "index", .kernel = &index_kernel},
-    {.id = 3, .name = "id", .kernel = &id_kernel},
-};
 
 // A call that needs more event-loop steps than this does not make progress.
 constexpr u64 steps_max = 2'000'000;
@@ -38,70 +31,43 @@ void fill_poison(std::span<std::byte> memory, u64 poison) {
   }
 }
 
-std::span<const TreeConfig> tree_configs() { return configs; }
-
-ForestOptions forest_options(const RunOptions& options) {
-  return {.format = options.format, .runtime = options.runtime, .trees = tree_configs(), .cluster = 0x70ea};
-}
-
 Encoded encode_value(TreeName tree, const Key& key, u64 value) {
   Encoded encoded;
-  switch (tree) {
-    case TreeName::kv:
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number:
       store(&encoded, KvTraits::Value{.key_and_flag = static_cast<u64>(key.lo), .payload = value});
-      break;
-    case TreeName::index:
+      return encoded;
+    case KeyShape::index:
       store(&encoded, IndexTraits::Value{.field = static_cast<u64>(key.lo >> 64),
                                          .timestamp_and_flag = static_cast<u64>(key.lo)});
-      break;
-    case TreeName::id:
+      return encoded;
+    case KeyShape::wide_number:
       store(&encoded, IdTraits::Value{.id = key.lo, .timestamp_and_flag = value, .zero = 0});
-      break;
-  }
-  return encoded;
-}
-
-u64 decode_value(TreeName tree, const std::byte* bytes) {
-  switch (tree) {
-    case TreeName::kv: return reinterpret_cast<const KvTraits::Value*>(bytes)->payload;
-    case TreeName::index: return 0;
-    case TreeName::id: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
+      return encoded;
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: break;
   }
   UNREACHABLE();
 }
 
-// Not by its destructor, which runs also when a crash abandons the call.
-class EngineHost::Call {
- public:
-  Call(EngineHost& host, const char* name) : host_(&host), name_(name), allocations_(engine_allocations()) {}
-  Call(const Call&) = delete;
-  Call& operator=(const Call&) = delete;
-
-  // Runs a part of it that is the engine's.
-  template <class F>
-  decltype(auto) engine(F part) {
-    const EngineCode engine;
-    return part();
+u64 decode_value(TreeName tree, const std::byte* bytes) {
+  const TreeSpec& spec = tree_spec(tree);
+  switch (spec.shape) {
+    case KeyShape::number: return reinterpret_cast<const KvTraits::Value*>(bytes)->payload;
+    case KeyShape::index:
+    case KeyShape::wide_index: return 0;
+    case KeyShape::wide_number: return reinterpret_cast<const IdTraits::Value*>(bytes)->timestamp_and_flag;
+    case KeyShape::timestamp:
+      if (spec.secondary_index) return 0;
+      return object_hash(spec.groove, bytes);
   }
-  void end() {
-    const u64 count = engine_allocations() - allocations_;
-    ++host_->bounds_checked_;
-    if (count == 0) return;
-    host_->interrupt_->exceeded(fmt::format("{}: allocations", name_).c_str(),
-                                fmt::format("the engine allocated memory {} times in {}", count, name_));
-  }
+  UNREACHABLE();
+}
 
- private:
-  EngineHost* host_;
-  const char* name_;
-  u64 allocations_;
-};
-
-EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
-                       Interrupt& interrupt, u64 poison)
-    : disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
-  const ForestOptions forest = forest_options(options);
-  const u64 size = Forest::memory_required(forest);
+EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
+                       std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)
+    : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
+  const u64 size = engine_memory_required(world, options);
   if (memory.size() < size + Arena::align_max) {
     memory.reserve(size + Arena::align_max);
     prefer_large_pages(memory.data(), memory.capacity());
@@ -110,7 +76,8 @@ EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
-  forest_.emplace(disk, forest, std::span(memory).subspan(skip, size));
+  engine_ = make_engine(world, disk, options, std::span(memory).subspan(skip, size));
+  forest_ = &engine_->forest();
 }
 
 void EngineHost::pump() {
@@ -127,7 +94,7 @@ void EngineHost::pump() {
 
 Error EngineHost::format() {
   Call call(*this, "format");
-  call.engine([&] { forest_->format(Callback<>::to<&EngineHost::call_done>(this)); });
+  call.engine([&] { engine_->format(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
   call.end();
   return forest_->error();
@@ -135,7 +102,7 @@ Error EngineHost::format() {
 
 Error EngineHost::open() {
   Call call(*this, "open");
-  call.engine([&] { forest_->open(Callback<>::to<&EngineHost::call_done>(this)); });
+  call.engine([&] { engine_->open(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
   call.end();
   return forest_->error();
@@ -143,7 +110,7 @@ Error EngineHost::open() {
 
 Error EngineHost::compact(u64 op) {
   Call call(*this, "compact");
-  call.engine([&] { forest_->compact(op, Callback<>::to<&EngineHost::call_done>(this)); });
+  call.engine([&] { engine_->compact(op, Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
   call.end();
   return forest_->error();
@@ -151,7 +118,7 @@ Error EngineHost::compact(u64 op) {
 
 Error EngineHost::checkpoint() {
   Call call(*this, "checkpoint");
-  call.engine([&] { forest_->checkpoint(Callback<>::to<&EngineHost::call_done>(this)); });
+  call.engine([&] { engine_->checkpoint(Callback<>::to<&EngineHost::call_done>(this)); });
   pump();
   call.end();
   return forest_->error();
@@ -159,36 +126,35 @@ Error EngineHost::checkpoint() {
 
 void EngineHost::mark_checkpoint_durable() {
   Call call(*this, "mark_checkpoint_durable");
-  call.engine([&] { forest_->mark_checkpoint_durable(); });
+  call.engine([&] { engine_->mark_checkpoint_durable(); });
   call.end();
 }
 
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {
   const Encoded encoded = encode_value(name, key, value);
   Call call(*this, "put");
-  const PutResult result =
-      call.engine([&] { return forest_->tree(static_cast<u32>(name)).put(encoded.bytes.data()); });
+  const PutResult result = call.engine([&] { return tree(name).put(encoded.bytes.data()); });
   call.end();
   return result;
 }
 
 PutResult EngineHost::remove(TreeName name, const Key& key) {
   Call call(*this, "remove");
-  const PutResult result = call.engine([&] { return forest_->tree(static_cast<u32>(name)).remove(key); });
+  const PutResult result = call.engine([&] { return tree(name).remove(key); });
   call.end();
   return result;
 }
 
 bool EngineHost::scope_open() {
   Call call(*this, "scope_open");
-  const bool opened = call.engine([&] { return forest_->scope_open(); });
+  const bool opened = call.engine([&] { return engine_->scope_open(); });
   call.end();
   return opened;
 }
 
 void EngineHost::scope_close(ScopeMode mode) {
   Call call(*this, "scope_close");
-  call.engine([&] { forest_->scope_close(mode); });
+  call.engine([&] { engine_->scope_close(mode); });
   call.end();
 }
 
@@ -238,7 +204,7 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
   ASSERT(!keys.empty() && keys.size() <= together_max);
   ASSERT(answers.size() == keys.size());
   Call call(*this, "get");
-  Tree& tree = forest_->tree(static_cast<u32>(name));
+  Tree& tree = this->tree(name);
   const u64 asked_before = blocks_asked();
   std::array<bool, together_max> submitted{};
   call.engine([&] {
@@ -268,7 +234,7 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
 
 Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
   rows->clear();
-  Tree& tree = forest_->tree(static_cast<u32>(request.tree));
+  Tree& tree = this->tree(request.tree);
   TreeScan& scan = forest_->scan();
   Call call(*this, "scan");
   call.engine([&] { scan.open(tree, request.range, request.direction, !request.cold); });

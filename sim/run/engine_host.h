@@ -15,16 +15,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "forest/forest.h"
 #include "sim/disk/sim_storage.h"
-#include "sim/model/tree_model.h"
-#include "sim/scenario/run_options.h"
+#include "sim/model/model.h"
+#include "sim/run/engine.h"
 
 namespace tonearm::sim {
-
-// The engine's trees, in the order of TreeName.
-std::span<const TreeConfig> tree_configs();
-ForestOptions forest_options(const RunOptions& options);
 
 // A value of one of the trees, as the engine stores it.
 struct Encoded {
@@ -36,6 +31,16 @@ u64 decode_value(TreeName tree, const std::byte* bytes);
 struct Answer {
   Error error;  // Set: unanswered.
   std::optional<u64> value;
+};
+
+// What a groove says about a key.
+struct ObjectAnswer {
+  GrooveEngine::Found kind = GrooveEngine::Found::not_found;
+  ObjectBytes object{};  // All zero unless found.
+
+  std::span<const std::byte> bytes(GrooveName groove) const {
+    return std::span(object).first(groove_spec(groove).object_bytes);
+  }
 };
 
 struct ScanRow {
@@ -72,12 +77,15 @@ class EngineHost {
   static constexpr u32 together_max = 4;
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
-  EngineHost(SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
+  EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
              Interrupt& interrupt, u64 poison);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;
 
+  const World& world() const { return world_; }
   Forest& forest() { return *forest_; }
+  const Forest& forest() const { return *forest_; }
+  Tree& tree(TreeName name) { return forest_->tree(world_.position(name)); }
   SimStorage& disk() { return *disk_; }
 
   Error format();
@@ -98,6 +106,19 @@ class EngineHost {
   // Rows are appended to `rows` (cleared first), whose memory is reused.
   Error scan(const ScanRequest& request, std::vector<ScanRow>* rows);
 
+  // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
+  void prefetch_setup();  // Of every groove.
+  // False: prefetch_full.
+  [[nodiscard]] bool prefetch_enqueue(GrooveName groove, u128 key);
+  [[nodiscard]] bool prefetch_exists_enqueue(GrooveName groove, u64 timestamp);
+  Error prefetch(GrooveName groove);
+  ObjectAnswer object(GrooveName groove, u128 key);
+  bool object_exists(GrooveName groove, u64 timestamp);
+  enum class ObjectChange : u8 { insert, update, upsert };
+  GrooveEngine::Change change(GrooveName groove, ObjectChange change, const std::byte* object);
+  GrooveEngine::Change remove_object(GrooveName groove, u128 key);
+  GrooveEngine::Change insert_orphaned_id(GrooveName groove, u128 id);
+
   u64 blocks_read() const { return forest_->grid().counters().reads_storage; }
   u64 blocks_written() const { return forest_->grid().counters().writes; }
   u64 bounds_checked() const { return bounds_checked_; }
@@ -113,7 +134,10 @@ class EngineHost {
   void pump();
   u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
   void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
+  void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
+  GrooveEngine& groove(GrooveName name);
 
+  World world_;
   SimStorage* disk_;
   Interrupt* interrupt_;
   u64 liveness_ticks_max_;
@@ -121,7 +145,9 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
-  std::optional<Forest> forest_;
+  std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
+  std::unique_ptr<Engine> engine_;
+  Forest* forest_ = nullptr;  // The engine's.
 };
 
 }  // namespace tonearm::sim

@@ -71,7 +71,7 @@ std::string decoded_words(const Image& image) {
   CHECK(check_image(decoded) == std::vector<std::string>{});
   std::string words =
       "op " + std::to_string(decoded.op) + "\ncheckpoint " + hexadecimal(decoded.checkpoint_id) + '\n';
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     Contents contents;
     for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
       contents.add(value->key.first, value->key.second, value->payload);
@@ -85,14 +85,14 @@ std::string scanned_words(EngineHost& host, Direction direction) {
   std::string words = "op " + std::to_string(host.forest().checkpoint_op()) + "\ncheckpoint " +
                       hexadecimal(host.forest().checkpoint_id()) + '\n';
   std::vector<ScanRow> rows;
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     const Error error = host.scan({.tree = tree, .range = tree_range(tree), .direction = direction}, &rows);
     REQUIRE_FALSE(error);
     if (direction == Direction::descending) std::reverse(rows.begin(), rows.end());
     Contents contents;
     for (const ScanRow& row : rows) {
-      const Key key = engine_key(row.key);
+      const Key key = engine_key(tree, row.key);
       contents.add(key.hi, key.lo, row.value);
     }
     words += contents.row(tree);
@@ -123,7 +123,7 @@ struct Opened {
     REQUIRE(bytes.size() % options.format.sector_size == 0);
     image.write(0, std::as_bytes(std::span(bytes)));
     disk.emplace(image, options.disk, nullptr);
-    host.emplace(*disk, options, memory, quiet, 0);
+    host.emplace(world_tree, *disk, options, memory, quiet, 0);
     error = host->open();
   }
   ~Opened() { disk->crash({}); }

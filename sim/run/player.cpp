@@ -6,32 +6,22 @@
 
 #include "sim/run/allocations.h"
 #include "sim/run/twin.h"
+#include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
-
-namespace {
-
-u64 content_hash(const Operation& line) {
-  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
-  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
-                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
-                         u64{line.limit}, line.count}) {
-    hash = hash_of(hash ^ word);
-  }
-  return hash;
-}
-
-}  // namespace
 
 Player::Player(const RunConfig& config, RunnerMemory& memory)
     : config_(&config),
       memory_(&memory.parts()),
       options_(config.options),
+      world_(world_of_run(config.workload, config.options)),
+      shape_(&shape_of(world_)),
       trace_(memory.parts().trace),
       model_(memory.parts().model),
       durability_("durability", stream_seed(config.seed, "durability")),
       audits_("audits", stream_seed(config.seed, "audits")),
+      setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -39,7 +29,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
   allocations_before_ = engine_allocations();
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
-  model_.reset();
+  model_.reset(options_.format.beats);
   watch_engine();
 }
 
@@ -211,6 +201,7 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
+  if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
     case OperationKind::remove: return line_remove();
@@ -224,7 +215,13 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
-    case OperationKind::call: break;  // Of component workloads only.
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch:     // Of grooves.
+    case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
 }
@@ -253,7 +250,7 @@ std::optional<Answer> Player::ask(TreeName tree, const Key& key, bool cold) {
 
 // The discipline of a secondary index: put only absent keys, remove only present ones.
 bool Player::applies(bool put) {
-  if (line_.tree != TreeName::index) return true;
+  if (!tree_spec(line_.tree).secondary_index) return true;
   const std::optional<Answer> answer = ask(line_.tree, line_.key, line_.cold);
   return answer && answer->value.has_value() != put;
 }
@@ -263,7 +260,7 @@ void Player::line_put() {
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->put(line_.tree, line_.key, line_.value), full);
   if (full) return;
-  model_.put(line_.tree, model_key(line_.key), line_.tree == TreeName::index ? 0 : line_.value);
+  model_.put(line_.tree, model_key(line_.key), tree_spec(line_.tree).secondary_index ? 0 : line_.value);
   effective();
 }
 
@@ -345,7 +342,7 @@ void Player::line_scan() {
   }
   u64 hash = 0;
   for (const ScanRow& row : audit.rows()) {
-    hash = hash_of(hash ^ static_cast<u64>(row.key) ^ static_cast<u64>(row.key >> 64));
+    hash = hash_of(hash ^ row.key.low ^ row.key.middle ^ row.key.high);
     hash = hash_of(hash ^ row.value);
   }
   record_answer(audit.rows().size(), hash);
@@ -353,7 +350,7 @@ void Player::line_scan() {
   if (!config_->answer_listener) return;
   std::string text = op_id_text(line_.id) + " ->";
   for (const ScanRow& row : audit.rows()) {
-    text += fmt::format(" {}={}", key_text(line_.tree, engine_key(row.key)), row.value);
+    text += fmt::format(" {}={}", key_text(line_.tree, engine_key(line_.tree, row.key)), row.value);
   }
   config_->answer_listener(text);
 }
@@ -415,7 +412,8 @@ void Player::line_reopen() {
   RunOptions changed = options_;
   for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
   finish_options(&changed);
-  if (changed.runtime.blocks_count < options_.runtime.blocks_count || !validate_run(changed).empty())
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count ||
+      !validate_run(config_->workload, changed).empty())
     return skip();
   options_ = changed;
   options_.disk.seed = config_->seed;

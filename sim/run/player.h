@@ -1,6 +1,7 @@
 // The state of one run. runner.h is its public face.
 //
 //   player.cpp           lines: what each operation does to engine and model
+//   player_groove.cpp    lines about objects of grooves, and their replay
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   explain.cpp          where a key is and what happened to it, for a person
@@ -22,7 +23,7 @@ struct RunnerMemory::Parts {
   std::vector<std::byte> shadow;
   DecodeMemo decoded;
   Trace trace;
-  TreeModel model;
+  Model model;
   std::optional<Image> final_image;  // If RunConfig::record_image.
   u64 final_image_run = 0;           // Of which run it is.
   u64 runs = 0;                      // Played with this memory.
@@ -104,6 +105,24 @@ class Player final : public ActiveRun, public Interrupt {
   void judge_error(const Error& error, const char* where);
   [[noreturn]] void judge_fatal(const Error& error, const char* where);
 
+  // --- player_groove.cpp
+  void line_object();
+  void line_prefetch();
+  void line_exists();
+  void line_get_object();
+  void line_change();
+  bool read_key(Asked asked, u128 key);
+  bool prefetch_key(GrooveName groove, Asked asked, u128 key);
+  void maybe_setup();
+  void compare_object(GrooveName groove, u128 key, const Side& expected, const ObjectAnswer& given,
+                      FailureClass failure_class, const char* where);
+  GrooveEngine::Change change_object(const ObjectChange& change, bool upsert);
+  void changed(const ObjectChange& change, ChangeVerdict verdict, GrooveEngine::Change result);
+  void replay_changes(const std::vector<ObjectChange>& changes);
+  void check_refused(const Error& error);
+  [[noreturn]] void fail_object(FailureClass failure_class, std::string site, const std::string& message,
+                                GrooveName groove, u128 key);
+
   // --- player_recovery.cpp
   void format_and_open();
   void commit_op(u64 op);
@@ -129,6 +148,8 @@ class Player final : public ActiveRun, public Interrupt {
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
   void audit_opened();
   void audit_full(FailureClass failure_class, const char* where);
+  void audit_objects(FailureClass failure_class, const char* where);
+  u64 values_per_change() const;
   void check_checkpoint(u64 op);
   void shadow_audit(u64 op, bool full);
   void check_structure(u64 op, bool values);
@@ -141,17 +162,21 @@ class Player final : public ActiveRun, public Interrupt {
   std::string explain(TreeName tree, const Key& key);
   std::string history(TreeName tree, const Key& key);
   std::string whereabouts(TreeName tree, const Key& key);
+  std::string places(TreeName tree, const Key& key);
   std::string last_events();
 
   // For the run.
   const RunConfig* config_;
   RunnerMemory::Parts* memory_;
   RunOptions options_;
+  const World& world_;
+  const ForestShape* shape_;
   Trace& trace_;
-  TreeModel& model_;
+  Model& model_;
   RunResult result_;
   Stream durability_;
   Stream audits_;
+  Stream setups_;
   Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
@@ -192,8 +217,9 @@ class Player final : public ActiveRun, public Interrupt {
   u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
+  u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
-  std::array<Key, tree_name_count> window_from_{};
+  std::array<Key, world_forest.count> window_from_{};
   u64 checkpoints_seen_ = 0;
   u64 blocks_read_before_ = 0;  // By engines that are gone.
   u64 blocks_written_before_ = 0;

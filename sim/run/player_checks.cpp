@@ -12,6 +12,7 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
+constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
@@ -78,10 +79,10 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
-  if (key == nullptr || tree == 0 || tree > tree_name_count) return;
+  if (key == nullptr || !world_.has_id(tree)) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
     return;
-  directed_.push_back({.tree = static_cast<TreeName>(tree - 1), .key = *key});
+  directed_.push_back({.tree = world_.tree_of(tree), .key = *key});
 }
 
 void Player::take_outcome(const Audit& audit, FailureClass failure_class, const char* where) {
@@ -122,18 +123,26 @@ void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
   Audit edges(*host_, rows_);
-  for (u32 i = 0; i < tree_name_count; ++i) {
-    edges.edges(static_cast<TreeName>(i), model_.tree(static_cast<TreeName>(i)));
-  }
+  for (u32 i = 0; i < world_.count; ++i) edges.edges(world_.tree(i), model_.tree(world_.tree(i)));
   take_outcome(edges, FailureClass::crash_legal, "after open");
   audit_full(FailureClass::crash_legal, "after open");
+}
+
+// Through the grooves of the live engine, which costs prefetches: when no line of the op is to come.
+void Player::audit_objects(FailureClass failure_class, const char* where) {
+  Audit audit(*host_, rows_);
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    const GrooveName groove = world_.groove(i);
+    audit.objects(groove, model_, window_from_[world_.position(key_tree(groove))], shadow_keys);
+  }
+  take_outcome(audit, failure_class, where);
 }
 
 void Player::audit_full(FailureClass failure_class, const char* where) {
   Audit audit(*host_, rows_);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
-  for (u32 i = 0; i < tree_name_count; ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  for (u32 i = 0; i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
     audit.full(tree, model_.tree(tree), remix(draw, i), points_full, (draw >> 63) != 0);
   }
   ++result_.counters.audits_full;
@@ -141,19 +150,27 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
   directed_.clear();
 }
 
+// Trees that a change writes to, at most.
+u64 Player::values_per_change() const {
+  return world_.groove_count == 0 ? 1 : world_.count / world_.groove_count;
+}
+
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
 // due when more was put since the last one than there is, so that its cost stays flat; and so it is for
 // the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
-  check_structure(op, result_.counters.changes - changes_at_values_ > model_.size());
+  const u64 changes = result_.counters.changes;
+  check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size());
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
     return;
   }
-  const u64 puts_since_full = commits_since_full_ * options_.format.batch_values_max;
+  const u64 puts_since_full = world_.groove_count > 0
+                                  ? (changes - changes_at_full_) * values_per_change()
+                                  : commits_since_full_ * options_.format.batch_values_max;
   const bool full = puts_since_full > 2 * model_.size() + 200;
-  if (full) commits_since_full_ = 0;
+  if (full) commits_since_full_ = 0, changes_at_full_ = changes;
   // Through the live engine in some runs only: it changes what the caches hold.
   const bool live_engine = full && below(audits_.at(0, 7), 100) < options_.audit_live_percent;
   if (live_engine && config_->oracles.has(Oracle::audit)) {
@@ -172,10 +189,12 @@ void Player::shadow_audit(u64 op, bool full) {
   disk_options.blocks_count = options_.disk.blocks_count;
   disk_options.tear_unit = options_.disk.tear_unit;
   disk_options.policy = CompletionPolicy::fifo;
+  RunOptions options = options_;
+  options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   muted_ = true;
   ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
+  EngineHost shadow(world_, disk, options, memory_->shadow, interrupt, config_->poison);
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -185,8 +204,12 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   model_.rewind(op);
   Audit audit(shadow, rows_);
-  for (u32 i = 0; i < tree_name_count; ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  std::array<Key, groove_count> objects_from{};
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    objects_from[i] = window_from_[world_.position(key_tree(world_.groove(i)))];
+  }
+  for (u32 i = 0; i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
     if (full) {
       audit.full(tree, map, audits_.at(op, i), points_full, false);
@@ -197,8 +220,12 @@ void Player::shadow_audit(u64 op, bool full) {
     if (!audit.failed()) {
       auto next = map.lower_bound(model_key(window_from_[i]));
       for (u32 row = 0; row < window_rows && next != map.end(); ++row) ++next;
-      window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(next->first);
+      window_from_[i] = wrapped || next == map.end() ? Key{} : engine_key(tree, next->first);
     }
+  }
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    const GrooveName groove = world_.groove(i);
+    audit.objects(groove, model_, objects_from[i], full ? shadow_keys : window_rows);
   }
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
@@ -220,24 +247,24 @@ void Player::shadow_audit(u64 op, bool full) {
 std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   std::string difference;
   model_.rewind(op);
-  for (u32 i = 0; i < tree_name_count && difference.empty(); ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  for (u32 i = 0; i < world_.count && difference.empty(); ++i) {
+    const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
-    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
-      const ModelKey key = value->key.second;
+    for (const DecodedValue* value : decoded.newest(tree_spec(tree).id)) {
+      const ModelKey key = model_key({.lo = value->key.second, .hi = value->key.first});
       ++result_.counters.checks;
       if (expected != map.end() && expected->first == key && expected->second == value->payload) {
         ++expected;
         continue;
       }
       difference = fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
-                               key_text(tree, engine_key(key)));
+                               key_text(tree, engine_key(tree, key)));
       break;
     }
     if (difference.empty() && expected != map.end()) {
       difference = fmt::format("the image of {} lacks key {}", tree_name(tree),
-                               key_text(tree, engine_key(expected->first)));
+                               key_text(tree, engine_key(tree, expected->first)));
     }
   }
   model_.restore();
@@ -248,16 +275,17 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 // values would; that is rare in what is generated, and legal. Since the durable checkpoint each bar can
 // have added one table to the last level: a merge takes one in, and leaves one more at most.
 bool Player::last_level_full(u64 op) {
-  const DecodedImage decoded = decode_image(disk_->durable_image(), {.memo = &memory_->decoded});
+  const DecodedImage decoded =
+      decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
   if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
   const FormatOptions& format = options_.format;
   u64 limit = 1;
   for (u32 level = 0; level < format.levels; ++level) limit *= format.growth;
   const u64 added_max = (op - decoded.op) / format.beats + 1;
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_.count; ++i) {
     u64 count = 0;
     for (const DecodedTable& table : decoded.tables) {
-      count += table.tree == i + 1 && table.level + 1 == format.levels ? 1 : 0;
+      count += table.tree == tree_spec(world_.tree(i)).id && table.level + 1 == format.levels ? 1 : 0;
     }
     if (count + added_max > limit) return true;
   }
@@ -271,7 +299,7 @@ void Player::check_structure(u64 op, bool values) {
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
   const DecodedImage decoded =
-      decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
+      decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());
@@ -319,13 +347,17 @@ void Player::epilogue() {
   line_.kind = OperationKind::checkpoint;
   disk_->set_attribution({.op = line_.id, .context = 0});
   try {
-    if (config_->oracles.has(Oracle::audit)) audit_full(FailureClass::oracle, "final audit");
+    if (config_->oracles.has(Oracle::audit)) {
+      audit_full(FailureClass::oracle, "final audit");
+      audit_objects(FailureClass::oracle, "final audit");
+    }
     line_checkpoint();
   } catch (const Recover& cause) {
     recover_until_open(cause);
     line_checkpoint();
   }
   recover({.line = line_.id, .strike = false});
+  if (config_->oracles.has(Oracle::audit)) audit_objects(FailureClass::crash_legal, "last open");
   // Nothing was lost and nothing was due: opening again and replaying writes no block.
   if (host_->blocks_written() == 0 || !config_->oracles.has(Oracle::structure)) return;
   fail(FailureClass::structure, "a reopen wrote blocks",

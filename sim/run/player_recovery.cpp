@@ -14,7 +14,7 @@ constexpr u32 recoveries_max = 1000;
 }  // namespace
 
 void Player::format_and_open() {
-  host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
   if (const Error error = host_->format()) judge_fatal(error, "format");
   formatted_ = true;
@@ -92,8 +92,9 @@ void Player::check_sticky(const Error& error, const char* what) {
   const Error first = error;  // It may be the engine's own.
   const u64 written = host_->blocks_written();
   const char* went_on = nullptr;
-  for (u32 i = 0; i < tree_name_count; ++i) {
-    const TreeName tree = static_cast<TreeName>(i);
+  if (world_.groove_count > 0) check_refused(first);
+  for (u32 i = 0; world_.groove_count == 0 && i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
     const Key key = tree_range(tree).min;
     if (host_->put(tree, key, 1) != PutResult::failed) went_on = "a put";
     if (host_->remove(tree, key) != PutResult::failed) went_on = "a remove";
@@ -195,7 +196,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
 }
 
 void Player::open_engine(const Recover& cause) {
-  if (!host_) host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+  if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution(recovering(cause.line, cause.line));
   Error error = host_->open();
   if (error && !formatted_) {
@@ -204,7 +205,7 @@ void Player::open_engine(const Recover& cause) {
       judge_fatal(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
-    host_.emplace(*disk_, options_, memory_->engine, *this, config_->poison);
+    host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
     disk_->set_attribution(recovering(cause.line, cause.line));
     if (const Error again = host_->format()) judge_fatal(again, "format");
     error = host_->open();
@@ -243,22 +244,23 @@ void Player::judge_opened() {
 // As a write-ahead log would: the effects only, each op with its compaction.
 void Player::replay(const Recover& cause) {
   while (!replay_.empty()) {
-    LoggedOp op = std::move(replay_.back());
-    replay_.pop_back();
+    const LoggedOp& op = replay_.back();  // It stays there until it is applied: a crash may strike before.
     if (op.op != host_->forest().op() + 1) {
       fail(FailureClass::crash_legal, "replay does not follow the checkpoint",
            fmt::format("op {} is to be replayed after op {}", op.op, host_->forest().op()));
     }
     disk_->set_attribution(recovering(op.line, cause.line));
     for (const Effect& effect : op.effects) {
-      const Key key = engine_key(effect.key);
+      const Key key = engine_key(effect.tree, effect.key);
       const PutResult result =
           effect.removed ? host_->remove(effect.tree, key) : host_->put(effect.tree, key, effect.value);
       if (result != PutResult::ok)
         fail(FailureClass::oracle, "replay: batch_full", "a replayed op does not fit");
     }
+    replay_changes(op.changes);
     const u64 number = op.op;
-    model_.replay(std::move(op));
+    model_.replay(std::move(replay_.back()));
+    replay_.pop_back();
     ++result_.counters.replayed_ops;
     commit_op(number);
   }

@@ -48,9 +48,13 @@ void set_fatal_failure(FatalFailure report) {
   set_assert_hook(on_assert);
 }
 
-std::string validate_run(const RunOptions& options) {
+const World& world_of_run(std::string_view workload, const RunOptions& options) {
+  return world_of(workload, options.groove);
+}
+
+std::string validate_run(std::string_view workload, const RunOptions& options) {
   if (std::string error = validate_options(options); !error.empty()) return error;
-  if (const OptionsError error = Forest::validate(forest_options(options))) {
+  if (const OptionsError error = engine_validate(world_of_run(workload, options), options)) {
     return fmt::format("{}: {}, expected {}", error.field, error.given, error.expected);
   }
   return {};

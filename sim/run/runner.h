@@ -10,9 +10,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
-#include "sim/verdict/verdict.h"
 #include "sim/scenario/scenario.h"
+#include "sim/verdict/verdict.h"
 #include "sim/workload/workload.h"
 
 namespace tonearm::sim {
@@ -34,6 +35,8 @@ struct RunConfig {
   bool record_image = false;  // RunnerMemory keeps the durable image at the end.
   // Not 0: what fresh engine memory and the rest of rewritten blocks hold. Nothing may depend on it.
   u64 poison = 0;
+  // Of a twin, which is played with other lines: it prefetches each key once, whatever its lines say.
+  bool twin = false;
   std::string role;  // "twin 1": said of its failures, whose line ids are not those of the scenario.
 
   void* event_context = nullptr;  // See Trace::set_listener.
@@ -56,8 +59,10 @@ class RunnerMemory {
   std::unique_ptr<Parts> parts_;
 };
 
-// Impossible options (Forest::validate and validate_options): what is wrong, or empty.
-std::string validate_run(const RunOptions& options);
+const World& world_of_run(std::string_view workload, const RunOptions& options);
+
+// Impossible options (those of the engine and validate_options): what is wrong, or empty.
+std::string validate_run(std::string_view workload, const RunOptions& options);
 
 // Plays the scenario to its end or to the first failure.
 RunResult run(const RunConfig& config, RunnerMemory& memory);

@@ -58,7 +58,7 @@ struct SeedRun {
   void changed() {
     finish_options(&config.options);
     INFO("seed " << config.seed);
-    REQUIRE(validate_run(config.options) == "");
+    REQUIRE(validate_run(config.workload, config.options) == "");
     source = definition->source(config.seed, config.options);
     config.source = source.get();
   }
@@ -117,7 +117,7 @@ inline Played play(const Scenario& scenario) {
   config.workload = scenario.workload;
   config.seed = scenario.seed;
   config.options = scenario.options;
-  const std::string problem = validate_run(config.options);
+  const std::string problem = validate_run(config.workload, config.options);
   REQUIRE(problem == "");
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
   config.source = source.get();

@@ -7,8 +7,9 @@
 
 #include "sim/decode/image_compare.h"
 #include "sim/run/player.h"
+#include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
-#include "sim/workload/swarm.h"
+#include "sim/workload/geometry.h"
 
 namespace tonearm::sim {
 
@@ -51,11 +52,19 @@ class EffectiveSource final : public OperationSource {
       operation->kind = OperationKind::commit;
     } else {
       source_->at(effective_index(entry), operation);
+      keep_timestamp(operation);
     }
     operation->id = {.number = index + 1, .child = 0};
   }
 
  private:
+  // What the line's own id stood for, since that changes.
+  static void keep_timestamp(Operation* operation) {
+    if (operation->kind != OperationKind::insert && operation->kind != OperationKind::upsert) return;
+    operation->value = inserted_timestamp(*operation);
+    operation->timestamped = true;
+  }
+
   const OperationSource* source_;
   std::vector<u64> entries_;
 };
@@ -84,6 +93,12 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.runtime.read_iops = static_cast<u32>(draw.between("read iops", 1, 16));
   options.runtime.write_iops = static_cast<u32>(draw.between("write iops", 1, 16));
   options.runtime.compaction_blocks = compaction_blocks_min + static_cast<u32>(draw.between("blocks", 0, 24));
+  options.object_cache_slots = static_cast<u32>(16 * draw.between("object cache", 0, 8));
+  options.object_hash_bits = static_cast<u32>(draw.between("object hash bits", 0, 64));
+  options.prefetch_workers = static_cast<u32>(draw.between("prefetch workers", 1, 16));
+  // A line that found its key known in a scope prefetches it here, where there are no scopes.
+  options.prefetch_keys_max += base.format.beats * base.format.batch_values_max +
+                               static_cast<u32>(draw.between("prefetch keys", 0, 8));
   draw_variations(draw, VariationKind::schedule, &options);
   return options;
 }
@@ -106,7 +121,8 @@ void draw_geometry(const TwinDraw& draw, RunOptions* options) {
   finish_options(options);
 }
 
-RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
+RunOptions layout_options(const std::string& workload, const RunOptions& base, TwinDraw draw) {
+  const World& world = world_of_run(workload, base);
   RunOptions options = machine_options(base, draw);
   if (draw.one_in("variations", 2)) draw_variations(draw, VariationKind::layout, &options);
   constexpr u64 attempts_max = 20;
@@ -114,11 +130,11 @@ RunOptions layout_options(const RunOptions& base, TwinDraw draw) {
     draw.attempt(attempt);
     RunOptions other = options;
     draw_geometry(draw, &other);
-    if (!index_fits(other.format)) continue;
+    if (!index_fits(other.format, world)) continue;
     other.runtime.blocks_count =
-        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe));
+        std::max(base.runtime.blocks_count, blocks_needed(other.format, base.key_universe, world));
     finish_options(&other);
-    if (validate_run(other).empty()) return other;
+    if (validate_run(workload, other).empty()) return other;
   }
   draw_variations(draw, VariationKind::layout, &options);  // No other geometry fits: the same one.
   return options;
@@ -131,8 +147,9 @@ void differ(RunResult* other, const char* site, std::string message) {
 }
 
 // The disks of both runs as they ended.
-void compare_images(const Image& first, const Image& second, u32 twin, RunResult* other) {
-  const BlockComparison blocks = compare_blocks(first, second);
+void compare_images(const Image& first, const Image& second, const ForestShape& shape, u32 twin,
+                    RunResult* other) {
+  const BlockComparison blocks = compare_blocks(first, second, shape);
   other->counters.twin_blocks += blocks.count;
   if (blocks.difference.empty()) return;
   differ(other, "twin: other bytes",
@@ -201,10 +218,11 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   twin_config.workload = config.workload;
   twin_config.seed = config.seed;
   twin_config.options =
-      machine ? machine_options(config.options, draw) : layout_options(config.options, draw);
+      machine ? machine_options(config.options, draw) : layout_options(config.workload, config.options, draw);
   twin_config.source = &source;
   twin_config.oracles = config.oracles;
   record_for_twin(&twin_config);
+  twin_config.twin = true;
   twin_config.role = fmt::format("twin {}", twin);
 
   std::optional<Image>& image = memory.parts().final_image;
@@ -220,7 +238,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
   } else if (!other.failed() && machine) {
     compare_checkpoints(result, twin, &other);
     const bool blocks = !other.failed() && draw.one_in("compare blocks", blocks_compared_one_in);
-    if (blocks && first && second) compare_images(*first, *second, twin, &other);
+    if (blocks && first && second) compare_images(*first, *second, shape_of_run(config), twin, &other);
   } else if (!other.failed()) {
     compare_answers(*config.source, result, twin, &other);
   }

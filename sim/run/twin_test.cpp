@@ -100,7 +100,7 @@ TEST_CASE("the comparison of images sees one bit", "[twins]") {
   const Image first = *runner_memory().parts().final_image;
   runner_memory().parts().final_image.reset();
   Image second = first;
-  const BlockComparison same = compare_blocks(first, second);
+  const BlockComparison same = compare_blocks(first, second, three_trees_shape());
   CHECK(same.difference == "");
   REQUIRE(same.count > 10);
   CHECK(same.count == decode_image(first).blocks.size());
@@ -117,7 +117,7 @@ TEST_CASE("the comparison of images sees one bit", "[twins]") {
   first.read(offset, sector);
   sector[20] ^= std::byte{4};  // Beside the checksum, which does not cover it.
   second.write(offset, sector);
-  const BlockComparison other = compare_blocks(first, second);
+  const BlockComparison other = compare_blocks(first, second, three_trees_shape());
   CHECK(other.difference.ends_with("differs at byte 20"));
 }
 

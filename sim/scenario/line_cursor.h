@@ -76,7 +76,21 @@ class LineCursor {
 
 // The line of an operation whose first token was read already; operation_parser.cpp. `alphabet`: of a
 // component workload, else null.
-bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet,
+bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet, const World& world,
                      Operation* operation);
+
+// What follows the kind of a line about an object: groove, key, fields; object_parser.cpp.
+bool parse_object_line(LineCursor& cursor, const World& world, Operation* operation);
+
+// "a, b or c" over names(0), names(1), ...
+template <class Names>
+std::string alternatives(u32 count, const Names& names) {
+  std::string text;
+  for (u32 i = 0; i < count; ++i) {
+    text += i == 0 ? "" : i + 1 == count ? " or " : ", ";
+    text += names(i);
+  }
+  return text;
+}
 
 }  // namespace tonearm::sim

@@ -3,18 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/assert.h"
+#include "base/checksum.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-// Equal to key_max of the tree's traits, whose greatest u128 (or u64) is the sentinel of a merge.
-constexpr u64 kv_key_max = (u64{1} << 63) - 2;
-constexpr u64 timestamp_max = (u64{1} << 63) - 1;
-constexpr u128 index_key_max = u128{u64_max} << 64 | timestamp_max;
-constexpr u128 id_key_max = u128_max - 1;
 
 void append_argument(const char* name, u128 value, std::string* target) {
   target->append(name);
@@ -55,6 +50,32 @@ void print_call(const Operation& operation, std::string* target) {
   target->push_back('\n');
 }
 
+void print_fields(const Operation& operation, std::span<const FieldSpec> fields, std::string* target) {
+  const bool update = operation.kind == OperationKind::update;
+  for (u32 i = 0; i < fields.size(); ++i) {
+    const u128 value = field_value(operation, i);
+    if (update ? (operation.named >> i & 1) == 0 : value == 0) continue;
+    target->append(" ").append(fields[i].name);
+    append_argument("=", value, target);
+  }
+}
+
+void print_object_line(const Operation& operation, std::string* target) {
+  const GrooveSpec& groove = groove_spec(operation.groove());
+  target->append(" ").append(groove.name);
+  const bool inserts = operation.kind == OperationKind::insert || operation.kind == OperationKind::upsert;
+  const bool by_timestamp = operation.kind == OperationKind::exists ||
+                            (operation.kind == OperationKind::prefetch && operation.timestamped);
+  if (groove.has_id && !by_timestamp) {
+    append_argument(" id=", operation.key.lo, target);
+  } else if (!inserts) {
+    append_argument(" timestamp=", operation.key.lo, target);
+  }
+  if (inserts || operation.kind == OperationKind::update) print_fields(operation, groove.fields, target);
+  if (inserts && operation.timestamped) append_argument(" timestamp=", operation.value, target);
+  target->push_back('\n');
+}
+
 void print_reopen(const Operation& operation, std::string* target) {
   for (const SettingChange& change : operation.changes) {
     const Setting& setting = settings()[change.setting];
@@ -80,17 +101,58 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::fault: return "fault";
     case OperationKind::latency: return "latency";
     case OperationKind::call: return "call";
+    case OperationKind::insert: return "insert";
+    case OperationKind::update: return "update";
+    case OperationKind::upsert: return "upsert";
+    case OperationKind::orphan: return "orphan";
+    case OperationKind::exists: return "exists";
+    case OperationKind::prefetch: return "prefetch";
   }
   UNREACHABLE();
 }
 
-const char* tree_name(TreeName tree) {
-  switch (tree) {
-    case TreeName::kv: return "kv";
-    case TreeName::index: return "index";
-    case TreeName::id: return "id";
+std::span<const OperationKind> operation_kinds(const World& world) {
+  using K = OperationKind;
+  static constexpr K trees[] = {K::put,   K::remove, K::get,   K::scan,   K::commit, K::checkpoint,
+                                K::scope, K::end,    K::crash, K::reopen, K::fault,  K::latency};
+  static constexpr K grooves[] = {K::insert, K::update,   K::upsert, K::remove, K::orphan,     K::get,
+                                  K::exists, K::prefetch, K::scan,   K::commit, K::checkpoint, K::scope,
+                                  K::end,    K::crash,    K::reopen, K::fault,  K::latency};
+  return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
+}
+
+u128 field_value(const Operation& operation, u32 field) {
+  const GrooveSpec& groove = groove_spec(operation.groove());
+  ASSERT(field < groove.fields.size());
+  return groove.fields[field].bytes == 16 ? operation.wide_field : operation.fields[field];
+}
+
+void set_field(Operation* operation, u32 field, u128 value) {
+  const GrooveSpec& groove = groove_spec(operation->groove());
+  ASSERT(field < groove.fields.size());
+  ASSERT(value <= field_max(groove.fields[field]));
+  if (groove.fields[field].bytes == 16) {
+    operation->wide_field = value;
+  } else {
+    operation->fields[field] = static_cast<u64>(value);
   }
-  UNREACHABLE();
+}
+
+u64 own_timestamp(OpId id) {
+  constexpr u32 child_shift = 40;
+  const u64 timestamp = (id.number + (u64{id.child} << child_shift)) & timestamp_max;
+  return timestamp == 0 ? timestamp_max : timestamp;
+}
+
+u64 inserted_timestamp(const Operation& operation) {
+  ASSERT(operation.kind == OperationKind::insert || operation.kind == OperationKind::upsert);
+  return operation.timestamped ? operation.value : own_timestamp(operation.id);
+}
+
+u128 object_key(const Operation& operation) {
+  const bool inserts = operation.kind == OperationKind::insert || operation.kind == OperationKind::upsert;
+  if (inserts && !groove_spec(operation.groove()).has_id) return inserted_timestamp(operation);
+  return operation.key.lo;
 }
 
 const char* crash_outcome_name(CrashOutcome outcome) {
@@ -101,60 +163,6 @@ const char* crash_outcome_name(CrashOutcome outcome) {
     case CrashOutcome::torn_garbage: return "torn_garbage";
   }
   UNREACHABLE();
-}
-
-Key key_max(TreeName tree) {
-  switch (tree) {
-    case TreeName::kv: return Key::of(kv_key_max);
-    case TreeName::index: return Key::of(index_key_max);
-    case TreeName::id: return Key::of(id_key_max);
-  }
-  UNREACHABLE();
-}
-
-bool key_valid(TreeName tree, const Key& key) {
-  return key <= key_max(tree) && (tree != TreeName::index || static_cast<u64>(key.lo) <= timestamp_max);
-}
-
-void append_key(TreeName tree, const Key& key, std::string* target) {
-  if (tree != TreeName::index) return append_number(key.lo, target);
-  append_number(static_cast<u64>(key.lo >> 64), target);
-  target->push_back('/');
-  append_number(static_cast<u64>(key.lo), target);
-}
-
-std::string key_text(TreeName tree, const Key& key) {
-  std::string text;
-  append_key(tree, key, &text);
-  return text;
-}
-
-std::string parse_key(TreeName tree, std::string_view text, Key* key) {
-  if (text == "min" || text == "max") {
-    *key = text == "min" ? Key{} : key_max(tree);
-    return {};
-  }
-  if (tree == TreeName::index) {
-    const std::size_t slash = text.find('/');
-    u64 field = 0;
-    u64 timestamp = 0;
-    if (slash == std::string_view::npos) return "field/timestamp, min or max";
-    if (std::string expected = parse_number(text.substr(0, slash), 0, u64_max, &field); !expected.empty()) {
-      return "field/timestamp, the field " + expected;
-    }
-    if (std::string expected = parse_number(text.substr(slash + 1), 0, timestamp_max, &timestamp);
-        !expected.empty()) {
-      return "field/timestamp, the timestamp " + expected;
-    }
-    *key = Key::of(u128{field} << 64 | timestamp);
-    return {};
-  }
-  u128 number = 0;
-  if (std::string expected = parse_wide_number(text, key_max(tree).lo, &number); !expected.empty()) {
-    return expected;
-  }
-  *key = Key::of(number);
-  return {};
 }
 
 std::string parse_op_id(std::string_view text, OpId* id) {
@@ -197,6 +205,24 @@ std::string request_name_text(const RequestName& request) {
   return text + op_id_text(request.attribution.op) + "/" + tag_text(request.tag, request.n);
 }
 
+u64 content_hash(const Operation& line) {
+  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
+  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
+                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
+                         u64{line.limit}, line.count}) {
+    hash = hash_of(hash ^ word);
+  }
+  if (tree_spec(line.tree).groove == GrooveName::none) return hash;
+  for (const u64 word :
+       {static_cast<u64>(line.key.hi), static_cast<u64>(line.key.hi >> 64), static_cast<u64>(line.key_end.hi),
+        static_cast<u64>(line.key_end.hi >> 64), u64{line.named} << 1 | (line.timestamped ? 1 : 0),
+        static_cast<u64>(line.wide_field), static_cast<u64>(line.wide_field >> 64)}) {
+    hash = hash_of(hash ^ word);
+  }
+  for (const u64 word : line.fields) hash = hash_of(hash ^ word);
+  return hash;
+}
+
 void print_operation(const Operation& operation, std::string* target) {
   if (operation.id.number != 0) {
     append_op_id(operation.id, target);
@@ -205,6 +231,7 @@ void print_operation(const Operation& operation, std::string* target) {
   if (operation.kind == OperationKind::call) return print_call(operation, target);
   target->append(operation_kind_name(operation.kind));
   const TreeName tree = operation.tree;
+  if (operation.of_groove()) return print_object_line(operation, target);
   switch (operation.kind) {
     case OperationKind::put:
     case OperationKind::remove:
@@ -233,7 +260,13 @@ void print_operation(const Operation& operation, std::string* target) {
       target->append(" " + request_name_text(operation.request));
       append_argument(" ticks=", operation.count, target);
       break;
-    case OperationKind::call: UNREACHABLE();
+    case OperationKind::call:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch: UNREACHABLE();
   }
   target->push_back('\n');
 }

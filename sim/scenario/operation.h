@@ -19,18 +19,32 @@
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
 //   30 latency 23/compact_write(1,2)#4 ticks=900
 //
+// In a world of grooves there are objects instead of puts; scans name any of the trees:
+//
+//   17 insert things id=3 a=1 b=9              fields that are not named are 0
+//   18 insert notes id=0xffee timestamp=5      without timestamp=: the line's own, see own_timestamp()
+//   19 update things id=3 a=7                  only what is named changes
+//   20 upsert things id=3 a=1                  insert, or all fields of the object that is there
+//   21 remove events timestamp=5               no ids there: the timestamp is the key
+//   22 orphan notes id=9
+//   23 get things id=3
+//   24 exists things timestamp=5
+//   25 prefetch things id=3                    needlessly; or timestamp=5, as exists would
+//   26 scan things.a from=1/0 to=1/90
+//
 // The lines of a component workload are calls of its verbs instead, see verb.h.
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "base/bounded_array.h"
-#include "base/key.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/sim_storage.h"
+#include "sim/scenario/schema.h"
 #include "sim/scenario/verb.h"
 
 namespace tonearm::sim {
@@ -48,15 +62,19 @@ enum class OperationKind : u8 {
   reopen,
   fault,
   latency,
-  call,  // A verb of a component workload; not in the alphabet of trees, which the others are.
+  call,  // A verb of a component workload, which has no others.
+  // Of grooves, which have neither put nor raw trees.
+  insert,
+  update,
+  upsert,
+  orphan,
+  exists,
+  prefetch,
 };
-inline constexpr u32 operation_kind_count = 12;  // Without `call`.
+inline constexpr u32 operation_kind_count = 19;
 const char* operation_kind_name(OperationKind kind);
-
-// The trees of the workload, in the order of their ids 1, 2, 3.
-enum class TreeName : u8 { kv, index, id };
-inline constexpr u32 tree_name_count = 3;
-const char* tree_name(TreeName tree);
+// What lines of this world may be, in the order in which an error lists them.
+std::span<const OperationKind> operation_kinds(const World& world);
 
 // What a crash does to a write, as `writes=` spells it.
 const char* crash_outcome_name(CrashOutcome outcome);
@@ -67,16 +85,8 @@ inline constexpr u64 commit_times_max = 1'000'000;
 inline constexpr u64 crash_step_max = u64{1} << 32;
 inline constexpr u64 latency_ticks_max = u64{1} << 40;
 
-// Keys as text: kv `5`, id `0xffee`, index `field/timestamp`, and `min` or `max` when parsed. Not
-// every number below key_max() is a key of the index: bit 63 of a timestamp is the tombstone's.
-Key key_max(TreeName tree);  // The least key of every tree is 0.
-bool key_valid(TreeName tree, const Key& key);
-void append_key(TreeName tree, const Key& key, std::string* target);
-std::string key_text(TreeName tree, const Key& key);
-
-// Parsers return what was expected instead; empty: fine.
-std::string parse_key(TreeName tree, std::string_view text, Key* key);
-std::string parse_op_id(std::string_view text, OpId* id);  // `17` or `17.1`.
+// Returns what was expected instead; empty: fine. `17` or `17.1`.
+std::string parse_op_id(std::string_view text, OpId* id);
 
 void append_op_id(OpId id, std::string* target);
 std::string op_id_text(OpId id);
@@ -105,14 +115,16 @@ struct SettingChange {
 struct Operation {
   OpId id;  // Number 0: none yet, see assign_ids().
   OperationKind kind = OperationKind::commit;
-  TreeName tree = TreeName::kv;
+  TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
   bool persist = false;                      // end.
   bool superblock = false;                   // crash: count from the first superblock write after the line.
-  Key key{};                                 // put, remove, get; scan: from.
+  bool timestamped = false;                  // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;                             // update: bit i for the i-th field of the groove.
+  Key key{};                                 // put, remove, get; scan: from; an object: id or timestamp.
   Key key_end{};                             // scan: to, inclusive; not below from.
-  u64 value = 0;                             // put (63 bits); index: 0.
+  u64 value = 0;                             // put (63 bits); index: 0; insert, upsert: the timestamp.
   u32 limit = 0;                             // scan; 0: none.
   u64 count = 1;                             // commit: times; crash: at; latency: ticks.
   RequestName request{};                     // fault, latency.
@@ -120,8 +132,27 @@ struct Operation {
   BoundedArray<SettingChange, 8> changes{};  // reopen.
   const Verb* verb = nullptr;                // call.
   std::array<u64, verb_arguments_max> arguments{};
+  std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
+  u128 wide_field = 0;                   // Instead, of the one that has 128 bits.
+
+  bool of_groove() const { return tree_spec(tree).groove != GrooveName::none && kind != OperationKind::scan; }
+  GrooveName groove() const { return tree_spec(tree).groove; }
 };
 static_assert(std::is_trivially_copyable_v<Operation>);
+
+u128 field_value(const Operation& operation, u32 field);
+void set_field(Operation* operation, u32 field, u128 value);
+
+// What an object gets that a line inserts without saying so: the number of the line. (A split child gets
+// one far above, so that it does not take that of the next line.)
+u64 own_timestamp(OpId id);
+// Of an insert or upsert. The key that a line of a groove is about: an id, or where there is none a
+// timestamp.
+u64 inserted_timestamp(const Operation& operation);
+u128 object_key(const Operation& operation);
+
+// What the line means as one number, without its id: equal lines have equal ones in every build.
+u64 content_hash(const Operation& line);
 
 // One line with its newline.
 void print_operation(const Operation& operation, std::string* target);

@@ -57,7 +57,7 @@ Grammar grammar_of(OperationKind kind, TreeName tree) {
   switch (kind) {
     case OperationKind::put:
       return {.tree = true,
-              .required = bit(Argument::key) | (tree == TreeName::index ? 0 : bit(Argument::value))};
+              .required = bit(Argument::key) | (tree_spec(tree).secondary_index ? 0 : bit(Argument::value))};
     case OperationKind::remove: return {.tree = true, .required = bit(Argument::key)};
     case OperationKind::get:
       return {.tree = true, .required = bit(Argument::key), .optional = bit(Argument::cold)};
@@ -74,20 +74,15 @@ Grammar grammar_of(OperationKind kind, TreeName tree) {
       return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
     case OperationKind::fault: return {.request = true, .required = bit(Argument::fail)};
     case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
-    case OperationKind::call: break;
+    case OperationKind::call:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch: break;
   }
   UNREACHABLE();
-}
-
-// "a, b or c" over names(0), names(1), ...
-template <class Names>
-std::string alternatives(u32 count, const Names& names) {
-  std::string text;
-  for (u32 i = 0; i < count; ++i) {
-    text += i == 0 ? "" : i + 1 == count ? " or " : ", ";
-    text += names(i);
-  }
-  return text;
 }
 
 std::string expected_arguments(u32 set) {
@@ -100,24 +95,31 @@ std::string expected_arguments(u32 set) {
   return alternatives(count, [&](u32 i) { return texts[i]; });
 }
 
-bool parse_kind(std::string_view token, LineCursor& cursor, OperationKind* kind) {
-  for (u32 i = 0; i < operation_kind_count; ++i) {
-    if (token != operation_kind_name(static_cast<OperationKind>(i))) continue;
-    *kind = static_cast<OperationKind>(i);
-    return true;
-  }
-  const auto name = [](u32 i) { return operation_kind_name(static_cast<OperationKind>(i)); };
-  return cursor.fail(token, "an operation: " + alternatives(operation_kind_count, name));
+bool about_objects(OperationKind kind, const World& world) {
+  if (world.groove_count == 0) return false;
+  return kind >= OperationKind::insert || kind == OperationKind::remove || kind == OperationKind::get;
 }
 
-bool parse_tree(LineCursor& cursor, TreeName* tree) {
-  const std::string_view token = cursor.next();
-  for (u32 i = 0; i < tree_name_count; ++i) {
-    if (token != tree_name(static_cast<TreeName>(i))) continue;
-    *tree = static_cast<TreeName>(i);
+bool parse_kind(std::string_view token, LineCursor& cursor, const World& world, OperationKind* kind) {
+  const std::span<const OperationKind> kinds = operation_kinds(world);
+  for (const OperationKind each : kinds) {
+    if (token != operation_kind_name(each)) continue;
+    *kind = each;
     return true;
   }
-  return cursor.fail(token, "a tree: kv, index or id");
+  const auto name = [&](u32 i) { return operation_kind_name(kinds[i]); };
+  return cursor.fail(token, "an operation: " + alternatives(static_cast<u32>(kinds.size()), name));
+}
+
+bool parse_tree(LineCursor& cursor, const World& world, TreeName* tree) {
+  const std::string_view token = cursor.next();
+  const auto name = [&](u32 i) { return tree_name(world.tree(i)); };
+  for (u32 i = 0; i < world.count; ++i) {
+    if (token != name(i)) continue;
+    *tree = world.tree(i);
+    return true;
+  }
+  return cursor.fail(token, "a tree: " + alternatives(world.count, name));
 }
 
 bool parse_writes(std::string_view text, LineCursor& cursor, Operation* operation) {
@@ -312,7 +314,7 @@ std::string parse_request_name(std::string_view text, RequestName* request) {
   return parse_tag(text.substr((recovered ? second : slash) + 1), request);
 }
 
-bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet,
+bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet* alphabet, const World& world,
                      Operation* operation) {
   std::string_view token = first;
   ASSERT(!token.empty());
@@ -323,9 +325,10 @@ bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet*
     token = cursor.next();
   }
   if (alphabet != nullptr) return parse_call(*alphabet, token, cursor, operation);
-  if (!parse_kind(token, cursor, &operation->kind)) return false;
+  if (!parse_kind(token, cursor, world, &operation->kind)) return false;
   if (operation->kind == OperationKind::reopen) return parse_changes(cursor, operation);
-  if (grammar_of(operation->kind, operation->tree).tree && !parse_tree(cursor, &operation->tree))
+  if (about_objects(operation->kind, world)) return parse_object_line(cursor, world, operation);
+  if (grammar_of(operation->kind, operation->tree).tree && !parse_tree(cursor, world, &operation->tree))
     return false;
   const Grammar grammar = grammar_of(operation->kind, operation->tree);
   if (grammar.request) {

@@ -1,6 +1,7 @@
 #include "sim/scenario/operation.h"
 
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "sim/scenario/number.h"
 #include "sim/scenario/scenario_fixture.h"
@@ -61,6 +62,98 @@ TEST_CASE("operation: what is canonical prints as it was written") {
   }
 }
 
+TEST_CASE("operation: lines of grooves print as they were written") {
+  const std::pair<const char*, std::vector<const char*>> worlds[] = {
+      {"workload forest",
+       {"17 insert things id=3 a=1 b=9",
+        "17 insert things id=3 m=18446744073709551615 timestamp=5",
+        "17.2 insert things id=0",
+        "17 insert events",
+        "17 insert events source=3 weight=4294967295 timestamp=0",
+        "17 insert notes id=0xffffffffffffffffffffffffffffffff topic=0x10000000000000000 kind=255",
+        "17 insert notes id=1 timestamp=18446744073709551615",
+        "18 update things id=3 a=0 c=7",
+        "18 update things id=3",
+        "18 update events timestamp=5 length=0",
+        "19 upsert notes id=3 author=4 body=1",
+        "19 upsert events timestamp=9223372036854775808",
+        "20 remove things id=3",
+        "20 remove events timestamp=5",
+        "21 orphan notes id=9",
+        "22 get things id=3",
+        "22 get events timestamp=5",
+        "23 exists things timestamp=5",
+        "23 exists events timestamp=0",
+        "24 prefetch things id=3",
+        "24 prefetch things timestamp=3",
+        "24 prefetch events timestamp=3",
+        "25 scan things",
+        "25 scan things.a from=1/2 to=1/9 desc limit=3 cold",
+        "25 scan notes.topic from=0x10000000000000000/5",
+        "25 scan notes.draft to=7",
+        "25 scan events.weight",
+        "26 commit",
+        "27 end persist",
+        "28 reopen object_cache_slots=0 prefetch_workers=2"}},
+      {"workload groove\nset groove=notes",
+       {"21 orphan notes id=0", "22 scan notes.id from=7", "23 checkpoint"}},
+      {"workload groove\nset groove=events", {"21 insert events weight=1"}},
+  };
+  std::set<u64> hashes;
+  u64 lines_played = 0;
+  for (const auto& [header, lines] : worlds) {
+    for (const char* line : lines) {
+      INFO(line);
+      const std::string text = std::string("tonearm 1\n") + header + "\n---\n" + line + "\n";
+      const Scenario scenario = require_scenario(text);
+      REQUIRE(scenario.operations.size() == 1);
+      REQUIRE(printed(scenario.operations[0]) == std::string(line) + "\n");
+      hashes.insert(content_hash(scenario.operations[0]));
+      ++lines_played;
+    }
+  }
+  REQUIRE(hashes.size() == lines_played);
+}
+
+TEST_CASE("operation: other spellings of the same line about an object") {
+  const std::pair<const char*, const char*> pairs[] = {
+      {"7 insert things c=0 b=0x2 id=0x3", "7 insert things id=3 b=2\n"},
+      {"7 update things c=0 id=3 b=2", "7 update things id=3 b=2 c=0\n"},
+      {"7 prefetch things timestamp=1  # why", "7 prefetch things timestamp=1\n"},
+      {"7 scan notes.topic from=min to=max", "7 scan notes.topic\n"},
+  };
+  for (const auto& [given, canonical] : pairs) {
+    INFO(given);
+    const Scenario scenario =
+        require_scenario(std::string("tonearm 1\nworkload forest\n---\n") + given + "\n");
+    REQUIRE(printed(scenario.operations.at(0)) == canonical);
+  }
+}
+
+TEST_CASE("operation: what a line about an object means") {
+  const Scenario scenario = require_scenario(
+      "tonearm 1\nworkload forest\n---\n"
+      "17 insert things id=3 b=9\n18 insert notes id=4 topic=0x20000000000000001 timestamp=5\n"
+      "19 insert events weight=2\n20.1 upsert events timestamp=6\n21 update notes id=4 kind=0\n"
+      "22 prefetch notes timestamp=4\n");
+  const std::vector<Operation>& lines = scenario.operations;
+  CHECK(lines[0].groove() == GrooveName::things);
+  CHECK(lines[0].of_groove());
+  CHECK(object_key(lines[0]) == 3);
+  CHECK(inserted_timestamp(lines[0]) == 17);
+  CHECK(field_value(lines[0], 1) == 9);
+  CHECK(field_value(lines[0], 0) == 0);
+  CHECK(inserted_timestamp(lines[1]) == 5);
+  CHECK(field_value(lines[1], 2) == (u128{2} << 64 | 1));
+  CHECK(object_key(lines[2]) == 19);
+  CHECK(object_key(lines[3]) == 6);
+  CHECK(lines[4].named == 1U << 3);
+  CHECK(lines[5].timestamped);
+  CHECK(own_timestamp({.number = 20, .child = 1}) == (u64{1} << 40) + 20);
+  CHECK(own_timestamp({.number = op_number_max, .child = 0}) == timestamp_max);
+  CHECK(own_timestamp({.number = op_number_max - ((u64{3} << 40) - 1), .child = 3}) == timestamp_max);
+}
+
 TEST_CASE("operation: other spellings of the same line") {
   const std::pair<const char*, const char*> pairs[] = {
       {"  7\tput  kv value=0x9 key=0x5   # five", "7 put kv key=5 value=9\n"},
@@ -117,7 +210,7 @@ TEST_CASE("operation: attribution separates a replay from the operation itself")
 }
 
 TEST_CASE("operation: keys and their limits") {
-  for (u32 i = 0; i < tree_name_count; ++i) {
+  for (u32 i = 0; i < world_tree.count; ++i) {
     const TreeName tree = static_cast<TreeName>(i);
     Key key;
     REQUIRE(parse_key(tree, key_text(tree, key_max(tree)), &key).empty());

@@ -7,13 +7,24 @@
 #include "base/options.h"
 #include "base/variation.h"
 #include "sim/disk/sim_storage.h"
+#include "sim/scenario/schema.h"
 
 namespace tonearm::sim {
+
+// Of the timestamps that insert lines name: only ever greater ones, the line's own; or any.
+enum class Timestamps : u8 { increasing, any };
 
 struct RunOptions {
   FormatOptions format;
   RuntimeOptions runtime;
   DiskOptions disk;
+
+  // --- of grooves; each groove of a run has the same
+  GrooveName groove = GrooveName::things;  // That the workload `groove` plays.
+  u32 object_cache_slots = 1024;
+  u32 object_hash_bits = 64;
+  u32 prefetch_keys_max = 256;
+  u32 prefetch_workers = 8;
 
   // The caller's mark_checkpoint_durable() comes d(C) ops after the checkpoint, d keyed by C alone,
   // 0 <= d <= this, and always before the next checkpoint.
@@ -32,6 +43,13 @@ struct RunOptions {
   u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
   u32 bias_cold = 50;                                                            // Percent of the reads.
   u32 ladder_victims = 2;
+  // Of grooves, which have no puts.
+  Timestamps timestamps = Timestamps::increasing;
+  u32 weight_insert = 20, weight_update = 20, weight_upsert = 10, weight_orphan = 1;
+  u32 weight_exists = 5, weight_prefetch = 5;
+  u32 weight_things = 2, weight_notes = 2, weight_events = 1;
+  u32 bias_hot = 75;       // Percent of the values of fields.
+  u32 bias_surprise = 15;  // Percent of the changes whose key is not chosen so that they apply.
 
   // --- oracles' work, not their strictness
   u32 audit_live_percent = 50;          // Chance that full audits go through the live engine, not a shadow.

@@ -23,10 +23,15 @@ std::string_view prefix_of(const Setting& setting) {
 
 // Settings that belong together share lines: by prefix, and by when they may change.
 bool same_group(const Setting& a, const Setting& b) {
-  return prefix_of(a) == prefix_of(b) && a.format == b.format && a.reopenable == b.reopenable;
+  return prefix_of(a) == prefix_of(b) && a.format == b.format && a.reopenable == b.reopenable &&
+         a.of_grooves == b.of_grooves;
 }
 
-void print_settings(const RunOptions& options, std::string* target) {
+// What means nothing to the workload is left out unless somebody set it.
+void print_settings(const Scenario& scenario, std::string* target) {
+  static const RunOptions defaults;
+  const RunOptions& options = scenario.options;
+  const bool grooves = world_of(scenario.workload, options.groove).groove_count > 0;
   const Setting* previous = nullptr;
   std::string line;
   const auto flush = [&] {
@@ -34,6 +39,7 @@ void print_settings(const RunOptions& options, std::string* target) {
     line.clear();
   };
   for (const Setting& setting : settings()) {
+    if (setting.of_grooves && !grooves && setting.get(options) == setting.get(defaults)) continue;
     const std::string_view name = setting.name;
     const std::string value = print_setting(setting, setting.get(options));
     const std::size_t size = name.size() + value.size() + 2;
@@ -102,7 +108,7 @@ std::string print_header(const Scenario& scenario) {
       scenario.expect_fail ? fmt::format("expect fail {:08x}\n", scenario.expect_signature) : "expect pass\n";
   if (const std::string story = story_text(scenario.story); !story.empty()) text += "story " + story + "\n";
   text += fmt::format("seed {:#x}\n", scenario.seed);
-  print_settings(scenario.options, &text);
+  print_settings(scenario, &text);
   return text + "---\n";
 }
 

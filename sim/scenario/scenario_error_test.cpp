@@ -251,3 +251,56 @@ TEST_CASE("seeds: strict, in three spellings") {
       "40-digit git hash");
   REQUIRE(parse_seed("").error.substr(0, 13) == "found nothing");
 }
+
+TEST_CASE("scenario errors: lines about objects") {
+  const std::string kinds =
+      "insert, update, upsert, remove, orphan, get, exists, prefetch, scan, commit, checkpoint, scope, end, "
+      "crash, reopen, fault or latency";
+  CHECK(refusal("tonearm 1\nworkload groove\n---\nput things id=1\n") ==
+        "4:1: found `put`, expected an operation: " + kinds);
+  check(
+      {
+          {"insert", "4:7: found the end of the line, expected a groove: things, notes or events"},
+          {"insert things.a id=1", "4:8: found `things.a`, expected a groove: things, notes or events"},
+          {"insert things", "4:14: found the end of the line, expected id="},
+          {"insert things a=1", "4:18: found the end of the line, expected id="},
+          {"insert things id=1 id=2", "4:20: found `id=2`, expected each argument once"},
+          {"insert things id=1 a=2 a=2", "4:24: found `a=2`, expected each argument once"},
+          {"insert notes id=1 colour=2",
+           "4:19: found `colour=2`, expected timestamp=, author=, pinned=, topic=, kind=, size=, flags= or "
+           "body="},
+          {"insert notes id=1 kind=256", "4:24: found `256`, expected a number from 0 to 255"},
+          {"insert notes id=1 kind=", "4:24: found the end of the line, expected a number from 0 to 255"},
+          {"insert events id=1",
+           "4:15: found `id=1`, expected timestamp=, source=, weight=, length= or body="},
+          {"insert events weight=4294967296",
+           "4:22: found `4294967296`, expected a number from 0 to 4294967295"},
+          {"insert things id=0x100000000000000000000000000000000",
+           "4:18: found `0x100000000000000000000000000000000`, expected a number from 0 to "
+           "0xffffffffffffffffffffffffffffffff"},
+          {"insert things id=1 timestamp=18446744073709551616",
+           "4:30: found `18446744073709551616`, expected a number from 0 to 18446744073709551615"},
+          {"update things id=1 timestamp=3",
+           "4:20: found `timestamp=3`, expected a=, b=, c=, d=, e=, f=, g=, h=, i=, j=, k=, l= or m="},
+          {"update events source=1", "4:23: found the end of the line, expected timestamp="},
+          {"remove things id=1 a=2", "4:20: found `a=2`, expected the end of the line"},
+          {"orphan things id=1", "4:8: found `things`, expected a groove: notes"},
+          {"orphan notes timestamp=1", "4:14: found `timestamp=1`, expected id="},
+          {"exists things id=1", "4:15: found `id=1`, expected timestamp="},
+          {"prefetch things", "4:16: found the end of the line, expected id= or timestamp="},
+          {"prefetch things id=1 timestamp=2", "4:22: found `timestamp=2`, expected the end of the line"},
+          {"get things key=1", "4:12: found `key=1`, expected id="},
+          {"scan kv",
+           "4:6: found `kv`, expected a tree: things, things.id, things.a, things.b, things.c, "
+           "things.d, things.e, things.f, things.g, things.h, things.i, things.j, things.k, "
+           "things.l, things.m, notes, notes.id, notes.author, notes.pinned, notes.topic, "
+           "notes.kind, notes.large, notes.draft, events, events.source or events.weight"},
+      },
+      "tonearm 1\nworkload forest\n---\n");
+  check({{"orphan notes id=1",
+          "5:8: found `notes`, expected a groove with orphaned ids, which this world has not"},
+         {"scan things.a", "5:6: found `things.a`, expected a tree: events, events.source or events.weight"},
+         {"get things id=1", "5:5: found `things`, expected a groove: events"}},
+        "tonearm 1\nworkload groove\nset groove=events\n---\n");
+  CHECK(refusal("tonearm 1\nset groove=kv\n---\n") == "2:12: found `kv`, expected things, notes or events");
+}

@@ -28,10 +28,12 @@ inline Key random_key(const Draw& draw, std::string_view what, u64 index, TreeNa
   const u64 shift = draw("shift", index, 64);
   const u64 a = draw.bits(what, 2 * index) >> shift;
   const u64 b = draw.bits(what, 2 * index + 1) >> shift;
-  switch (tree) {
-    case TreeName::kv: return Key::of(a % ((u64{1} << 63) - 1));
-    case TreeName::index: return Key::of(u128{a} << 64 | b >> 1);
-    case TreeName::id: return Key::of(shift % 2 == 0 ? u128{a} : (u128{a} << 64 | b) % u128_max);
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number: return Key::of(a % ((u64{1} << 63) - 1));
+    case KeyShape::index: return Key::of(u128{a} << 64 | b >> 1);
+    case KeyShape::wide_number: return Key::of(shift % 2 == 0 ? u128{a} : (u128{a} << 64 | b) % u128_max);
+    case KeyShape::wide_index: return {.lo = b >> 1, .hi = u128{a} << 64 | b};
+    case KeyShape::timestamp: return Key::of(a >> 1);
   }
   return {};
 }
@@ -59,15 +61,60 @@ inline void random_changes(const Draw& draw, u64 i, Operation* operation) {
   }
 }
 
-inline Operation random_operation(const Draw& draw, u64 i) {
+// `number`: the key of an object, or what an insert has besides.
+inline void random_object(const Draw& draw, u64 i, Operation* operation) {
+  const GrooveSpec& groove = groove_spec(operation->groove());
+  using K = OperationKind;
+  const K kind = operation->kind;
+  const bool inserts = kind == K::insert || kind == K::upsert;
+  if (inserts && draw("timestamped", i, 2) == 0) {
+    operation->timestamped = true;
+    operation->value = draw.bits("timestamp", i) >> draw("timestamp shift", i, 64);
+  }
+  if (kind == K::prefetch) operation->timestamped = !groove.has_id ? false : draw("as exists", i, 2) == 0;
+  const bool by_id = groove.has_id && kind != K::exists && !operation->timestamped;
+  if (inserts ? groove.has_id : by_id) {
+    operation->key = random_key(draw, "id", i, TreeName::things_id);
+    if (draw("greatest id", i, 9) == 0) operation->key = Key::of(u128_max);
+  } else if (!inserts) {
+    operation->key = Key::of(draw.bits("timestamp", i) >> draw("timestamp shift", i, 64));
+  }
+  if (!inserts && kind != K::update) return;
+  for (u32 f = 0; f < groove.fields.size(); ++f) {
+    if (draw("named", 16 * i + f, 2) == 0) continue;
+    const u128 wide = u128{draw.bits("high", 16 * i + f)} << 64 | draw.bits("low", 16 * i + f);
+    set_field(operation, f, (wide >> draw("field shift", 16 * i + f, 128)) & field_max(groove.fields[f]));
+    if (kind == K::update) operation->named |= static_cast<u16>(1U << f);
+  }
+}
+
+inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
   Operation operation;
   operation.id = {.number = 1 + 2 * i + draw("gap", i, 2),
                   .child = draw("split", i, 4) == 0 ? static_cast<u32>(1 + draw("child", i, 9)) : 0};
-  operation.kind = static_cast<OperationKind>(draw("kind", i, operation_kind_count));
-  operation.tree = static_cast<TreeName>(draw("tree", i, tree_name_count));
+  const std::span<const OperationKind> kinds = operation_kinds(world);
+  operation.kind = kinds[draw("kind", i, kinds.size())];
+  const TreeName tree = world.tree(static_cast<u32>(draw("tree", i, world.count)));
+  using K = OperationKind;
+  const bool of_tree = operation.kind == K::put || operation.kind == K::scan;
+  const bool of_key = operation.kind == K::remove || operation.kind == K::get;
+  if (of_tree || (of_key && world.groove_count == 0)) operation.tree = tree;
+  if (world.groove_count > 0 && (of_key || operation.kind >= K::insert)) {
+    GrooveName groove = world.groove(static_cast<u32>(draw("groove", i, world.groove_count)));
+    // Of the grooves only this one takes them.
+    if (operation.kind == K::orphan) {
+      if (world.first_groove > GrooveName::notes || !world.has(TreeName::notes))
+        operation.kind = K::get;
+      else
+        groove = GrooveName::notes;
+    }
+    operation.tree = groove_spec(groove).objects;
+    random_object(draw, i, &operation);
+    return operation;
+  }
   switch (operation.kind) {
     case OperationKind::put:
-      if (operation.tree != TreeName::index) operation.value = draw.bits("value", i) >> 1;
+      if (!tree_spec(operation.tree).secondary_index) operation.value = draw.bits("value", i) >> 1;
       [[fallthrough]];
     case OperationKind::remove:
     case OperationKind::get:
@@ -99,7 +146,13 @@ inline Operation random_operation(const Draw& draw, u64 i) {
       operation.request = random_request(draw, i);
       operation.count = draw("ticks", i, 5000);
       break;
-    case OperationKind::call: break;  // Of component workloads only.
+    case OperationKind::call:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch: break;
   }
   return operation;
 }
@@ -107,6 +160,8 @@ inline Operation random_operation(const Draw& draw, u64 i) {
 inline Scenario random_scenario(u64 seed, u32 operations) {
   const Draw draw(seed);
   Scenario scenario;
+  static constexpr const char* workloads[] = {"tree", "groove", "groove", "forest"};
+  scenario.workload = workloads[draw("workload", 0, std::size(workloads))];
   scenario.seed = draw.bits("seed", 0);
   scenario.expect_fail = draw("expect", 0, 2) == 0;
   scenario.expect_signature = scenario.expect_fail ? static_cast<u32>(draw.bits("signature", 0)) : 0;
@@ -121,7 +176,10 @@ inline Scenario random_scenario(u64 seed, u32 operations) {
     setting.set(scenario.options, value);
     if (!validate_options(scenario.options).empty()) scenario.options = before;
   }
-  for (u32 i = 0; i < operations; ++i) scenario.operations.push_back(random_operation(draw, i));
+  for (u32 i = 0; i < operations; ++i) {
+    scenario.operations.push_back(
+        random_operation(draw, i, world_of(scenario.workload, scenario.options.groove)));
+  }
   return scenario;
 }
 

@@ -53,6 +53,7 @@ class Parser {
   u32 line_ = 0;
   u32 keywords_seen_ = 0;
   const Alphabet* alphabet_ = nullptr;        // Of the workload, once the header is read.
+  const World* world_ = &world_tree;          // So is this.
   std::array<Place, settings_max> set_at_{};  // By setting.
   std::vector<Place> operation_at_;           // Of the id, by operation.
 };
@@ -224,6 +225,7 @@ bool Parser::finish_header(std::string_view first, LineCursor& cursor) {
   alphabet_ = find_alphabet(scenario_.workload);
   scenario_.options.disk.seed = scenario_.seed;
   finish_options(&scenario_.options);
+  world_ = &world_of(scenario_.workload, scenario_.options.groove);
   const std::string error = validate_options(scenario_.options);
   if (!error.empty()) {
     cursor.refuse(first, error);
@@ -248,7 +250,7 @@ bool Parser::parse_body(std::string_view first, LineCursor& cursor) {
   }
   Operation& operation = scenario_.operations.emplace_back();
   operation_at_.push_back({.line = line_, .column = cursor.column(first)});
-  if (!parse_operation(first, cursor, alphabet_, &operation)) return false;
+  if (!parse_operation(first, cursor, alphabet_, *world_, &operation)) return false;
   return operation.kind != OperationKind::reopen || check_reopen(cursor, first, operation);
 }
 

@@ -69,6 +69,7 @@ constexpr Setting number(const char* name, u64 min, u64 max, Access access, cons
           .max = max,
           .format = false,
           .reopenable = false,
+          .of_grooves = false,
           .help = help,
           .get = access.get,
           .set = access.set};
@@ -83,6 +84,11 @@ constexpr Setting format_number(const char* name, u64 min, u64 max, Access acces
 constexpr Setting runtime_number(const char* name, u64 min, u64 max, Access access, const char* help) {
   Setting setting = number(name, min, max, access, help);
   setting.reopenable = true;
+  return setting;
+}
+
+constexpr Setting of_grooves(Setting setting) {
+  setting.of_grooves = true;
   return setting;
 }
 
@@ -104,6 +110,10 @@ constexpr u64 policy_count = 6;
 constexpr const char* policy_names[policy_count + 1] = {"latency", "fifo",     "lifo", "uniform",
                                                         "starve",  "priority", nullptr};
 static_assert(static_cast<u64>(CompletionPolicy::priority) == policy_count - 1);
+constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "events", nullptr};
+constexpr u64 timestamps_count = 2;
+constexpr const char* timestamps_names[timestamps_count + 1] = {"increasing", "any", nullptr};
+static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);
 constexpr u64 profile_count = 2;
 constexpr const char* profile_names[profile_count + 1] = {"durable", "cached", nullptr};
 static_assert(static_cast<u64>(DurabilityProfile::cached) == profile_count - 1);
@@ -161,6 +171,15 @@ const Setting table[] = {
     runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
                    "Tries to read a block before it counts as damaged."),
 
+    of_grooves(runtime_number("object_cache_slots", 0, 1U << 20, field<&Run::object_cache_slots>,
+                              "Objects that each groove caches; a multiple of 16, 0: none.")),
+    of_grooves(runtime_number("object_hash_bits", 0, 64, field<&Run::object_hash_bits>,
+                              "Fewer make equal tags and crowded sets in that cache common.")),
+    of_grooves(runtime_number("prefetch_keys_max", 1, 1U << 16, field<&Run::prefetch_keys_max>,
+                              "Keys an op may prefetch in each groove. A reopen can only raise it.")),
+    of_grooves(runtime_number("prefetch_workers", 1, 1024, field<&Run::prefetch_workers>,
+                              "Prefetches of each groove in flight.")),
+
     number("latency.read.min", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_min>,
            "Ticks every read takes."),
     number("latency.read.mean", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_mean>,
@@ -208,15 +227,21 @@ const Setting table[] = {
     number("durability_delay_ops_max", 0, 65536, field<&Run::durability_delay_ops_max>,
            "Ops until released blocks may be reused after a checkpoint, at most."),
 
+    of_grooves(name("groove", groove_names, groove_count, field<&Run::groove>,
+                    "Which one the workload `groove` plays.")),
+
 #define X(name, kind, text) ratio("vary." #name, vary_field<Variation::name>, "Chance that " text "."),
     TONEARM_VARIATIONS(X)
 #undef X
 
-    number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
+        number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
     number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),
     number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
     number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,
            "Keys that are written, sunk and written again."),
+
+    of_grooves(name("timestamps", timestamps_names, timestamps_count, field<&Run::timestamps>,
+                    "Those that insert lines name.")),
 
     number("weight.put", 0, weight_max, field<&Run::weight_put>, "Of put lines. 0: none."),
     number("weight.remove", 0, weight_max, field<&Run::weight_remove>, "Of remove lines."),
@@ -231,11 +256,25 @@ const Setting table[] = {
     number("weight.index", 0, weight_max, field<&Run::weight_index>, "Of the tree index."),
     number("weight.id", 0, weight_max, field<&Run::weight_id>, "Of the tree id."),
 
+    of_grooves(number("weight.insert", 0, weight_max, field<&Run::weight_insert>, "Of insert lines.")),
+    of_grooves(number("weight.update", 0, weight_max, field<&Run::weight_update>, "Of update lines.")),
+    of_grooves(number("weight.upsert", 0, weight_max, field<&Run::weight_upsert>, "Of upsert lines.")),
+    of_grooves(number("weight.orphan", 0, weight_max, field<&Run::weight_orphan>, "Of orphan lines.")),
+    of_grooves(number("weight.exists", 0, weight_max, field<&Run::weight_exists>, "Of exists lines.")),
+    of_grooves(number("weight.prefetch", 0, weight_max, field<&Run::weight_prefetch>, "Of prefetch lines.")),
+    of_grooves(number("weight.things", 0, weight_max, field<&Run::weight_things>, "Of the groove things.")),
+    of_grooves(number("weight.notes", 0, weight_max, field<&Run::weight_notes>, "Of the groove notes.")),
+    of_grooves(number("weight.events", 0, weight_max, field<&Run::weight_events>, "Of the groove events.")),
+
     number("bias.recent", 0, 100, field<&Run::bias_recent>, "Percent of the keys: written lately."),
     number("bias.removed", 0, 100, field<&Run::bias_removed>, "Percent of the keys: removed lately."),
     number("bias.neighbour", 0, 100, field<&Run::bias_neighbour>, "Percent of the keys: a present one +-1."),
     number("bias.limit", 0, 100, field<&Run::bias_limit>, "Percent of the keys: limits of the type."),
     number("bias.cold", 0, 100, field<&Run::bias_cold>, "Percent of the reads that no cache may answer."),
+
+    of_grooves(number("bias.hot", 0, 100, field<&Run::bias_hot>, "Percent of the values of fields: few.")),
+    of_grooves(number("bias.surprise", 0, 100, field<&Run::bias_surprise>,
+                      "Percent of the changes whose key is not chosen so that they apply.")),
 
     number("audit_live_percent", 0, 100, field<&Run::audit_live_percent>,
            "Chance that full audits go through the live engine, not a shadow."),
@@ -314,6 +353,15 @@ std::string validate_relations(const RunOptions& o) {
   if (operations == 0) return complaint("weight.put", 0, "some operation to have a weight");
   if (u64{o.weight_kv} + o.weight_index + o.weight_id == 0) {
     return complaint("weight.kv", 0, "some tree to have a weight");
+  }
+  if (o.object_cache_slots % 16 != 0) {
+    return complaint("object_cache_slots", o.object_cache_slots, "a multiple of 16");
+  }
+  if (u64{o.weight_insert} + o.weight_upsert == 0) {
+    return complaint("weight.insert", 0, "insert or upsert to have a weight");
+  }
+  if (u64{o.weight_things} + o.weight_notes + o.weight_events == 0) {
+    return complaint("weight.things", 0, "some groove to have a weight");
   }
   const u64 biases = u64{o.bias_recent} + o.bias_removed + o.bias_neighbour + o.bias_limit;
   if (biases > 100) {

@@ -23,6 +23,7 @@ struct Setting {
   const char* const* names = nullptr;  // Of a name, null-terminated; the value is the index.
   bool format;                         // Part of the data file: may not change at a reopen.
   bool reopenable;                     // May change at a reopen.
+  bool of_grooves;                     // Means nothing to other workloads.
   const char* help;
   u64 (*get)(const RunOptions&);
   void (*set)(RunOptions&, u64);

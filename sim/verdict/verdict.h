@@ -81,8 +81,10 @@ struct RunCounters {
   u64 ops = 0;      // Lines played.
   u64 commits = 0;  // Ops of the engine.
   u64 skips = 0;    // Lines that did not apply.
-  u64 changes = 0;  // Puts and removes that applied.
+  u64 changes = 0;  // Puts and removes, or changes of objects, that applied.
   u64 batch_full = 0;
+  u64 prefetch_full = 0;  // Lines whose key was one too many for the op.
+  u64 refused = 0;        // Changes with an id or a timestamp that no object may have.
   u64 checks = 0;      // Comparisons with the model.
   u64 unanswered = 0;  // Queries that ended in a legal error.
   u64 ended_full = 0;  // Runs that ended because a last level was full, which the image confirms.

@@ -49,16 +49,18 @@ KeySpace::Line KeySpace::draw_line(u64 random, u64 universe, u128 max) {
 
 Key KeySpace::key(TreeName tree, u64 number) const {
   ASSERT(number < universe_);
-  switch (tree) {
-    case TreeName::kv: return kv_.at(number);
-    case TreeName::id: return id_.at(number);
-    case TreeName::index: {
+  switch (tree_spec(tree).shape) {
+    case KeyShape::number: return kv_.at(number);
+    case KeyShape::wide_number: return id_.at(number);
+    case KeyShape::index: {
       if (number == 0) return Key{};
       if (number == universe_ - 1) return key_max(tree);
       const u64 field = number / per_field_ * field_stride_;
       const u64 timestamp = 1 + number % per_field_ * timestamp_stride_;
       return Key::of(u128{field} << 64 | timestamp);
     }
+    case KeyShape::wide_index:
+    case KeyShape::timestamp: break;  // Of grooves, whose generator names objects.
   }
   UNREACHABLE();
 }

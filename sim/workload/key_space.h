@@ -24,8 +24,6 @@ class KeySpace {
   static Key field_max(const Key& key) { return Key::of(field_min(key).lo | timestamp_max); }
 
  private:
-  static constexpr u64 timestamp_max = ~u64{0} >> 1;
-
   u64 universe_;
   // kv and id: base + (u / cluster) * gap + (u % cluster) * stride.
   struct Line {

@@ -7,35 +7,14 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "sim/scenario/operation.h"
-#include "sim/workload/draw.h"
+#include "sim/workload/geometry.h"
+#include "sim/workload/swarm_parts.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-struct TreeSizes {
-  u32 key_size;
-  u32 value_size;
-};
-constexpr TreeSizes tree_sizes[tree_name_count] = {{8, 16}, {16, 16}, {16, 32}};
-constexpr u32 header_bytes = 256;  // Of a block.
-constexpr u32 manifest_entry_bytes = 128;
 constexpr u64 op_lines_min = 4;  // Fewer leave no room for a scope.
-constexpr u64 limit_keys = 8;    // Keys outside the universe: the limits of the types.
-
-u64 body_bytes(const FormatOptions& format) { return format.block_size - header_bytes; }
-u64 table_values(const FormatOptions& format) { return u64{format.beats} * format.batch_values_max; }
-
-u64 values_per_block(const FormatOptions& format, const TreeSizes& sizes) {
-  const u64 fit = body_bytes(format) / sizes.value_size;
-  return format.values_per_block_max == 0 ? fit : std::min<u64>(fit, format.values_per_block_max);
-}
-
-u64 level_tables(const FormatOptions& format, u32 level) {
-  u64 tables = 1;
-  for (u32 i = 0; i <= level; ++i) tables *= format.growth;
-  return tables;
-}
 
 // What the weights mean: how many of the lines that are neither commit nor scope write into the tree
 // that is written most.
@@ -102,17 +81,17 @@ void draw_pace(const Draw& draw, u64 op_lines_max, RunOptions* o) {
   ASSERT(bars_max >= 2);
   f.checkpoint_interval = static_cast<u32>(draw.skewed("checkpoint interval", 2, bars_max)) * f.beats;
   o->phase_lines = static_cast<u32>(
-      std::clamp<u64>(rates.lines(table_values(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
+      std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
 }
 
 // The deepest tree whose lower levels the run can fill.
 u32 levels_for(const Draw& draw, const RunOptions& o, u32 levels_max) {
   const u64 values = Rates(o).values(o.ops) * 6 / 10;
   const FormatOptions& format = o.format;
-  u64 above = level_tables(format, 0) * table_values(format) * 7 / 10;  // What fills all levels but the last.
+  u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;  // What fills all levels but the last.
   u32 levels = 2;
   while (levels < levels_max) {
-    above += level_tables(format, levels - 1) * table_values(format) * 7 / 10;
+    above += level_tables(format, levels - 1) * bar_changes(format) * 7 / 10;
     if (above > values) break;
     ++levels;
   }
@@ -134,36 +113,22 @@ bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
   f.value_blocks_max = 0;
   f.coalescing_percent = draw.between("coalescing", 0, 100);
   f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
-  if (table_values(f) < 3 || !index_fits(f)) return false;
+  if (bar_changes(f) < 3 || !index_fits(f, world_tree)) return false;
 
   // Ops of four lines and up: smaller batches would mostly be full.
   if (Rates(*o).values(op_lines_min - 1) > f.batch_values_max) return false;
   draw_pace(draw, 60, o);
   f.levels = levels_for(draw, *o, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
-  const u64 universe = std::min<u64>(universe_max(f), 2048);
+  const u64 universe = std::min<u64>(universe_max(f, world_tree), 2048);
   if (universe < 32) return false;
   o->key_universe = draw.between("tiny universe", std::max<u64>(32, universe * 3 / 4), universe);
   if (draw.happens("value blocks", 1, 4)) {
     // More slots than any table needs: the rest of each part of an index block stays empty.
-    u64 needed = 0;
-    for (const TreeSizes& sizes : tree_sizes) {
-      needed = std::max(needed, div_ceil(table_values(f), values_per_block(f, sizes)));
-    }
+    const u64 needed = value_blocks_needed(f, world_tree);
     f.value_blocks_max = static_cast<u32>(needed + draw.below("value blocks more", 3));
-    if (!index_fits(f)) f.value_blocks_max = 0;
+    if (!index_fits(f, world_tree)) f.value_blocks_max = 0;
   }
   return true;
-}
-
-void draw_tiny_runtime(const Draw& draw, RuntimeOptions* r) {
-  static constexpr u32 caches[] = {16, 16, 16, 32, 64};
-  static constexpr u32 hash_bits[] = {0, 1, 2, 4, 8, 16, 32, 64};
-  r->cache_blocks = draw.one_of("tiny cache", caches);
-  r->cache_hash_bits = draw.one_of("tiny hash bits", hash_bits);
-  r->read_iops = draw.between("tiny read iops", 1, 8);
-  r->write_iops = draw.between("tiny write iops", 1, 8);
-  r->compaction_blocks = static_cast<u32>(draw.skewed("tiny compaction blocks", compaction_blocks_min, 24));
-  r->read_attempts_max = draw.between("tiny read attempts", 1, 4);
 }
 
 bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
@@ -181,85 +146,14 @@ bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
   f.value_blocks_max = 0;
   f.coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
   f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
-  if (!index_fits(f)) return false;
+  if (!index_fits(f, world_tree)) return false;
 
   draw_pace(draw, 110, o);
-  const u64 universe = std::min<u64>(universe_max(f), 20'000);
-  const u64 level_0 = table_values(f) * f.growth;
+  const u64 universe = std::min<u64>(universe_max(f, world_tree), 20'000);
+  const u64 level_0 = bar_changes(f) * f.growth;
   const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
   o->key_universe = static_cast<u32>(draw.skewed("universe", std::min(least, universe), universe));
   return true;
-}
-
-void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
-  r->cache_blocks = static_cast<u32>(round_up(draw.magnitude("cache", 6, 10), 16));
-  r->cache_hash_bits = draw.happens("hash bits usual", 3, 4) ? 64 : draw.between("hash bits", 0, 64);
-  r->read_iops = draw.between("read iops", 1, 32);
-  r->write_iops = draw.between("write iops", 1, 32);
-  r->compaction_blocks = draw.between("compaction blocks", compaction_blocks_min, 64);
-  r->read_attempts_max = draw.between("read attempts", 1, 6);
-}
-
-LatencyProfile draw_latency(const Draw& draw, std::string_view name) {
-  const u64 random = draw.random(name);
-  LatencyProfile latency;
-  latency.latency_ticks_min = static_cast<u32>(below(remix(random, 1), u64{1} << below(random, 6)));
-  latency.latency_ticks_mean = static_cast<u32>(u64{1} << below(remix(random, 2), 8));
-  if (below(remix(random, 3), 2) == 0) {
-    latency.stall = {.numerator = 1, .denominator = static_cast<u32>(between(remix(random, 4), 30, 2000))};
-  }
-  return latency;
-}
-
-void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
-  DiskOptions& disk = o->disk;
-  disk.sector_size = o->format.sector_size;
-  disk.block_size = o->format.block_size;
-  disk.blocks_count = o->runtime.blocks_count;
-  disk.seed = seed;
-  const bool immediate = draw.happens("latency none", 1, 8);
-  disk.read = immediate ? LatencyProfile{} : draw_latency(draw, "latency read");
-  disk.write = immediate ? LatencyProfile{} : draw_latency(draw, "latency write");
-  disk.sync = immediate ? LatencyProfile{} : draw_latency(draw, "latency sync");
-  disk.superblock = immediate ? LatencyProfile{} : draw_latency(draw, "latency superblock");
-  if (draw.happens("slow", 1, 4))
-    disk.slow = {.numerator = 1, .denominator = draw.between("slow ratio", 2, 60)};
-
-  static constexpr CompletionPolicy policies[] = {CompletionPolicy::latency, CompletionPolicy::latency,
-                                                  CompletionPolicy::fifo,    CompletionPolicy::lifo,
-                                                  CompletionPolicy::uniform, CompletionPolicy::uniform,
-                                                  CompletionPolicy::starve,  CompletionPolicy::priority};
-  static constexpr IoPurpose starved[] = {
-      IoPurpose::manifest_read, IoPurpose::manifest_write, IoPurpose::manifest_compact, IoPurpose::lookup,
-      IoPurpose::scan,          IoPurpose::compact_read,   IoPurpose::compact_write,    IoPurpose::next_tick};
-  disk.policy = policies[draw.below("policy", std::size(policies))];
-  disk.starved = starved[draw.below("starved", std::size(starved))];
-  disk.queue_depth = std::min<u32>(64, static_cast<u32>(draw.magnitude("queue depth", 0, 6)));
-  disk.tear_unit = disk.sector_size == 4096 && draw.happens("tear unit", 1, 2) ? 4096 : 512;
-
-  const bool crashes = o->weight_crash > 0;
-  disk.profile =
-      crashes && draw.happens("cached", 1, 2) ? DurabilityProfile::cached : DurabilityProfile::durable;
-  // Only a volatile cache has anything to lose when a sync fails.
-  if (disk.profile == DurabilityProfile::cached && draw.happens("failed sync", 1, 4)) {
-    disk.failed_sync = {.numerator = 1, .denominator = draw.between("failed sync ratio", 4, 40)};
-  }
-  o->durability_delay_ops_max =
-      draw.happens("durability delay", 1, 2)
-          ? draw.between("durability delay ops", 1, o->format.checkpoint_interval - 1)
-          : 0;
-}
-
-// Each variation point is on in a quarter of the runs, seldom or often.
-void draw_variations(const Draw& draw, RunOptions* o) {
-  static constexpr u32 denominators[] = {1, 2, 4, 4, 8, 16, 32, 64};
-  for (u32 i = 0; i < variation_count; ++i) {
-    const std::string name = std::string("vary ") + variation_name(static_cast<Variation>(i));
-    const u64 random = draw.random(name);
-    if (!chance(remix(random, 1), {1, 4})) continue;
-    const u32 denominator = denominators[below(remix(random, 2), std::size(denominators))];
-    o->vary[i] = {.numerator = 1, .denominator = denominator};
-  }
 }
 
 void draw_run(u64 seed, bool tiny, RunOptions* o) {
@@ -281,7 +175,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
   } else {
     draw_usual_runtime(draw, &o->runtime);
   }
-  o->runtime.blocks_count = blocks_needed(o->format, o->key_universe);
+  o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
@@ -289,62 +183,6 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
 }
 
 }  // namespace
-
-bool index_fits(const FormatOptions& format) {
-  for (const TreeSizes& sizes : tree_sizes) {
-    const u64 per_block = values_per_block(format, sizes);
-    if (per_block == 0) return false;
-    const u64 needed = div_ceil(table_values(format), per_block);
-    if (format.value_blocks_max != 0 && format.value_blocks_max < needed) return false;
-    const u64 slots = std::max<u64>(needed, format.value_blocks_max);
-    if (slots * (32 + 2 * sizes.key_size + 8) > body_bytes(format)) return false;
-  }
-  return true;
-}
-
-// Each table of the last level holds a key at least, and more than a quarter of a full table on average
-// even when deletions, forced flushes and moves leave many small ones. With a third, 3 seeds in 10,000
-// filled their last level, which is the end of a tree.
-u64 universe_max(const FormatOptions& format) {
-  const u64 tables = level_tables(format, format.levels - 1);
-  const u64 keys = std::max(tables, tables * table_values(format) / 4);
-  return keys > 2 * limit_keys ? keys - limit_keys : 0;
-}
-
-u64 blocks_needed(const FormatOptions& f, u64 universe) {
-  const u64 keys = universe + limit_keys;
-  const u64 values = table_values(f);
-  u64 tables = 0;  // Live, all trees.
-  u64 blocks = 0;  // Theirs.
-  u64 churn = 0;   // Blocks that one bar replaces: half of what a table overlaps at worst.
-  u64 tables_max = 0;
-  for (const TreeSizes& sizes : tree_sizes) {
-    const u64 per_block = values_per_block(f, sizes);
-    const u64 table_blocks = 1 + div_ceil(values, per_block);
-    for (u32 level = 0; level < f.levels; ++level) {
-      const u64 level_max = level_tables(f, level) + 1;
-      const u64 level_keys = std::min(keys, level_max * values);
-      const u64 level_count = std::min({level_max, level_keys, 3 * level_keys / values + 2});
-      const u64 level_blocks = 2 * level_count + 2 * div_ceil(level_keys, per_block);
-      tables += level_count;
-      tables_max += level_max;
-      blocks += level_blocks;
-      churn += std::min(level_blocks, (2 + u64{f.growth} / 2) * table_blocks);
-      if (level_max * values > 8 * keys) break;  // Deeper levels stay empty.
-    }
-  }
-  // The manifest log is as long as its compaction lets it become, in proportion to the live tables.
-  const u64 entries = body_bytes(f) / manifest_entry_bytes;
-  const u64 append = div_ceil(3 * u64{div_ceil(f.levels, 2)} * 3 * (1 + f.growth), entries);
-  const u64 compact = append + f.manifest_extra_blocks;
-  const u64 cycle = div_ceil(tables_max, entries) * compact / f.manifest_extra_blocks + append;
-  const u64 log = std::min(cycle, cycle * tables / tables_max + append) + 4 * (append + compact);
-
-  // Released blocks stay until the second checkpoint after their release.
-  const u64 bars = u64{f.checkpoint_interval} / f.beats + 2;
-  const u64 needed = 2 * blocks + 2 * bars * churn + 2 * log;
-  return std::clamp<u64>(round_up(needed, 64), 512, u64{1} << 15);
-}
 
 void draw_tree(u64 seed, RunOptions* options) { draw_run(seed, Draw(seed).happens("tiny", 1, 2), options); }
 

@@ -12,6 +12,10 @@ namespace tonearm::sim {
 // The options of the `tree` workload, always valid.
 void draw_tree(u64 seed, RunOptions* options);
 
+// Of `groove`, one of the three grooves, and `forest`, all of them.
+void draw_groove(u64 seed, RunOptions* options);
+void draw_forest(u64 seed, RunOptions* options);
+
 // A short run on a tiny geometry, without crashes and faults: what fails in it was planted.
 void draw_canary(u64 seed, RunOptions* options);
 
@@ -33,14 +37,5 @@ void draw_superblock(u64 seed, RunOptions* options);
 
 // Of `segmented_array`: arrays of a few elements, and of enough for many nodes.
 void draw_segmented_array(u64 seed, RunOptions* options);
-
-// The index block of a table of every tree must hold all value blocks of a full memory table.
-bool index_fits(const FormatOptions& format);
-
-// How many different keys a tree may have so that its last level is never too small.
-u64 universe_max(const FormatOptions& format);
-
-// Blocks that are enough for the whole run, so that the disk never fills.
-u64 blocks_needed(const FormatOptions& format, u64 universe);
 
 }  // namespace tonearm::sim

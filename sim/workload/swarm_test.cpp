@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include "sim/scenario/settings.h"
+#include "sim/workload/geometry.h"
 #include "sim/workload/workload.h"
 
 namespace tonearm::sim {
@@ -34,10 +35,10 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
       const std::string complaint = validate_options(o);
       CAPTURE(complaint);
       REQUIRE(complaint.empty());
-      REQUIRE(index_fits(o.format));
+      REQUIRE(index_fits(o.format, world_of(workload.name, o.groove)));
       // Of a tree, whose last level must be able to hold the keys.
       const bool tree = find_alphabet(workload.name) == nullptr;
-      REQUIRE((!tree || o.key_universe <= universe_max(o.format)));
+      REQUIRE((!tree || o.key_universe <= universe_max(o.format, world_of(workload.name, o.groove))));
       REQUIRE(o.key_universe >= (tree ? 32 : 4));
       REQUIRE(o.disk.sector_size == o.format.sector_size);
       REQUIRE(o.disk.block_size == o.format.block_size);

@@ -14,85 +14,13 @@ constexpr u64 removed_tries = 6;  // Lines looked at for one that removes.
 
 }  // namespace
 
-const char* phase_name(Phase phase) {
-  switch (phase) {
-    case Phase::load: return "load";
-    case Phase::hotspot: return "hotspot";
-    case Phase::mass_delete: return "mass_delete";
-    case Phase::reinsert: return "reinsert";
-    case Phase::quiet: return "quiet";
-    case Phase::ascending: return "ascending";
-    case Phase::descending: return "descending";
-    case Phase::new_minimum: return "new_minimum";
-    case Phase::new_maximum: return "new_maximum";
-    case Phase::mixed: return "mixed";
-  }
-  UNREACHABLE();
-}
-
-TreeSource::PhaseRange TreeSource::phase_of(u64 index) const {
-  const u64 lines = std::max<u64>(1, options_.phase_lines);
-  const u64 number = index / lines;
-  const u64 random = phases_.at(number);
-  const u64 universe = keys_.universe();
-  PhaseRange range{.kind = Phase::load, .at = index % lines, .from = 0, .length = universe};
-  if (number > 0 || below(remix(random, 1), 4) == 0) {
-    range.kind = static_cast<Phase>(below(remix(random, 2), phase_count));
-    if ((phase_mask_ >> static_cast<u32>(range.kind) & 1) == 0) range.kind = Phase::mixed;
-  }
-  // Until half of the run both ends of the universe are left alone, so that a minimum and a maximum
-  // can be new.
-  const bool inner = index < options_.ops / 2 && universe >= 16;
-  const u64 begin = inner ? universe / 4 : 0;
-  const u64 room = inner ? universe / 2 : universe;
-  if (range.kind == Phase::new_minimum || range.kind == Phase::new_maximum) {
-    range.length = std::max<u64>(1, universe / 4);
-    range.from = range.kind == Phase::new_minimum ? 0 : universe - range.length;
-    return range;
-  }
-  const u64 halvings =
-      range.kind == Phase::hotspot ? between(remix(random, 3), 5, 8) : below(remix(random, 3), 4);
-  range.length = std::clamp<u64>(room >> halvings, 1, room);
-  range.from = begin + below(remix(random, 4), room - range.length + 1);
-  return range;
-}
-
-// The key that line `index` would take if no bias meddled.
-u64 TreeSource::plain_number(const PhaseRange& phase, u64 random) const {
-  const u64 key = remix(random, salt_key);
-  const u64 step = phase.at % phase.length;
-  switch (phase.kind) {
-    case Phase::load:
-    case Phase::mixed:
-    case Phase::quiet: return phase.from + below(key, phase.length);
-    case Phase::hotspot:
-      if (below(remix(key, 1), 8) == 0) return below(key, keys_.universe());
-      return phase.from + below(key, phase.length);
-    case Phase::mass_delete: {
-      // One sweep over the whole range, however long the phase is.
-      const u64 lines = std::max<u64>(1, options_.phase_lines);
-      return phase.from + std::min(phase.length - 1, phase.at * phase.length / lines + below(key, 3));
-    }
-    case Phase::reinsert: {
-      const u64 half = std::max<u64>(1, options_.phase_lines / 2);
-      const u64 length = std::min(phase.length, half);
-      return phase.from + (phase.at % half) * length / half;
-    }
-    case Phase::ascending:
-    case Phase::new_maximum: return phase.from + step;
-    case Phase::descending:
-    case Phase::new_minimum: return phase.from + phase.length - 1 - step;
-  }
-  UNREACHABLE();
-}
-
 Key TreeSource::recent_key(u64 index, TreeName tree, u64 random) const {
   const u64 back = 1 + below(random, std::min(recent_lines, index));
   if (tree == TreeName::index && index_every_ > 0) {
     u64 visit = 0;
     return keys_.key(tree, index_number((index - back) / index_every_, &visit));
   }
-  return keys_.key(tree, plain_number(phase_of(index - back), lines_.at(index - back)));
+  return keys_.key(tree, phases_.number(phases_.at(index - back), lines_.at(index - back)));
 }
 
 Key TreeSource::removed_key(u64 index, TreeName tree, u64 random) const {
@@ -105,9 +33,9 @@ Key TreeSource::removed_key(u64 index, TreeName tree, u64 random) const {
       continue;
     }
     const u64 drawn = lines_.at(line);
-    const PhaseRange phase = phase_of(line);
+    const PhaseRange phase = phases_.at(line);
     if (wish_of(phase, drawn).kind == OperationKind::remove)
-      return keys_.key(tree, plain_number(phase, drawn));
+      return keys_.key(tree, phases_.number(phase, drawn));
   }
   return recent_key(index, tree, random);
 }
@@ -124,7 +52,7 @@ Key TreeSource::chosen_key(u64 index, const PhaseRange& phase, TreeName tree, u6
     if (kind < (end += o.bias_recent)) return recent_key(index, tree, side);
     if (kind < (end += o.bias_removed)) return removed_key(index, tree, side);
   }
-  const Key key = keys_.key(tree, plain_number(phase, random));
+  const Key key = keys_.key(tree, phases_.number(phase, random));
   // Only reads go beside the universe: its size bounds what the last level must hold.
   if (read && kind < end + o.bias_neighbour) return KeySpace::neighbour(tree, key, (side & 1) != 0);
   return key;

@@ -7,7 +7,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "sim/model/tree_model.h"
+#include "sim/model/model.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/swarm.h"
 
@@ -28,7 +28,7 @@ bool same(const Operation& a, const Operation& b) {
 
 // What the runner does with the lines, without an engine.
 struct Play {
-  TreeModel model;
+  Model model;
   RunOptions options;
   u64 op = 0;
   u64 writes = 0, writes_index = 0, skipped = 0, full = 0, in_scope_reads = 0;
@@ -87,6 +87,12 @@ struct Play {
       case OperationKind::reopen: model.forget_op(); break;
       case OperationKind::fault:
       case OperationKind::latency:
+      case OperationKind::insert:
+      case OperationKind::update:
+      case OperationKind::upsert:
+      case OperationKind::orphan:
+      case OperationKind::exists:
+      case OperationKind::prefetch:
       case OperationKind::call: FAIL("not generated"); break;
     }
   }
@@ -133,7 +139,7 @@ TEST_CASE("keys are in order, different, valid and near the limits", "[workload]
   for (u64 seed = 0; seed < 60; ++seed) {
     for (const u64 universe : {u64{1}, u64{2}, u64{33}, u64{2048}, u64{20'000}}) {
       const KeySpace keys(seed, universe);
-      for (u32 t = 0; t < tree_name_count; ++t) {
+      for (u32 t = 0; t < world_tree.count; ++t) {
         const TreeName tree = static_cast<TreeName>(t);
         for (u64 number = 0; number < universe; ++number) {
           const Key key = keys.key(tree, number);
@@ -221,11 +227,10 @@ TEST_CASE("generated lines are what the contract asks for", "[workload]") {
                        << deep << "; lines " << lines << "; skips fine " << skips_under_third
                        << "; crash chains " << follow);
   const OperationKind never[] = {OperationKind::fault, OperationKind::latency};
-  for (u32 kind = 0; kind < operation_kind_count; ++kind) {
-    const bool generated =
-        std::find(std::begin(never), std::end(never), static_cast<OperationKind>(kind)) == std::end(never);
-    CAPTURE(kind);
-    CHECK((kinds[kind] > seeds / 2) == generated);
+  for (const OperationKind kind : operation_kinds(world_tree)) {
+    const bool generated = std::find(std::begin(never), std::end(never), kind) == std::end(never);
+    CAPTURE(operation_kind_name(kind));
+    CHECK((kinds[static_cast<u32>(kind)] > seeds / 2) == generated);
   }
   for (u32 phase = 0; phase < phase_count; ++phase) {
     CAPTURE(phase_name(static_cast<Phase>(phase)));

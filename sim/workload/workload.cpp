@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "sim/workload/call_source.h"
+#include "sim/workload/groove_source.h"
 #include "sim/workload/swarm.h"
 #include "sim/workload/tree_workload.h"
 
@@ -25,6 +26,14 @@ class ListSource final : public OperationSource {
   const std::vector<Operation>* operations_;
 };
 
+std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options) {
+  return std::make_unique<GrooveSource>(seed, options, world_of("groove", options.groove));
+}
+
+std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options) {
+  return std::make_unique<GrooveSource>(seed, options, world_forest);
+}
+
 std::unique_ptr<OperationSource> tree_source(u64 seed, const RunOptions& options) {
   return std::make_unique<TreeSource>(seed, options);
 }
@@ -40,6 +49,14 @@ constexpr Workload table[] = {
          "Three trees (general, secondary index, wide keys) under puts, removes, gets, scans and crashes.",
      .draw = draw_tree,
      .source = tree_source},
+    {.name = "groove",
+     .help = "One of three grooves: objects, ids and indexes under changes, prefetches, scopes and crashes.",
+     .draw = draw_groove,
+     .source = groove_source},
+    {.name = "forest",
+     .help = "All three grooves in one forest, under the same.",
+     .draw = draw_forest,
+     .source = forest_source},
     {.name = "canary",
      .help = "A short tree run that fails for one seed in four, on purpose: notices a pipeline gone silent.",
      .draw = draw_canary,

@@ -89,6 +89,37 @@ namespace tonearm {
   X(storage_full, "an op or a checkpoint found too few free blocks")                             \
   X(cache_map_stashed, "a young object was evicted into the stash")                              \
   X(cache_map_rolled_back_from_stash, "a discarded insert was found in the stash")               \
+  X(prefetch_cached, "a prefetch found its object in the object cache")                         \
+  X(prefetch_orphan_cached, "a prefetch found an orphaned id in the object cache")              \
+  X(prefetch_tombstone_cached, "a prefetch met a removal in the object cache")                  \
+  X(prefetch_memory, "a prefetch was answered by a memory table")                               \
+  X(prefetch_tombstone_memory, "a prefetch met a removal in a memory table")                    \
+  X(prefetch_level0, "a prefetch was answered by level 0")                                      \
+  X(prefetch_level1, "a prefetch was answered by level 1")                                      \
+  X(prefetch_deep, "a prefetch was answered by level 2 or deeper")                              \
+  X(prefetch_orphan, "a prefetch found an orphaned id in the id tree")                          \
+  X(prefetch_key_range, "an id outside the key range of its tree was not looked up")            \
+  X(prefetch_invalid_key, "a key that no object may have was prefetched")                       \
+  X(prefetch_duplicate, "a key was enqueued twice for prefetching")                             \
+  X(prefetch_full, "a key was refused because the op may prefetch no more")                     \
+  X(prefetch_synchronous, "a prefetch had nothing to wait for")                                 \
+  X(prefetch_asynchronous, "a prefetch had to read blocks")                                     \
+  X(prefetch_parallel, "several workers of a prefetch read at the same time")                   \
+  X(prefetch_failed, "a prefetch met a damaged block")                                          \
+  X(groove_full, "a change of an object was refused because the op was full")                   \
+  X(groove_refused, "a change of an object was refused because the forest has an error")        \
+  X(groove_index_added, "an update added an index entry")                                       \
+  X(groove_index_removed, "an update removed an index entry")                                   \
+  X(groove_index_moved, "an update moved an index entry")                                       \
+  X(groove_inserted_again, "an object was inserted in the bar in which its key was removed")    \
+  X(groove_removed, "an object was removed")                                                    \
+  X(groove_orphaned, "an id was orphaned")                                                      \
+  X(groove_upsert_equal, "an upsert found the object as it was to be")                          \
+  X(groove_exists_changed, "the op itself had changed whether an object exists")                \
+  X(groove_after_error, "a prefetch looked beyond the bar that an error had ended")             \
+  X(cache_map_restored, "a discarded scope brought an object back")                             \
+  X(cache_map_tombstone_restored, "a discarded scope brought a removal back")                   \
+  X(cache_map_insert_undone, "a discarded scope took an insert back")                           \
   X(sticky_error, "the forest refused an operation after an error")
 
 enum class Mark : u16 {

@@ -24,7 +24,7 @@ u64 schema_hash(std::span<const TreeConfig> trees) {
   u64 hash = trees.size();
   for (const TreeConfig& tree : trees) {
     const u64 words[] = {tree.id, tree.kernel->key_size(), tree.kernel->value_size(),
-                         static_cast<u64>(tree.kernel->usage())};
+                         static_cast<u64>(tree.kernel->usage()) | u64{tree.values_per_change - 1} << 32};
     hash = hash_of(std::as_bytes(std::span(words)), hash);
   }
   return hash;
@@ -38,7 +38,7 @@ u64 released_prior_max(const FormatOptions& format, const ForestOptions& options
   u64 per_half_bar = 0;
   for (const TreeConfig& tree : options.trees) {
     TableLayout layout;
-    (void)table_layout(format, tree.id, tree.kernel->key_size(), tree.kernel->value_size(), &layout);
+    (void)table_layout(format, tree, &layout);
     per_half_bar += div_ceil(format.levels, 2) * (1 + format.growth) * layout.blocks_max();
   }
   const u32 trees = static_cast<u32>(options.trees.size());
@@ -60,9 +60,7 @@ OptionsError Forest::validate(const ForestOptions& options) {
       return {.field = "tree id", .expected = "ids in ascending order", .given = tree.id};
     id_before = tree.id;
     TableLayout layout;
-    const OptionsError error =
-        table_layout(options.format, tree.id, tree.kernel->key_size(), tree.kernel->value_size(), &layout);
-    if (error) return error;
+    if (const OptionsError error = table_layout(options.format, tree, &layout)) return error;
   }
   return {};
 }
@@ -78,9 +76,9 @@ Forest::Parts Forest::parts(const ForestOptions& options) {
   parts.trailer_blocks_max =
       u64{2} * CheckpointTrailer::blocks_for(parts.payload_size_max, options.format.block_size);
   for (const TreeConfig& tree : options.trees) {
-    parts.scratch_size =
-        std::max<u64>(parts.scratch_size, u64{options.format.beats} * options.format.batch_values_max *
-                                              tree.kernel->value_size());
+    TableLayout layout;
+    (void)table_layout(options.format, tree, &layout);
+    parts.scratch_size = std::max(parts.scratch_size, u64{layout.value_count_max} * layout.value_size);
   }
   parts.grid = {.format = parts.format,
                 .runtime = options.runtime,

@@ -54,6 +54,7 @@ class CacheMap {
   class View {
    public:
     Found found() const { return found_; }
+    bool young() const { return young_; }  // Touched in this bar: not by luck in the cache.
     const Value& value() const {
       ASSERT(found_ == Found::present);
       ASSERT(map_->changes_ == changes_);
@@ -62,13 +63,14 @@ class CacheMap {
 
    private:
     friend class CacheMap;
-    View(const CacheMap* map, Found found, const Value* value)
-        : map_(map), changes_(map->changes_), value_(value), found_(found) {}
+    View(const CacheMap* map, Found found, const Value* value, bool young)
+        : map_(map), changes_(map->changes_), value_(value), found_(found), young_(young) {}
 
     const CacheMap* map_;
     u64 changes_;
     const Value* value_;
     Found found_;
+    bool young_;
   };
 
   static void measure(Arena& arena, const Options& options) {
@@ -91,13 +93,13 @@ class CacheMap {
       const u64 slot = cache_->find(key);
       if (slot != slot_none) {
         cache_->use(slot);
-        return View(this, Found::present, &cache_->value(slot));
+        return View(this, Found::present, &cache_->value(slot), young_.test(slot));
       }
     }
     const u64 slot = stash_find(key);
-    if (slot == slot_none) return View(this, Found::absent, nullptr);
+    if (slot == slot_none) return View(this, Found::absent, nullptr, false);
     const StashEntry& entry = memory_.stash[slot];
-    return View(this, entry.tombstone ? Found::tombstone : Found::present, &entry.value);
+    return View(this, entry.tombstone ? Found::tombstone : Found::present, &entry.value, true);
   }
 
   // Makes a key that is known here young, so that it stays until compact(). False: nothing is known.
@@ -280,11 +282,12 @@ class CacheMap {
     switch (entry.before) {
       case Found::absent: {
         // What was inserted may have been evicted into the stash since.
+        mark(Mark::cache_map_insert_undone);
         if (cache_ && cache_->find(entry.key) == slot_none) mark(Mark::cache_map_rolled_back_from_stash);
         return forget(entry.key);
       }
-      case Found::present: return put(entry.value);
-      case Found::tombstone: return bury(entry.key);
+      case Found::present: mark(Mark::cache_map_restored); return put(entry.value);
+      case Found::tombstone: mark(Mark::cache_map_tombstone_restored); return bury(entry.key);
     }
     UNREACHABLE();
   }

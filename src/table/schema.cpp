@@ -16,7 +16,8 @@ constexpr u64 slot_address_size = 8;
 }  // namespace
 
 OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size, u32 value_size,
-                          TableLayout* layout) {
+                          TableLayout* layout, u32 values_per_change) {
+  ASSERT(values_per_change == 1 || values_per_change == 2);
   ASSERT(key_size == 8 || key_size == 16 || key_size == 32);
   ASSERT(is_power_of_two(value_size) && value_size >= 8 && value_size <= 256);
 
@@ -30,7 +31,7 @@ OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size
   if (format.values_per_block_max != 0) {
     values_per_block = std::min<u64>(values_per_block, format.values_per_block_max);
   }
-  const u64 value_count_max = u64{format.beats} * format.batch_values_max;
+  const u64 value_count_max = u64{format.beats} * format.batch_values_max * values_per_change;
   const u64 needed = div_ceil(value_count_max, values_per_block);
   if (format.value_blocks_max != 0 && format.value_blocks_max < needed) {
     return {.field = "value_blocks_max",

@@ -47,7 +47,7 @@ struct TableLayout {
   u32 key_size = 0;
   u32 value_size = 0;
   u32 values_per_block = 0;
-  u32 value_count_max = 0;   // beats * batch_values_max: what one memory table holds.
+  u32 value_count_max = 0;   // What one memory table holds: all that the ops of a bar may put.
   u32 value_blocks_max = 0;  // Slots of the index block.
   u32 index_size = 0;        // Header and body of the index block.
 
@@ -58,9 +58,10 @@ struct TableLayout {
 };
 
 // Fills `layout` or says which option makes these tables impossible (a block too small for one
-// value, an index block too small for the value blocks that a full memory table needs, ...).
+// value, an index block too small for the value blocks that a full memory table needs, ...). An op may put
+// batch_values_max * values_per_change values.
 OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size, u32 value_size,
-                          TableLayout* layout);
+                          TableLayout* layout, u32 values_per_change = 1);
 
 // Read access to an authenticated index block. Asserts that the metadata fits the layout.
 class IndexBlock {

@@ -1,8 +1,12 @@
 // The compiled tree types: one of each key width and usage that the engine is run with.
 //
-//   Kv     8-byte key    16-byte value   general           key and payload
-//   Index  16-byte key   16-byte value   secondary_index   (field, timestamp), nothing else
-//   Id     16-byte key   32-byte value   general           id -> timestamp
+//   Kv         8-byte key    16-byte value   general           key and payload
+//   Existence  8-byte key    8-byte value    secondary_index   timestamp, nothing else
+//   Index      16-byte key   16-byte value   secondary_index   (field, timestamp), nothing else
+//   WideIndex  32-byte key   32-byte value   secondary_index   (128-bit field, timestamp), nothing else
+//   Id         16-byte key   32-byte value   general           id -> timestamp
+//
+// (Object trees, whose values are a user's struct, are in groove/object_traits.h.)
 //
 // A tombstone is bit 63 of the word that has a bit to spare.
 #pragma once
@@ -51,6 +55,43 @@ struct IndexTraits {
   }
 };
 
+struct ExistenceTraits {
+  struct Value {
+    u64 timestamp_and_flag;
+  };
+  using NativeKey = u64;
+  static constexpr TableUsage usage = TableUsage::secondary_index;
+  static constexpr NativeKey key_max = tombstone_bit - 1;
+
+  static NativeKey key(const Value& value) { return value.timestamp_and_flag & ~tombstone_bit; }
+  static bool is_tombstone(const Value& value) { return (value.timestamp_and_flag & tombstone_bit) != 0; }
+  static Value tombstone(NativeKey key) {
+    ASSERT(key <= key_max);
+    return {.timestamp_and_flag = key | tombstone_bit};
+  }
+};
+
+// The key's low half is the timestamp, its high half the field; so it stands in index blocks, too.
+struct WideIndexTraits {
+  struct Value {
+    u128 field;
+    u64 timestamp_and_flag;
+    u64 zero;
+  };
+  using NativeKey = Key;
+  static constexpr TableUsage usage = TableUsage::secondary_index;
+  static constexpr NativeKey key_max = {.lo = tombstone_bit - 1, .hi = u128_max};
+
+  static NativeKey key(const Value& value) {
+    return {.lo = value.timestamp_and_flag & ~tombstone_bit, .hi = value.field};
+  }
+  static bool is_tombstone(const Value& value) { return (value.timestamp_and_flag & tombstone_bit) != 0; }
+  static Value tombstone(const NativeKey& key) {
+    ASSERT(key.lo < tombstone_bit);
+    return {.field = key.hi, .timestamp_and_flag = static_cast<u64>(key.lo) | tombstone_bit, .zero = 0};
+  }
+};
+
 struct IdTraits {
   struct Value {
     u128 id;
@@ -69,7 +110,9 @@ struct IdTraits {
 };
 
 inline constinit const TypedKernel<KvTraits> kv_kernel;
+inline constinit const TypedKernel<ExistenceTraits> existence_kernel;
 inline constinit const TypedKernel<IndexTraits> index_kernel;
+inline constinit const TypedKernel<WideIndexTraits> wide_index_kernel;
 inline constinit const TypedKernel<IdTraits> id_kernel;
 
 }  // namespace tonearm

@@ -7,12 +7,16 @@
 
 namespace tonearm {
 
+OptionsError table_layout(const FormatOptions& format, const TreeConfig& config, TableLayout* layout) {
+  return table_layout(format, config.id, config.kernel->key_size(), config.kernel->value_size(), layout,
+                      config.values_per_change);
+}
+
 namespace {
 
 TableLayout layout_of(const FormatOptions& format, const TreeConfig& config) {
   TableLayout layout;
-  const OptionsError error =
-      table_layout(format, config.id, config.kernel->key_size(), config.kernel->value_size(), &layout);
+  const OptionsError error = table_layout(format, config, &layout);
   ASSERT(!error);  // Forest::validate answers this to the user.
   return layout;
 }
@@ -31,13 +35,13 @@ Tree::Tree(const Shared& shared, Arena& arena, const FormatOptions& format, u64 
     : shared_(shared),
       config_(config),
       layout_(layout_of(format, config)),
-      batch_values_max_(format.batch_values_max),
+      batch_values_max_(format.batch_values_max * config.values_per_change),
       table_a_(arena, layout_, *config.kernel, *shared.scratch, TableMemory::State::mutable_),
       table_b_(arena, layout_, *config.kernel, *shared.scratch, TableMemory::State::immutable),
       manifest_(*shared.node_pool, *shared.manifest_log, arena, format, blocks_count, config.id) {
   ASSERT(config.id >= 1);
   ASSERT(layout_.value_size <= value_size_max);
-  ASSERT(layout_.value_count_max == format.beats * format.batch_values_max);
+  ASSERT(layout_.value_count_max == format.beats * batch_values_max_);
 }
 
 PutResult Tree::put(const std::byte* value) {
@@ -241,6 +245,7 @@ void Tree::lookup_value(Lookup& lookup, const std::byte* block) {
   if (lookup.candidate_levels[lookup.candidate] >= 2) mark(Mark::lookup_deep, config_.id, &lookup.key);
   lookup.found = !kernel().is_tombstone(value);
   if (lookup.found) {
+    lookup.level = lookup.candidate_levels[lookup.candidate];
     std::memcpy(lookup.value.data(), value, layout_.value_size);
   } else {
     mark(Mark::lookup_tombstone, config_.id, &lookup.key);

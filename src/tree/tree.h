@@ -26,14 +26,19 @@ namespace tonearm {
 inline constexpr u32 value_size_max = 256;
 
 struct TreeConfig {
-  u16 id = 0;                // >= 1, unique in the forest, part of the format.
+  u16 id = 0;  // >= 1, unique in the forest, part of the format.
   const char* name = "";
   const TableKernel* kernel = nullptr;
+  // 1, or 2 where what counts as one change may put two values (an index entry that moves): so many times
+  // FormatOptions::batch_values_max is what an op may put.
+  u32 values_per_change = 1;
 };
+
+OptionsError table_layout(const FormatOptions& format, const TreeConfig& config, TableLayout* layout);
 
 enum class [[nodiscard]] PutResult : u8 {
   ok,
-  batch_full,  // The op has put batch_values_max values into this tree already. Nothing changed.
+  batch_full,  // The op has put as many values into this tree as it may. Nothing changed.
   failed,      // The forest has an error, which it keeps: see Forest::error(). Nothing changed.
 };
 
@@ -91,8 +96,9 @@ class Tree {
     Callback<Lookup&> done;
 
     // Results, set before `done` runs.
-    Error error;             // A block on the way is damaged: neither found nor absent is known.
-    bool found = false;      // False also for a tombstone.
+    Error error;         // A block on the way is damaged: neither found nor absent is known.
+    bool found = false;  // False also for a tombstone.
+    u32 level = 0;       // If found: where.
     alignas(16) std::array<std::byte, value_size_max> value;
 
     // Private to the tree.

@@ -1,4 +1,4 @@
-#include "sim/model/tree_model.h"
+#include "sim/model/model.h"
 
 #include <catch2/catch.hpp>
 
@@ -33,8 +33,8 @@ struct History {
 
 constexpr u64 keys = 12;
 
-bool equal(const TreeModel& model, const History& history) {
-  for (u32 tree = 0; tree < tree_name_count; ++tree) {
+bool equal(const Model& model, const History& history) {
+  for (u32 tree = 0; tree < world_tree.count; ++tree) {
     for (u64 key = 0; key < keys; ++key) {
       const TreeName name = static_cast<TreeName>(tree);
       if (model.get(name, at(key)) != history.get(name, key)) return false;
@@ -46,12 +46,12 @@ bool equal(const TreeModel& model, const History& history) {
 }  // namespace
 
 TEST_CASE("put, overwrite, remove, and order by all 128 bits", "[model]") {
-  TreeModel model;
+  Model model;
   CHECK(model.get(TreeName::kv, at(1)) == std::nullopt);
   model.put(TreeName::kv, at(1), 10);
   model.put(TreeName::kv, at(1), 11);
-  model.put(TreeName::id, u128{1} << 64, 12);
-  model.put(TreeName::id, u128{1} << 63, 13);
+  model.put(TreeName::id, ModelKey(u128{1} << 64), 12);
+  model.put(TreeName::id, ModelKey(u128{1} << 63), 13);
   CHECK(model.get(TreeName::kv, at(1)) == 11);
   CHECK(model.get(TreeName::index, at(1)) == std::nullopt);
   CHECK(model.tree(TreeName::id).begin()->second == 13);
@@ -63,11 +63,31 @@ TEST_CASE("put, overwrite, remove, and order by all 128 bits", "[model]") {
   model.commit(1, {.number = 7}, 0);
   CHECK(model.batch_used(TreeName::kv) == 0);
   CHECK(model.op() == 1);
-  CHECK(model_key(engine_key(u128{5} << 64 | 6)) == (u128{5} << 64 | 6));
+}
+
+TEST_CASE("a model key orders as the keys of its tree do", "[model]") {
+  const u128 topic = u128{7} << 64 | 5;
+  const Key wide[] = {{.lo = 0, .hi = 0},     {.lo = 1, .hi = 0},         {.lo = timestamp_max, .hi = 0},
+                      {.lo = 0, .hi = 1},     {.lo = 3, .hi = u64_max},   {.lo = 2, .hi = u128{1} << 64},
+                      {.lo = 9, .hi = topic}, {.lo = 0, .hi = topic + 1}, key_max(TreeName::notes_topic)};
+  const Key narrow[] = {Key::of(0), Key::of(u64_max), Key::of(u128{5} << 64 | 6), Key::of(topic),
+                        Key::of(u128_max - 1)};
+  const auto check = [](TreeName tree, std::span<const Key> keys) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      INFO(key_text(tree, keys[i]));
+      CHECK(engine_key(tree, model_key(keys[i])) == keys[i]);
+      for (std::size_t j = 0; j < keys.size(); ++j) {
+        CHECK((model_key(keys[i]) < model_key(keys[j])) == (i < j));
+        CHECK((model_key(keys[i]) == model_key(keys[j])) == (i == j));
+      }
+    }
+  };
+  check(TreeName::notes_topic, wide);
+  check(TreeName::id, narrow);
 }
 
 TEST_CASE("a discarded scope leaves nothing behind", "[model]") {
-  TreeModel model;
+  Model model;
   model.put(TreeName::kv, at(1), 10);
   model.put(TreeName::kv, at(2), 20);
   model.scope_open();
@@ -94,7 +114,7 @@ TEST_CASE("a discarded scope leaves nothing behind", "[model]") {
 }
 
 TEST_CASE("a crash goes back to C, and replay brings the rest back", "[model]") {
-  TreeModel model;
+  Model model;
   for (u64 op = 1; op <= 9; ++op) {
     model.put(TreeName::kv, at(op), op);
     model.put(TreeName::kv, at(0), op);
@@ -126,7 +146,7 @@ TEST_CASE("a crash goes back to C, and replay brings the rest back", "[model]") 
 
   CHECK(model.crash_to(4).size() == 5);
   CHECK(model.tree(TreeName::kv).size() == 5);
-  model.reset();
+  model.reset(2);
   CHECK(model.size() == 0);
   CHECK(model.op() == 0);
 }
@@ -134,7 +154,7 @@ TEST_CASE("a crash goes back to C, and replay brings the rest back", "[model]") 
 TEST_CASE("the model equals a plain history", "[model]") {
   for (u64 seed = 0; seed < 40; ++seed) {
     const Stream stream("model test", seed);
-    TreeModel model;
+    Model model;
     History history;
     bool scope = false;
     std::size_t scope_at = 0;
@@ -142,7 +162,7 @@ TEST_CASE("the model equals a plain history", "[model]") {
     u64 checkpoint = 0;
     for (u64 i = 0; i < 400; ++i) {
       const u64 random = stream.at(i);
-      const TreeName tree = static_cast<TreeName>(below(remix(random, 1), tree_name_count));
+      const TreeName tree = static_cast<TreeName>(below(remix(random, 1), world_tree.count));
       const u64 key = below(remix(random, 2), keys);
       const u64 kind = below(random, 100);
       if (kind < 40) {

@@ -1,0 +1,115 @@
+#include "sim/decode/groove_check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace tonearm::sim {
+
+namespace {
+
+class GrooveCheck {
+ public:
+  GrooveCheck(const DecodedImage& decoded, const GrooveShape& groove) : decoded_(decoded), groove_(groove) {}
+
+  std::vector<std::string> run() {
+    if (!readable()) return {};
+    collect();
+    check_ids();
+    for (const u16 tree : groove_.index_trees) check_index(tree);
+    return std::move(lines_);
+  }
+
+ private:
+  struct Id {
+    DecodedKey id;
+    u64 timestamp;
+    friend auto operator<=>(const Id&, const Id&) = default;
+  };
+
+  bool member(u16 tree) const {
+    return tree == groove_.object_tree || (groove_.id_tree != 0 && tree == groove_.id_tree) ||
+           std::find(groove_.index_trees.begin(), groove_.index_trees.end(), tree) !=
+               groove_.index_trees.end();
+  }
+  bool readable() const {
+    return std::all_of(decoded_.tables.begin(), decoded_.tables.end(),
+                       [this](const DecodedTable& table) { return table.complete || !member(table.tree); });
+  }
+  std::string key(u16 tree, const DecodedKey& key) const {
+    return decoded_key_text(decoded_.shape->find(tree), key);
+  }
+
+  // From the objects: what all the other trees must hold.
+  void collect() {
+    const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
+    for (const DecodedValue* value : decoded_.newest(groove_.object_tree)) {
+      const std::span<const std::byte> object = decoded_.object(*value, size);
+      groove_.entries(object, &entries_);
+      if (groove_.id_tree == 0) continue;
+      u128 id = 0;
+      std::memcpy(&id, object.data() + groove_.id_at, sizeof id);
+      ids_.push_back({.id = {0, id}, .timestamp = static_cast<u64>(value->key.second)});
+    }
+    std::sort(ids_.begin(), ids_.end());
+    std::sort(entries_.begin(), entries_.end());
+  }
+
+  void check_ids() {
+    if (groove_.id_tree == 0) return;
+    const u16 tree = groove_.id_tree;
+    auto expected = ids_.begin();
+    for (const DecodedValue* value : decoded_.newest(tree)) {
+      for (; expected != ids_.end() && expected->id < value->key; ++expected) lacks_id(*expected);
+      if (expected != ids_.end() && expected->id == value->key) {
+        if (expected->timestamp != value->payload)
+          lines_.push_back(fmt::format("{}: id {} names timestamp {}, its object has {}", groove_.name,
+                                       key(tree, value->key), value->payload, expected->timestamp));
+        ++expected;
+      } else if (value->payload != 0 || !groove_.orphans) {
+        lines_.push_back(fmt::format("{}: id {} names timestamp {}, where no such object is", groove_.name,
+                                     key(tree, value->key), value->payload));
+      }
+    }
+    for (; expected != ids_.end(); ++expected) lacks_id(*expected);
+  }
+  void lacks_id(const Id& id) {
+    lines_.push_back(fmt::format("{}: the object at {} has id {}, which is not in the id tree", groove_.name,
+                                 id.timestamp, key(groove_.id_tree, id.id)));
+  }
+
+  void check_index(u16 tree) {
+    const auto of_tree =
+        std::equal_range(entries_.begin(), entries_.end(), IndexEntry{.tree = tree, .key = {}},
+                         [](const IndexEntry& a, const IndexEntry& b) { return a.tree < b.tree; });
+    auto expected = of_tree.first;
+    const char* const name = decoded_.shape->name_of(tree);
+    const auto lacks = [&](const IndexEntry& entry) {
+      lines_.push_back(fmt::format("{}: the entry {} of an object is missing", name, key(tree, entry.key)));
+    };
+    for (const DecodedValue* value : decoded_.newest(tree)) {
+      for (; expected != of_tree.second && expected->key < value->key; ++expected) lacks(*expected);
+      if (expected != of_tree.second && expected->key == value->key) {
+        ++expected;
+      } else {
+        lines_.push_back(fmt::format("{}: the entry {} belongs to no object", name, key(tree, value->key)));
+      }
+    }
+    for (; expected != of_tree.second; ++expected) lacks(*expected);
+  }
+
+  const DecodedImage& decoded_;
+  const GrooveShape& groove_;
+  std::vector<Id> ids_;
+  std::vector<IndexEntry> entries_;
+  std::vector<std::string> lines_;
+};
+
+}  // namespace
+
+std::vector<std::string> check_groove(const DecodedImage& decoded, const GrooveShape& groove) {
+  return GrooveCheck(decoded, groove).run();
+}
+
+}  // namespace tonearm::sim

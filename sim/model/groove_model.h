@@ -1,0 +1,49 @@
+// The oracle's grooves: the objects, and what every tree of a groove must hold because of them.
+//
+// Which entry an object has in which index is written down here by hand, not derived from the engine's
+// descriptions. A change is two sides, what was there under a key before and what is afterwards; undoing
+// it is the same with the sides swapped.
+#pragma once
+
+#include <array>
+
+#include "sim/model/object.h"
+#include "sim/model/sorted_map.h"
+
+namespace tonearm::sim {
+
+using ModelMap = SortedMap<ModelKey, u64>;
+static_assert(sizeof(ModelMap::value_type) == 32);
+using ModelTrees = std::array<ModelMap, tree_names_max>;  // By TreeName.
+
+enum class Presence : u8 { absent, object, orphan };
+
+struct Side {
+  Presence presence = Presence::absent;
+  Object object = {};  // Of an orphan: only the id.
+
+  friend bool operator==(const Side&, const Side&) = default;
+};
+
+struct ObjectChange {
+  GrooveName groove = GrooveName::things;
+  Side before;
+  Side after;
+
+  u128 key() const;
+};
+
+class GrooveModel {
+ public:
+  Side get(GrooveName groove, u128 key, const ModelTrees& trees) const;
+  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
+  bool exists(GrooveName groove, u64 timestamp) const;
+
+  // Asserts that `before` is what is there.
+  void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
+
+ private:
+  std::array<SortedMap<u64, Object>, groove_count> objects_;  // By timestamp.
+};
+
+}  // namespace tonearm::sim

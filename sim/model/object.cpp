@@ -1,0 +1,79 @@
+#include "sim/model/object.h"
+
+#include <cstring>
+
+#include "base/assert.h"
+#include "base/checksum.h"
+
+namespace tonearm::sim {
+
+ObjectBytes object_bytes(GrooveName groove, const Object& object) {
+  const GrooveSpec& spec = groove_spec(groove);
+  ASSERT(spec.object_bytes <= object_bytes_max);
+  ObjectBytes bytes{};
+  if (spec.has_id) std::memcpy(bytes.data(), &object.id, sizeof object.id);
+  std::memcpy(bytes.data() + spec.timestamp_offset, &object.timestamp, sizeof object.timestamp);
+  for (u32 i = 0; i < spec.fields.size(); ++i) {
+    const FieldSpec& field = spec.fields[i];
+    const u128 value = field.bytes == 16 ? object.wide : object.fields[i];
+    ASSERT(value <= field_max(field));
+    for (u32 copy = 0; copy < field.copies; ++copy) {
+      // The low bytes: every machine that this is built for has them first.
+      std::memcpy(bytes.data() + field.offset + copy * field.bytes, &value, field.bytes);
+    }
+  }
+  return bytes;
+}
+
+u64 object_hash(GrooveName groove, const std::byte* bytes) {
+  return hash_of({bytes, groove_spec(groove).object_bytes}, 0);
+}
+
+u128 key_of(GrooveName groove, const Object& object) {
+  return groove_spec(groove).has_id ? object.id : u128{object.timestamp};
+}
+
+Object inserted_object(const Operation& line) {
+  return {.id = groove_spec(line.groove()).has_id ? line.key.lo : 0,
+          .wide = line.wide_field,
+          .timestamp = inserted_timestamp(line),
+          .fields = line.fields};
+}
+
+Object changed_object(const Operation& line, const Object& before) {
+  Object object = before;
+  if (line.kind == OperationKind::upsert) {
+    object.wide = line.wide_field;
+    object.fields = line.fields;
+    return object;
+  }
+  ASSERT(line.kind == OperationKind::update);
+  const GrooveSpec& spec = groove_spec(line.groove());
+  for (u32 i = 0; i < spec.fields.size(); ++i) {
+    if ((line.named >> i & 1) == 0) continue;
+    if (spec.fields[i].bytes == 16) {
+      object.wide = line.wide_field;
+    } else {
+      object.fields[i] = line.fields[i];
+    }
+  }
+  return object;
+}
+
+std::string object_text(GrooveName groove, const Object& object) {
+  Operation line;
+  line.kind = OperationKind::insert;
+  line.tree = groove_spec(groove).objects;
+  line.key = Key::of(object.id);
+  line.fields = object.fields;
+  line.wide_field = object.wide;
+  line.timestamped = true;
+  line.value = object.timestamp;
+  std::string text;
+  print_operation(line, &text);
+  const std::string prefix = std::string("insert ") + groove_spec(groove).name + " ";
+  ASSERT(text.starts_with(prefix));
+  return text.substr(prefix.size(), text.size() - prefix.size() - 1);
+}
+
+}  // namespace tonearm::sim

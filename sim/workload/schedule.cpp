@@ -1,0 +1,197 @@
+#include "sim/workload/schedule.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+#include "sim/scenario/settings.h"
+#include "sim/workload/salts.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 crash_follow_max = 2;  // Crash lines in a row after the one that was drawn.
+constexpr Ratio crash_follows = {3, 8};
+constexpr Ratio crash_in_checkpoint = {1, 3};
+constexpr Ratio crash_storm = {1, 8};
+constexpr Ratio crash_in_format = {1, 5};
+constexpr u64 format_steps = 24;  // Of the event loop, about: all of format and some of the first open.
+constexpr u64 storm_lines = 5;
+constexpr u64 superblock_steps = 20;  // About as many as four writes and four reads take.
+
+constexpr const char* reopen_names[] = {
+    "cache_blocks",      "cache_hash_bits",    "read_iops",        "write_iops",        "compaction_blocks",
+    "read_attempts_max", "object_cache_slots", "object_hash_bits", "prefetch_keys_max", "prefetch_workers"};
+constexpr u32 reopen_names_of_trees = 6;
+
+}  // namespace
+
+Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, bool grooves)
+    : chunks_("chunks", stream_seed(seed, "chunks")),
+      rare_seed_(stream_seed(seed, "rare")),
+      weight_crash_(o.weight_crash),
+      weight_reopen_(o.weight_reopen),
+      weight_checkpoint_(o.weight_checkpoint),
+      prefetch_keys_max_(o.prefetch_keys_max),
+      scope_lead_(scope_lead) {
+  const Stream habits("habits", stream_seed(seed, "habits"));
+  const u64 others = drawn + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
+  total_ = std::max<u64>(1, others + o.weight_commit);
+  if (o.weight_commit > 0) period_ = std::max<u64>(1, 1 + others / o.weight_commit);
+
+  const u64 scope_weight = period_ == 0 ? 0 : std::min(total_ / 2, o.weight_scope * period_ / 2);
+  scope_chance_ = {static_cast<u32>(scope_weight), static_cast<u32>(total_)};
+  static constexpr Ratio times[] = {{0, 1}, {1, 64}, {1, 16}};
+  times_chance_ = times[below(habits.at(1), std::size(times))];
+  times_max_ = below(habits.at(2), 4) == 0 ? 2 * u64{o.format.checkpoint_interval} : 2 * u64{o.format.beats};
+
+  const u32 names = grooves ? static_cast<u32>(std::size(reopen_names)) : reopen_names_of_trees;
+  for (u32 i = 0; i < names; ++i) {
+    const std::optional<u16> setting = find_setting(reopen_names[i]);
+    ASSERT(setting);
+    reopen_settings_[reopen_setting_count_++] = *setting;
+  }
+}
+
+Schedule::Chunk Schedule::chunk_of(u64 chunk) const {
+  Chunk plan{
+      .commit = period_ - 1, .scope_begin = period_, .scope_end = period_, .random = chunks_.at(chunk)};
+  if (below(plan.random, 4) == 0) plan.commit = below(remix(plan.random, salt_jitter), period_);
+  // A scope holds at least one line.
+  if (plan.commit >= 3 + scope_lead_ && chance(remix(plan.random, salt_scope), scope_chance_)) {
+    plan.scope_begin =
+        scope_lead_ + below(remix(plan.random, salt_scope + 100), plan.commit - 2 - scope_lead_);
+    const u64 length_max = std::min<u64>(plan.commit - 1 - plan.scope_begin, 24);
+    plan.scope_end = plan.scope_begin + between(remix(plan.random, salt_scope_end), 2, length_max);
+  }
+  return plan;
+}
+
+bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) const {
+  if (period_ == 0) return false;
+  const u64 at = index % period_;
+  const Chunk chunk = chunk_of(index / period_);
+  if (at == chunk.commit) {
+    operation->kind = OperationKind::commit;
+    const u64 random = remix(chunk.random, salt_times);
+    if (chance(random, times_chance_)) {
+      operation->count = 2 + below(remix(random, 1), below(remix(random, 2), 4) == 0 ? times_max_ : 6);
+    }
+    return true;
+  }
+  if (at == chunk.scope_begin) {
+    operation->kind = OperationKind::scope;
+    return true;
+  }
+  if (at == chunk.scope_end) {
+    operation->kind = OperationKind::end;
+    operation->persist = (chunk.random & 1) != 0;
+    return true;
+  }
+  *in_scope = at > chunk.scope_begin && at < chunk.scope_end;
+  return false;
+}
+
+// Apart from the draw of the line, because a line asks about its predecessors too.
+u64 Schedule::rare_drawn(u64 index) const { return below(remix(rare_seed_ + index, salt_rare), total_); }
+
+bool Schedule::rare(u64 index, u64 random, Operation* operation) const {
+  const u64 drawn = rare_drawn(index);
+  const u64 crash_end = weight_crash_;
+  const u64 reopen_end = crash_end + weight_reopen_;
+  if (crash_end > 0 && index == 0 && chance(remix(rare_seed_, salt_phase), crash_in_format)) {
+    operation->kind = OperationKind::crash;
+    operation->count = below(remix(random, salt_limit), format_steps);
+    return true;
+  }
+  if (crash_end > 0 && weight_checkpoint_ > 0 && storm(index, random, operation)) return true;
+  if (drawn < crash_end) {
+    crash(random, false, operation);
+    return true;
+  }
+  if (drawn < reopen_end) {
+    reopen(random, operation);
+    return true;
+  }
+  if (drawn < reopen_end + weight_checkpoint_) {
+    operation->kind = OperationKind::checkpoint;
+    return true;
+  }
+  if (weight_crash_ == 0) return false;
+  // A checkpoint is the rarest thing to crash in: now and then one comes right behind a crash line.
+  if (weight_checkpoint_ > 0 && index > 0 && rare_drawn(index - 1) < crash_end &&
+      chance(remix(random, salt_count), crash_in_checkpoint)) {
+    operation->kind = OperationKind::checkpoint;
+    return true;
+  }
+  // A crash line soon after another one strikes in the recovery.
+  for (u64 back = 1; back <= crash_follow_max && back <= index; ++back) {
+    if (rare_drawn(index - back) < crash_end) {
+      if (!chance(remix(random, salt_count + back), crash_follows)) return false;
+      crash(random, true, operation);
+      return true;
+    }
+  }
+  return false;
+}
+
+void Schedule::crash(u64 random, bool follows, Operation* operation) const {
+  operation->kind = OperationKind::crash;
+  const u64 size = below(remix(random, salt_count), 8);
+  u64 bound = 1;  // Event-loop steps until it strikes.
+  if (follows) {
+    bound = size < 2 ? 6 : size < 6 ? 40 : 300;
+  } else if (size > 0) {
+    bound = size < 3 ? 8 : size < 6 ? 64 : size < 7 ? 300 : 1000;
+  }
+  operation->count = below(remix(random, salt_limit), bound);
+  if (follows || below(remix(random, salt_times), 4) != 0) return;
+  operation->superblock = true;
+  operation->count = below(remix(random, salt_limit), superblock_steps);
+}
+
+// Superblock copies of several ages come about only when checkpoint after checkpoint is cut short: a
+// crash line now and then begins a storm of them.
+bool Schedule::storm(u64 index, u64 random, Operation* operation) const {
+  for (u64 back = 1; back <= storm_lines && back <= index; ++back) {
+    const u64 drawn = rare_drawn(index - back);
+    if (drawn >= weight_crash_ || !chance(remix(rare_seed_ + index - back, salt_jitter), crash_storm))
+      continue;
+    if (back % 2 == 1) {
+      operation->kind = OperationKind::checkpoint;
+    } else {
+      operation->kind = OperationKind::crash;
+      operation->superblock = true;
+      operation->count = below(remix(random, salt_limit), superblock_steps);
+    }
+    return true;
+  }
+  return false;
+}
+
+void Schedule::reopen(u64 random, Operation* operation) const {
+  operation->kind = OperationKind::reopen;
+  const u64 changes = below(remix(random, salt_count), 4);
+  const u64 first = below(remix(random, salt_setting), reopen_setting_count_);
+  // Distinct: a step without a common factor visits all of them.
+  const u64 step = reopen_setting_count_ == 6 ? 5 : 3;
+  for (u64 i = 0; i < changes; ++i) {
+    const u64 at = (first + step * i) % reopen_setting_count_;
+    const u64 value = reopen_value(at, remix(random, salt_setting + 1000 + i));
+    operation->changes.push({.setting = reopen_settings_[at], .value = value});
+  }
+}
+
+u64 Schedule::reopen_value(u64 setting, u64 random) const {
+  switch (setting) {
+    case 0: return 16 * (1 + below(random, u64{1} << below(remix(random, 1), 6)));
+    case 1:
+    case 7: return below(random, 65);
+    case 4: return between(random, compaction_blocks_min, 32);
+    case 6: return 16 * below(random, u64{1} << below(remix(random, 1), 6));
+    case 8: return u64{prefetch_keys_max_} << below(random, 3);
+    default: return between(random, 1, 16);
+  }
+}
+
+}  // namespace tonearm::sim

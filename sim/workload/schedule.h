@@ -1,0 +1,57 @@
+// The lines of a run that are not about its data: commits and scopes at computed places, and the rare ones,
+// which are crashes, reopens and checkpoints. The same for every generator.
+//
+//   chunk    `period` lines with one commit, usually the last, and at most one scope before it.
+//   rare     drawn line by line. A line asks what its predecessors are, so that crash lines come in rows
+//            and storms, and checkpoints right behind them.
+#pragma once
+
+#include <array>
+
+#include "sim/scenario/operation.h"
+#include "sim/scenario/run_options.h"
+
+namespace tonearm::sim {
+
+class Schedule {
+ public:
+  struct Chunk {
+    u64 commit;  // Positions in the chunk; period: there is none.
+    u64 scope_begin;
+    u64 scope_end;
+    u64 random;
+  };
+
+  // `drawn`: the weights of all lines about data. `scope_lead`: lines of a chunk that come before a scope.
+  Schedule(u64 seed, const RunOptions& options, u64 drawn, u64 scope_lead, bool grooves);
+
+  u64 period() const { return period_; }  // Lines of a chunk; 0: no commits.
+  u64 total() const { return total_; }    // Weights of all lines.
+  Chunk chunk_of(u64 chunk) const;
+
+  // Whether the line is one of these; else whether it lies in a scope, where no rare line may be.
+  bool commit_or_scope(u64 index, Operation* operation, bool* in_scope) const;
+  bool rare(u64 index, u64 random, Operation* operation) const;
+
+ private:
+  u64 rare_drawn(u64 index) const;
+  bool storm(u64 index, u64 random, Operation* operation) const;
+  void crash(u64 random, bool follows, Operation* operation) const;
+  void reopen(u64 random, Operation* operation) const;
+  u64 reopen_value(u64 setting, u64 random) const;
+
+  Stream chunks_;
+  u64 rare_seed_;
+  u32 weight_crash_, weight_reopen_, weight_checkpoint_;
+  u32 prefetch_keys_max_;
+  u64 scope_lead_;
+  u64 period_ = 0;
+  u64 total_;
+  Ratio scope_chance_{};  // Of a chunk.
+  Ratio times_chance_{};  // Of a commit.
+  u64 times_max_;
+  std::array<u16, 10> reopen_settings_{};
+  u32 reopen_setting_count_ = 0;
+};
+
+}  // namespace tonearm::sim

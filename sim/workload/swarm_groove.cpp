@@ -1,0 +1,216 @@
+// The options of `groove` and `forest`.
+#include <algorithm>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "sim/workload/geometry.h"
+#include "sim/workload/swarm.h"
+#include "sim/workload/swarm_parts.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 op_lines_min = 6;  // Fewer leave no room for a scope behind lines that make keys known.
+
+// What the weights mean: how many of the lines that are neither commit nor scope change the groove that is
+// changed most.
+struct Rates {
+  u64 others;  // Weights besides that of the commit.
+  u64 changes;
+  u64 grooves;
+  u64 busiest;
+
+  Rates(const RunOptions& o, const World& world)
+      : others(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan +
+               o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan + o.weight_checkpoint +
+               o.weight_scope + o.weight_crash + o.weight_reopen),
+        changes(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan),
+        grooves(u64{o.weight_things} + o.weight_notes + o.weight_events),
+        busiest(std::max({o.weight_things, o.weight_notes, o.weight_events})) {
+    if (world.groove_count == 1) grooves = busiest = 1;
+  }
+
+  u64 values(u64 lines) const { return lines * changes * busiest / (others * grooves); }
+  u64 lines(u64 values) const { return div_ceil(values * others * grooves, changes * busiest); }
+};
+
+void draw_weights(const Draw& draw, RunOptions* o) {
+  const auto weight = [&draw](std::string_view name, u32 numerator, u32 denominator, u64 min, u64 max) {
+    const u64 random = draw.random(name);
+    if (!chance(remix(random, 1), {numerator, denominator})) return u32{0};
+    return static_cast<u32>(between(random, min, max));
+  };
+  o->weight_put = 0;
+  o->weight_insert = weight("groove insert", 1, 1, 500, 1200);
+  o->weight_update = weight("groove update", 7, 8, 300, 1400);
+  o->weight_upsert = weight("groove upsert", 3, 4, 200, 800);
+  o->weight_remove = weight("groove remove", 7, 8, 150, 700);
+  // What is not removed stays, and soon an insert would find nothing to do.
+  o->weight_insert = std::min(o->weight_insert, 120 + o->weight_remove * 3 / 2);
+  if (o->weight_remove == 0) o->weight_upsert = std::max<u32>(o->weight_upsert, 500);
+  o->weight_orphan = weight("groove orphan", 1, 2, 10, 80);
+  o->weight_get = weight("groove get", 7, 8, 200, 1200);
+  o->weight_exists = weight("groove exists", 1, 2, 40, 250);
+  o->weight_prefetch = weight("groove prefetch", 3, 4, 40, 300);
+  o->weight_scan = weight("groove scan", 3, 4, 30, 300);
+  o->weight_checkpoint = weight("groove checkpoint", 1, 2, 1, 6);
+  if (draw.happens("groove checkpoint storm", 1, 5)) {
+    o->weight_checkpoint = draw.between("groove checkpoint storm weight", 20, 80);
+  }
+  o->weight_scope = weight("groove scope", 2, 3, 40, 260);
+  o->weight_crash = weight("groove crash", 1, 2, 2, 20);
+  o->weight_reopen = weight("groove reopen", 1, 3, 1, 8);
+  o->weight_things = draw.between("groove things", 1, 3);
+  o->weight_notes = draw.between("groove notes", 1, 3);
+  o->weight_events = draw.between("groove events", 1, 3);
+
+  o->bias_recent = draw.between("groove bias recent", 20, 60);
+  o->bias_removed = weight("groove bias removed", 7, 8, 5, 20);
+  o->bias_neighbour = weight("groove bias neighbour", 3, 4, 2, 10);
+  o->bias_limit = weight("groove bias limit", 3, 4, 1, 3);
+  o->bias_cold = draw.between("groove bias cold", 30, 70);
+  o->bias_hot = draw.between("groove bias hot", 40, 95);
+  o->bias_surprise = draw.between("groove bias surprise", 2, 20);
+  o->ladder_victims = weight("groove ladder victims", 3, 4, 1, 6);
+  o->timestamps = draw.happens("groove timestamps any", 1, 2) ? Timestamps::any : Timestamps::increasing;
+}
+
+// Ops are as long as their batches allow; checkpoints as far apart as the number of ops allows.
+void draw_pace(const Draw& draw, const World& world, u64 op_lines_max, RunOptions* o) {
+  const Rates rates(*o, world);
+  FormatOptions& f = o->format;
+  const u64 values = std::max<u64>(1, u64{f.batch_values_max} * draw.between("batch use", 40, 100) / 100);
+  const u64 op_lines = std::clamp<u64>(1 + rates.lines(values), op_lines_min, op_lines_max);
+  o->weight_commit = static_cast<u32>(std::max<u64>(1, rates.others / (op_lines - 1)));
+  o->ops = std::max<u64>(o->ops, op_lines * f.beats * 11);
+  const u64 ops = o->ops / op_lines;
+  const u64 bars_max = std::min<u64>(ops / 5 / f.beats, 20);
+  ASSERT(bars_max >= 2);
+  f.checkpoint_interval = static_cast<u32>(draw.skewed("checkpoint interval", 2, bars_max)) * f.beats;
+  o->phase_lines = static_cast<u32>(
+      std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
+  // Each line asks for one key at most.
+  const u64 keys = draw.happens("prefetch tight", 1, 8)
+                       ? std::max<u64>(2, op_lines / 2)
+                       : op_lines + draw.below("prefetch room", op_lines + 1);
+  o->prefetch_keys_max = static_cast<u32>(keys);
+}
+
+// The deepest levels that the run can fill, if half of its changes put a value into the object tree.
+u32 levels_for(const Draw& draw, const World& world, const RunOptions& o, u32 levels_max) {
+  const u64 values = Rates(o, world).values(o.ops) / 2;
+  const FormatOptions& format = o.format;
+  u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;
+  u32 levels = 2;
+  while (levels < levels_max) {
+    above += level_tables(format, levels - 1) * bar_changes(format) * 7 / 10;
+    if (above > values) break;
+    ++levels;
+  }
+  levels = std::max<u32>(levels, 4 - std::min<u32>(1, format.growth - 2));
+  return std::min(levels_max, levels + (draw.happens("level more", 1, 4) ? 1 : 0));
+}
+
+bool draw_tiny_geometry(const Draw& draw, const World& world, RunOptions* o) {
+  static constexpr u32 blocks[] = {512, 1024, 1024, 1024, 2048, 2048, 4096};
+  static constexpr u32 beats[] = {2, 2, 4, 4, 8};
+  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4};
+  FormatOptions& f = o->format;
+  f.sector_size = 512;
+  f.block_size = draw.one_of("tiny block", blocks);
+  f.beats = draw.one_of("tiny beats", beats);
+  f.growth = draw.one_of("tiny growth", growths);
+  f.batch_values_max = draw.between("tiny batch", 1, 8);
+  f.values_per_block_max = draw.between("tiny values", 1, 8);
+  f.value_blocks_max = 0;
+  f.coalescing_percent = draw.between("coalescing", 0, 100);
+  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+  if (bar_changes(f) < 3 || !index_fits(f, world)) return false;
+  if (Rates(*o, world).values(op_lines_min - 1) > f.batch_values_max) return false;
+  draw_pace(draw, world, 60, o);
+  f.levels = levels_for(draw, world, *o, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
+  const u64 universe = std::min<u64>(universe_max(f, world), 1024);
+  if (universe < 32) return false;
+  o->key_universe = draw.between("tiny universe", std::max<u64>(32, universe * 3 / 4), universe);
+  if (draw.happens("value blocks", 1, 4)) {
+    f.value_blocks_max = static_cast<u32>(value_blocks_needed(f, world) + draw.below("value blocks more", 3));
+    if (!index_fits(f, world)) f.value_blocks_max = 0;
+  }
+  return true;
+}
+
+bool draw_usual_geometry(const Draw& draw, const World& world, RunOptions* o) {
+  static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
+  static constexpr u32 growths[] = {4, 4, 4, 4, 5, 6, 8};
+  static constexpr u32 caps[] = {0, 0, 0, 64, 32};
+  FormatOptions& f = o->format;
+  f.block_size = draw.one_of("block", blocks);
+  f.sector_size = f.block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
+  f.beats = draw.happens("beats", 1, 8) ? 8 : 4;
+  f.growth = draw.one_of("growth", growths);
+  f.levels = f.growth > 5 ? 4 : draw.between("levels", 4, 5);  // 26 trees of more levels take long to open.
+  f.batch_values_max = static_cast<u32>(draw.skewed("batch", 20, 80));
+  f.values_per_block_max = draw.one_of("values", caps);
+  f.value_blocks_max = 0;
+  f.coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
+  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+  if (!index_fits(f, world)) return false;
+  draw_pace(draw, world, 110, o);
+  const u64 universe = std::min<u64>(universe_max(f, world), world.groove_count > 1 ? 2500 : 5000);
+  const u64 level_0 = bar_changes(f) * f.growth;
+  const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
+  o->key_universe = static_cast<u32>(draw.skewed("universe", std::min(least, universe), universe));
+  return true;
+}
+
+void draw_objects(const Draw& draw, bool tiny, RunOptions* o) {
+  static constexpr u32 slots[] = {0, 16, 16, 16, 32, 64};
+  static constexpr u32 hash_bits[] = {0, 1, 2, 4, 8, 16, 32, 64};
+  if (tiny) {
+    o->object_cache_slots = draw.one_of("tiny object slots", slots);
+    o->object_hash_bits = draw.one_of("tiny object hash bits", hash_bits);
+    o->prefetch_workers = draw.between("tiny prefetch workers", 1, 4);
+    return;
+  }
+  o->object_cache_slots = static_cast<u32>(round_up(draw.magnitude("object slots", 4, 10), 16));
+  o->object_hash_bits =
+      draw.happens("object hash bits usual", 3, 4) ? 64 : draw.between("object hash bits", 0, 64);
+  o->prefetch_workers = draw.between("prefetch workers", 1, 16);
+}
+
+void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
+  Draw draw(seed);
+  *o = RunOptions{};
+  o->groove = static_cast<GrooveName>(draw.below("groove", groove_count));
+  const World& world = world_of(workload, o->groove);
+  draw_weights(draw, o);
+  const bool tiny = draw.happens("tiny", 1, 2);
+  const u64 lines = tiny ? draw.skewed("tiny lines", 1500, 6000) : draw.skewed("lines", 3000, 10'000);
+  constexpr u64 attempts_max = 1000;
+  for (u64 attempt = 0;; ++attempt) {
+    ASSERT(attempt < attempts_max);
+    draw.attempt(attempt);
+    o->ops = lines;
+    if (tiny ? draw_tiny_geometry(draw, world, o) : draw_usual_geometry(draw, world, o)) break;
+  }
+  draw.attempt(0);
+  if (tiny) {
+    draw_tiny_runtime(draw, &o->runtime);
+  } else {
+    draw_usual_runtime(draw, &o->runtime);
+  }
+  draw_objects(draw, tiny, o);
+  o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world);
+  draw_disk(draw, seed, o);
+  draw_variations(draw, o);
+  o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
+  o->directed_every_lines = 10U << draw.below("directed every", 5);
+}
+
+}  // namespace
+
+void draw_groove(u64 seed, RunOptions* options) { draw_grooves(seed, "groove", options); }
+void draw_forest(u64 seed, RunOptions* options) { draw_grooves(seed, "forest", options); }
+
+}  // namespace tonearm::sim
