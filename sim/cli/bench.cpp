@@ -6,13 +6,13 @@
 #include <ctime>
 #include <vector>
 
+#include "sim/cli/bench_work.h"
 #include "sim/cli/json.h"
-#include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
 #include "sim/model/model.h"
 #include "sim/run/engine_host.h"
+#include "sim/run/runner.h"
 #include "sim/scenario/number.h"
-#include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
@@ -24,101 +24,18 @@ u64 cpu_nanos() {
   return static_cast<u64>(time.tv_sec) * 1'000'000'000 + static_cast<u64>(time.tv_nsec);
 }
 
-// The pinned work: of a hundred lines 45 put, 5 remove, 45 get and 5 scan at most 32 rows, over a key
-// universe that keeps the live objects near their number; an op is committed every `lines_per_op`.
-// It begins by filling the tree, which is not part of what is measured.
-class BenchSource final : public OperationSource {
- public:
-  BenchSource(u64 count, u64 live, u64 lines_per_op)
-      : count_(count), universe_(live * 10 / 9), lines_per_op_(lines_per_op), stream_("bench", 1) {}
-
-  u64 fill_lines() const { return universe_ * 2; }
-  u64 count() const override { return count_; }
-
-  void at(u64 index, Operation* line) const override {
-    *line = Operation{};
-    line->id = {.number = index + 1, .child = 0};
-    line->tree = TreeName::kv;
-    if (index % lines_per_op_ == lines_per_op_ - 1) {
-      line->kind = OperationKind::commit;
-      return;
-    }
-    const u64 random = stream_.at(index);
-    line->key = Key::of(below(remix(random, 1), universe_) * 7 + 3);
-    line->value = index;
-    const u64 kind = index < fill_lines() ? 0 : below(random, 100);
-    if (kind < 45) {
-      line->kind = OperationKind::put;
-    } else if (kind < 50) {
-      line->kind = OperationKind::remove;
-    } else if (kind < 95) {
-      line->kind = OperationKind::get;
-    } else {
-      line->kind = OperationKind::scan;
-      line->limit = 1 + static_cast<u32>(below(remix(random, 2), 32));
-      line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
-      (line->direction == Direction::ascending ? line->key_end : line->key) =
-          line->direction == Direction::ascending ? Key::of(universe_ * 8) : Key{};
-      if (line->direction == Direction::descending)
-        line->key_end = Key::of(below(remix(random, 1), universe_) * 7 + 3);
-    }
-  }
-
- private:
-  u64 count_;
-  u64 universe_;
-  u64 lines_per_op_;
-  Stream stream_;
-};
-
-struct Geometry {
-  const char* name;
-  u64 live;
-  u64 lines_per_op;
-  RunOptions options;
-};
-
-Geometry geometry(bool tiny, const std::vector<std::string>& set) {
-  Geometry bench{.name = tiny ? "tiny" : "default",
-                 .live = tiny ? 1800U : 20'000U,
-                 .lines_per_op = tiny ? 10U : 61U,
-                 .options = {}};
-  RunOptions& o = bench.options;
-  o.disk.read = o.disk.write = o.disk.sync = {.latency_ticks_min = 10, .latency_ticks_mean = 30, .stall = {}};
-  o.disk.profile = DurabilityProfile::cached;
-  if (tiny) {
-    o.format.sector_size = o.format.block_size = 512;
-    o.format.batch_values_max = 6;
-    o.runtime.cache_blocks = 16;
-    o.runtime.blocks_count = 16'384;
-  }
-  for (const std::string& assignment : set) {
-    const std::size_t equals = assignment.find('=');
-    const std::optional<u16> setting = find_setting(assignment.substr(0, equals));
-    if (equals == std::string::npos || !setting)
-      throw UsageError(fmt::format("--set: found {}, expected KEY=VALUE", quoted(assignment)));
-    const SettingValue value = parse_setting(settings()[*setting], assignment.substr(equals + 1));
-    if (!value.error.empty())
-      throw UsageError(fmt::format("--set: found {}, expected {}", quoted(assignment), value.error));
-    settings()[*setting].set(o, value.value);
-  }
-  finish_options(&o);
-  o.disk.seed = 1;
-  if (const std::string error = validate_run("tree", o); !error.empty()) throw UsageError(error);
-  return bench;
-}
-
 struct Timed {
   u64 nanos = 0;
   RunResult result;
 };
 
-Timed timed_run(const Geometry& bench, u64 lines, OracleSet oracles, RunnerMemory& memory) {
-  const BenchSource source(lines, bench.live, bench.lines_per_op);
+Timed timed_run(const Bench& bench, u64 lines, OracleSet oracles, RunnerMemory& memory) {
+  const std::unique_ptr<BenchWork> source = bench_work(bench, lines);
   RunConfig config;
+  config.workload = bench.workload;
   config.seed = 1;
   config.options = bench.options;
-  config.source = &source;
+  config.source = source.get();
   config.oracles = oracles;
   Timed timed;
   const u64 before = cpu_nanos();
@@ -127,26 +44,54 @@ Timed timed_run(const Geometry& bench, u64 lines, OracleSet oracles, RunnerMemor
   return timed;
 }
 
-// The same lines on the model alone.
-u64 model_nanos(const Geometry& bench, u64 lines) {
-  const BenchSource source(lines, bench.live, bench.lines_per_op);
+constexpr u32 keys_max = 1000;  // Of an op: more than there are.
+
+// A scan of the model, as the comparison of an answer walks it.
+u64 model_scan(const ModelMap& map, const Operation& line) {
+  u64 sum = 0;
+  auto at = map.lower_bound(model_key(line.key));
+  for (u32 row = 0; row < line.limit && at != map.end(); ++row, ++at) sum += at->second;
+  return sum;
+}
+
+u64 model_object(Model& model, const Operation& line, const FormatOptions& format) {
+  const GrooveName groove = line.groove();
+  const u128 key = object_key(line);
+  (void)model.prefetch(groove, Asked::key, key, keys_max);
+  if (line.kind == OperationKind::get) {
+    const Side side = model.get_object(groove, key);
+    return static_cast<u64>(object_bytes(groove, side.object)[0]);
+  }
+  const ChangePlan plan = model.plan(line, format.batch_values_max);
+  if (plan.verdict == ChangeVerdict::applies) model.change(plan.change);
+  return static_cast<u64>(plan.verdict);
+}
+
+// The same lines on the model alone, beyond the fill.
+u64 model_nanos(const Bench& bench, u64 lines) {
+  const std::unique_ptr<BenchWork> source = bench_work(bench, lines);
   Model model;
+  model.reset(bench.options.format.beats);
   Operation line;
   u64 op = 0;
   u64 sum = 0;
   u64 before = 0;
   for (u64 i = 0; i < lines; ++i) {
-    if (i == source.fill_lines()) before = cpu_nanos();
-    source.at(i, &line);
+    if (i == source->fill_lines()) before = cpu_nanos();
+    source->at(i, &line);
     const ModelKey key = model_key(line.key);
-    if (line.kind == OperationKind::put) model.put(line.tree, key, line.value);
-    if (line.kind == OperationKind::remove) model.remove(line.tree, key);
-    if (line.kind == OperationKind::get) sum += model.get(line.tree, key).value_or(0);
-    if (line.kind == OperationKind::scan) {
-      auto at = model.tree(line.tree).lower_bound(key);
-      for (u32 row = 0; row < line.limit && at != model.tree(line.tree).end(); ++row, ++at) sum += at->second;
-    }
-    if (line.kind == OperationKind::commit) {
+    if (line.of_groove()) {
+      sum += model_object(model, line, bench.options.format);
+    } else if (line.kind == OperationKind::put) {
+      model.put(line.tree, key, line.value);
+    } else if (line.kind == OperationKind::remove) {
+      model.remove(line.tree, key);
+    } else if (line.kind == OperationKind::get) {
+      sum += model.get(line.tree, key).value_or(0);
+    } else if (line.kind == OperationKind::scan) {
+      sum += model_scan(model.tree(line.tree), line);
+    } else {
+      ASSERT(line.kind == OperationKind::commit);
       model.commit(++op, line.id, 0);
       if (op % 20 == 0) model.checkpoint_verified(op);
     }
@@ -173,7 +118,7 @@ struct Requests {
 };
 
 // As many block reads and writes on the simulated disk alone, without a trace.
-u64 simulator_nanos(const Geometry& bench, u64 reads, u64 writes) {
+u64 simulator_nanos(const Bench& bench, u64 reads, u64 writes) {
   PageStore pages;
   SimStorage disk(pages, bench.options.disk, nullptr);
   std::vector<u128> buffer(bench.options.format.block_size / sizeof(u128));
@@ -214,14 +159,14 @@ void must(const Error& error) {
 }
 
 // Plays the fill on an engine alone, with its checkpoints.
-void fill_engine(const Geometry& bench, EngineHost& host) {
-  const BenchSource source(0, bench.live, bench.lines_per_op);
+void fill_engine(const Bench& bench, EngineHost& host) {
+  const std::unique_ptr<BenchWork> source = bench_work(bench, 0);
   Tree& tree = host.tree(TreeName::kv);
   must(host.format());
   must(host.open());
   Operation line;
-  for (u64 i = 0; i < source.fill_lines(); ++i) {
-    source.at(i, &line);
+  for (u64 i = 0; i < source->fill_lines(); ++i) {
+    source->at(i, &line);
     if (line.kind == OperationKind::put) {
       const Encoded value = encode_value(line.tree, line.key, line.value);
       (void)tree.put(value.bytes.data());  // Beyond what an op may hold it is refused, as in a run.
@@ -248,13 +193,13 @@ u64 process_peak_mib() {
 }
 
 // Verified operations per CPU second, all oracles on, beyond the fill. False: a run failed.
-bool bench_rate(const Geometry& bench, u64 lines, RunnerMemory& memory) {
-  const u64 fill = BenchSource(0, bench.live, bench.lines_per_op).fill_lines();
+bool bench_rate(const Bench& bench, u64 lines, RunnerMemory& memory) {
+  const u64 fill = bench_work(bench, 0)->fill_lines();
   const Timed base = timed_run(bench, fill, OracleSet::all(), memory);
   const Timed full = timed_run(bench, fill + lines, OracleSet::all(), memory);
   const u64 nanos = full.nanos - std::min(full.nanos, base.nanos);
-  print_line({{"bench", std::string("tree")},
-              {"geometry", std::string(bench.name)},
+  print_line({{"bench", std::string(bench.name)},
+              {"geometry", std::string(bench.geometry)},
               {"figure", std::string("verified_ops_per_cpu_second")},
               {"ops", lines},
               {"value", rate(lines, nanos)},
@@ -267,10 +212,10 @@ bool bench_rate(const Geometry& bench, u64 lines, RunnerMemory& memory) {
 }
 
 // Where the time goes, each part measured by itself on the same amount of work; the engine is the rest.
-void bench_shares(const Geometry& bench, u64 lines, RunnerMemory& memory) {
+void bench_shares(const Bench& bench, u64 lines, RunnerMemory& memory) {
   OracleSet bare = OracleSet::none();
   bare.set(Oracle::model, true);
-  const u64 fill = BenchSource(0, bench.live, bench.lines_per_op).fill_lines();
+  const u64 fill = bench_work(bench, 0)->fill_lines();
   const Timed base = timed_run(bench, fill, OracleSet::all(), memory);
   const Timed full = timed_run(bench, fill + lines, OracleSet::all(), memory);
   const Timed base_bare = timed_run(bench, fill, bare, memory);
@@ -286,8 +231,8 @@ void bench_shares(const Geometry& bench, u64 lines, RunnerMemory& memory) {
   const u64 digest = digest_nanos(2 * steps + 2 * lines);
   const u64 others = model + simulator + digest + audits;
   const auto percent = [total](u64 nanos) { return nanos * 100 / total; };
-  print_line({{"bench", std::string("tree")},
-              {"geometry", std::string(bench.name)},
+  print_line({{"bench", std::string(bench.name)},
+              {"geometry", std::string(bench.geometry)},
               {"figure", std::string("share_percent")},
               {"ops", lines},
               {"engine", percent(total - std::min(total, others))},
@@ -295,10 +240,15 @@ void bench_shares(const Geometry& bench, u64 lines, RunnerMemory& memory) {
               {"simulator", percent(simulator)},
               {"digest", percent(digest)},
               {"audits", percent(audits)}});
+  print_line({{"bench", std::string(bench.name)},
+              {"geometry", std::string(bench.geometry)},
+              {"figure", std::string("model_ops_per_cpu_second")},
+              {"ops", lines},
+              {"value", rate(lines, model)}});
 }
 
 // Construction, format, open, one checkpoint and the end of a run of no lines; memory of the process.
-void bench_setup(const Geometry& bench, RunnerMemory& memory) {
+void bench_setup(const Bench& bench, RunnerMemory& memory) {
   constexpr u64 rounds = 200;
   PageStore pages;
   std::vector<std::byte> buffer;
@@ -307,31 +257,31 @@ void bench_setup(const Geometry& bench, RunnerMemory& memory) {
   for (u64 i = 0; i < rounds; ++i) {
     const u64 before = cpu_nanos();
     SimStorage disk(pages, bench.options.disk, nullptr);
-    EngineHost host(world_tree, disk, bench.options, buffer, quiet, 0);
+    EngineHost host(world_of_run(bench.workload, bench.options), disk, bench.options, buffer, quiet, 0);
     const bool failed = host.format() || host.open();
     if (failed) throw UsageError("bench: format or open failed");
     nanos += cpu_nanos() - before;
   }
-  print_line({{"bench", std::string("tree")},
-              {"geometry", std::string(bench.name)},
+  print_line({{"bench", std::string(bench.name)},
+              {"geometry", std::string(bench.geometry)},
               {"figure", std::string("setup_micros")},
               {"value", nanos / rounds / 1000}});
   (void)timed_run(bench, 0, OracleSet::all(), memory);
-  print_line({{"bench", std::string("tree")},
-              {"geometry", std::string(bench.name)},
+  print_line({{"bench", std::string(bench.name)},
+              {"geometry", std::string(bench.geometry)},
               {"figure", std::string("memory_mib")},
-              {"engine_buffer", engine_memory_required(world_tree, bench.options) >> 20},
+              {"engine_buffer", engine_memory_required(world_of_run(bench.workload, bench.options), bench.options) >> 20},
               {"process_peak", process_peak_mib()}});
 }
 
 // Blocks that gets and scans of 32 rows look at, in hundredths: what no cache answers (cold), and what
 // the storage must be asked for when the cache may answer (warm).
-void bench_reads(const Geometry& bench) {
+void bench_reads(const Bench& bench) {
   PageStore pages;
   std::vector<std::byte> buffer;
   QuietInterrupt quiet;
   SimStorage disk(pages, bench.options.disk, nullptr);
-  EngineHost host(world_tree, disk, bench.options, buffer, quiet, 0);
+  EngineHost host(world_of_run(bench.workload, bench.options), disk, bench.options, buffer, quiet, 0);
   fill_engine(bench, host);
   const Stream stream("bench.reads", 1);
   std::vector<ScanRow> rows;
@@ -348,8 +298,8 @@ void bench_reads(const Geometry& bench) {
       must(host.scan({.tree = TreeName::kv, .range = range, .limit = 32, .cold = cold}, &rows));
       rows_count += rows.size();
     }
-    print_line({{"bench", std::string("tree")},
-                {"geometry", std::string(bench.name)},
+    print_line({{"bench", std::string(bench.name)},
+                {"geometry", std::string(bench.geometry)},
                 {"figure", std::string(cold ? "blocks_read_cold" : "blocks_read_warm")},
                 {"per_100_gets", (between - before) * 100 / gets},
                 {"per_100_scan_rows", (host.blocks_read() - between) * 100 / std::max<u64>(1, rows_count)}});
@@ -360,11 +310,7 @@ void bench_reads(const Geometry& bench) {
 }  // namespace
 
 int bench_command(const BenchArgs& args) {
-  const bool all = args.name.empty() || args.name == "tree";
-  if (!all && args.name != "tree-default" && args.name != "tree-tiny") {
-    throw UsageError(
-        fmt::format("bench: found {}, expected tree, tree-default or tree-tiny", quoted(args.name)));
-  }
+  const std::vector<Bench> benches = parse_benches(args.name, args.set);
   std::vector<u64> sizes = {10'000, 100'000, 1'000'000};
   if (!args.ops.empty()) {
     u64 ops = 0;
@@ -374,12 +320,10 @@ int bench_command(const BenchArgs& args) {
     sizes = {ops};
   }
   bool passed = true;
-  for (const bool tiny : {false, true}) {
-    if (!all && tiny != (args.name == "tree-tiny")) continue;
+  for (const Bench& bench : benches) {
     RunnerMemory memory;
-    const Geometry bench = geometry(tiny, args.set);
     bench_setup(bench, memory);
-    bench_reads(bench);
+    if (world_of_run(bench.workload, bench.options).groove_count == 0) bench_reads(bench);
     for (const u64 lines : sizes) passed &= bench_rate(bench, lines, memory);
     bench_shares(bench, std::min<u64>(sizes.back(), 200'000), memory);
   }

@@ -103,6 +103,13 @@ Side GrooveModel::get(GrooveName groove, u128 key, const ModelTrees& trees) cons
   return {.presence = Presence::object, .object = found->second};
 }
 
+Side GrooveModel::at(GrooveName groove, u64 timestamp) const {
+  const auto& objects = objects_[static_cast<u32>(groove)];
+  const auto found = objects.find(timestamp);
+  if (found == objects.end()) return {};
+  return {.presence = Presence::object, .object = found->second};
+}
+
 bool GrooveModel::exists(GrooveName groove, u64 timestamp) const {
   return objects_[static_cast<u32>(groove)].contains(timestamp);
 }

@@ -36,6 +36,7 @@ struct ObjectChange {
 class GrooveModel {
  public:
   Side get(GrooveName groove, u128 key, const ModelTrees& trees) const;
+  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
   bool exists(GrooveName groove, u64 timestamp) const;
 
   // Asserts that `before` is what is there.

@@ -82,6 +82,7 @@ class Model {
 
   // --- queries on the current state
   Side get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key, trees_); }
+  Side object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
   bool exists(GrooveName groove, u64 timestamp) const { return grooves_.exists(groove, timestamp); }
   std::optional<u64> get(TreeName tree, const ModelKey& key) const;
   const ModelMap& tree(TreeName tree) const { return trees_[static_cast<u32>(tree)]; }

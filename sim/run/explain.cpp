@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstring>
+
 #include "sim/run/player.h"
 
 namespace tonearm::sim {
@@ -9,34 +12,60 @@ namespace {
 constexpr u32 history_lines_max = 24;
 constexpr u32 events_max = 20;
 
-bool touches(const Operation& line, TreeName tree, const Key& key) {
-  switch (line.kind) {
-    case OperationKind::put:
-    case OperationKind::remove: return line.tree == tree && line.key == key;
-    case OperationKind::crash:
-    case OperationKind::reopen:
-    case OperationKind::scope:
-    case OperationKind::end: return true;
-    case OperationKind::get:
-    case OperationKind::scan:
-    case OperationKind::commit:
-    case OperationKind::checkpoint:
-    case OperationKind::fault:
-    case OperationKind::latency:
-    case OperationKind::insert:
-    case OperationKind::update:
-    case OperationKind::upsert:
-    case OperationKind::orphan:
-    case OperationKind::exists:
-    case OperationKind::prefetch:
-    case OperationKind::call: return false;
-  }
-  return false;
+bool interrupts(const Operation& line) {
+  return line.kind == OperationKind::crash || line.kind == OperationKind::reopen ||
+         line.kind == OperationKind::scope || line.kind == OperationKind::end;
 }
+
+bool changes_objects(const Operation& line) {
+  return line.of_groove() && line.kind != OperationKind::get && line.kind != OperationKind::exists &&
+         line.kind != OperationKind::prefetch;
+}
+
+// Lines that may have touched a key of a tree: by name, or by the objects that the key belongs to.
+class Touched {
+ public:
+  Touched(TreeName tree, const Key& key) : tree_(tree), key_(key), groove_(tree_spec(tree).groove) {
+    by_timestamp_ = groove_ != GrooveName::none && tree_spec(tree).shape != KeyShape::wide_number;
+    timestamp_ = static_cast<u64>(key.lo) & timestamp_max;
+    if (groove_ != GrooveName::none && !by_timestamp_) keys_.push_back(key.lo);
+  }
+  // The first pass: which objects have had the timestamp of an index entry.
+  void learn(const Operation& line) {
+    const bool inserts = line.kind == OperationKind::insert || line.kind == OperationKind::upsert;
+    if (!by_timestamp_ || !line.of_groove() || line.groove() != groove_) return;
+    if (!inserts || inserted_timestamp(line) != timestamp_) return;
+    keys_.push_back(object_key(line));
+  }
+  bool touches(const Operation& line) const {
+    if (interrupts(line)) return true;
+    if (groove_ == GrooveName::none) {
+      const bool changes = line.kind == OperationKind::put || line.kind == OperationKind::remove;
+      return changes && line.tree == tree_ && line.key == key_;
+    }
+    if (!changes_objects(line) || line.groove() != groove_) return false;
+    return std::find(keys_.begin(), keys_.end(), object_key(line)) != keys_.end();
+  }
+
+ private:
+  TreeName tree_;
+  Key key_;
+  GrooveName groove_;
+  bool by_timestamp_ = false;
+  u64 timestamp_ = 0;
+  std::vector<u128> keys_;
+};
 
 std::string value_words(const Tree& tree, TreeName name, const std::byte* value) {
   if (value == nullptr) return "no";
   if (tree.kernel().is_tombstone(value)) return "a tombstone";
+  const TreeSpec& spec = tree_spec(name);
+  if (spec.secondary_index) return "yes";
+  if (spec.groove != GrooveName::none && groove_spec(spec.groove).objects == name) {
+    ObjectAnswer answer{.kind = GrooveEngine::Found::found, .object = {}};
+    std::memcpy(answer.object.data(), value, groove_spec(spec.groove).object_bytes);
+    return answer_text(spec.groove, answer);
+  }
   return fmt::format("value {}", decode_value(name, value));
 }
 
@@ -52,7 +81,44 @@ const std::byte* search(const Tree& tree, std::span<const std::byte> values, con
 }  // namespace
 
 std::string Player::explain(TreeName tree, const Key& key) {
-  return history(tree, key) + whereabouts(tree, key);
+  std::string story = history(tree, key) + whereabouts(tree, key);
+  const GrooveName groove = tree_spec(tree).groove;
+  if (groove == GrooveName::none || !host_) return story;
+  // The object that the key names or belongs to, as the model has it, and its entries in the other trees.
+  const bool by_id = tree_spec(tree).shape == KeyShape::wide_number;
+  const u64 timestamp = static_cast<u64>(key.lo) & timestamp_max;
+  const Side side = by_id ? model_.get_object(groove, key.lo) : model_.object_at(groove, timestamp);
+  story += fmt::format("the model says: {}\n", side_text(groove, side));
+  if (side.presence != Presence::object) return story;
+  std::vector<IndexEntry> entries;
+  const GrooveShape* shape = nullptr;
+  for (const GrooveShape& candidate : shape_->grooves) {
+    if (std::string_view(candidate.name) == groove_spec(groove).name) shape = &candidate;
+  }
+  ASSERT(shape != nullptr);
+  shape->entries(object_bytes(groove, side.object), &entries);
+  entries.push_back({.tree = shape->object_tree, .key = {0, side.object.timestamp}});
+  if (shape->id_tree != 0) entries.push_back({.tree = shape->id_tree, .key = {0, side.object.id}});
+  std::sort(entries.begin(), entries.end());
+  for (const IndexEntry& entry : entries) {
+    const TreeName other = world_.tree_of(entry.tree);
+    const Key other_key{.lo = entry.key.second, .hi = entry.key.first};
+    if (other != tree || other_key != key) story += places(other, other_key);
+  }
+  return story;
+}
+
+// In one line, whether the engine has the key in memory and which levels may have it.
+std::string Player::places(TreeName name, const Key& key) {
+  Tree& tree = host_->tree(name);
+  std::string text = fmt::format("  {} {}: mutable: {}, immutable: {}", tree_name(name), key_text(name, key),
+                                 value_words(tree, name, tree.table_mutable().get(key)),
+                                 value_words(tree, name, tree.table_immutable().get(key)));
+  for (u32 level = 0; level < tree.manifest().levels(); ++level) {
+    if (const TableInfo* table = tree.manifest().lookup(level, key))
+      text += fmt::format(", covered at level {} by table {}", level, table->address);
+  }
+  return text + "\n";
 }
 
 // Which lines touched the key, up to the one at hand. The source is a pure function: asked once more.
@@ -61,17 +127,23 @@ std::string Player::history(TreeName tree, const Key& key) {
   u64 touched = 0;
   Operation line;
   const u64 end = std::min(index_, config_->source->count());
+  Touched touched_by(tree, key);
+  for (u64 i = 0; i < end && tree_spec(tree).groove != GrooveName::none; ++i) {
+    config_->source->at(i, &line);
+    touched_by.learn(line);
+  }
   for (u64 i = 0; i < end; ++i) {
     config_->source->at(i, &line);
-    if (!touches(line, tree, key)) continue;
+    if (!touched_by.touches(line)) continue;
     std::string text = "  ";
     print_operation(line, &text);
     lines.push_back(std::move(text));
     if (lines.size() > history_lines_max) lines.pop_front();
     ++touched;
   }
-  std::string story = fmt::format("history of {} key={} ({} lines; puts, removes, scopes, crashes):\n",
-                                  tree_name(tree), key_text(tree, key), touched);
+  std::string story = fmt::format("history of {} key={} ({} lines; {}, scopes, crashes):\n",
+                                  tree_name(tree), key_text(tree, key), touched,
+                                  tree_spec(tree).groove == GrooveName::none ? "puts, removes" : "changes");
   if (touched > lines.size()) story += fmt::format("  ... {} earlier lines\n", touched - lines.size());
   for (const std::string& text : lines) story += text;
   return story;

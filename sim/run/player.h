@@ -161,6 +161,7 @@ class Player final : public ActiveRun, public Interrupt {
   std::string explain(TreeName tree, const Key& key);
   std::string history(TreeName tree, const Key& key);
   std::string whereabouts(TreeName tree, const Key& key);
+  std::string places(TreeName tree, const Key& key);
   std::string last_events();
 
   // For the run.

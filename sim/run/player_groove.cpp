@@ -65,14 +65,7 @@ void Player::line_object() {
 
 void Player::fail_object(FailureClass failure_class, std::string site, const std::string& message,
                          GrooveName groove, u128 key) {
-  const TreeName tree = key_tree(groove);
-  std::string story = explain(tree, Key::of(key));
-  const Side side = model_.get_object(groove, key);
-  if (side.presence == Presence::object && tree != groove_spec(groove).objects) {
-    story += "its object, by timestamp, " + whereabouts(groove_spec(groove).objects,
-                                                        Key::of(side.object.timestamp));
-  }
-  fail(failure_class, std::move(site), message, std::move(story));
+  fail(failure_class, std::move(site), message, explain(key_tree(groove), Key::of(key)));
 }
 
 // --- reading

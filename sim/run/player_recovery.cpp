@@ -243,7 +243,7 @@ void Player::replay(const Recover& cause) {
     }
     replay_changes(op.changes);
     const u64 number = op.op;
-    // Not before: a crash may strike while the op's objects are prefetched, and then it is to be replayed still.
+    // Not before: a crash may strike while the op's objects are prefetched, and then it is still to come.
     model_.replay(std::move(replay_.back()));
     replay_.pop_back();
     ++result_.counters.replayed_ops;

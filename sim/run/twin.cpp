@@ -122,7 +122,7 @@ void draw_geometry(const TwinDraw& draw, RunOptions* options) {
 }
 
 RunOptions layout_options(const std::string& workload, const RunOptions& base, TwinDraw draw) {
-  const World& world = world_of(workload, base.groove);
+  const World& world = world_of_run(workload, base);
   RunOptions options = machine_options(base, draw);
   if (draw.one_in("variations", 2)) draw_variations(draw, VariationKind::layout, &options);
   constexpr u64 attempts_max = 20;

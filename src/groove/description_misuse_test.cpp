@@ -21,9 +21,9 @@ struct Plain {
 };
 enum class Signed : int { a };
 constexpr std::optional<u64> derived(const Plain& plain) { return plain.author; }
-constexpr u64 not_optional(const Plain& plain) { return plain.author; }
-constexpr std::optional<int> derived_signed(const Plain&) { return 1; }
-constexpr u64 not_bool(const Plain& plain) { return plain.author; }
+[[maybe_unused]] constexpr u64 not_optional(const Plain& plain) { return plain.author; }
+[[maybe_unused]] constexpr std::optional<int> derived_signed(const Plain&) { return 1; }
+[[maybe_unused]] constexpr u64 not_bool(const Plain& plain) { return plain.author; }
 
 template <class... Options>
 using Describe = GrooveDescription<"plain", Plain, ObjectTree<1>, IdTree<2>, Options...>;

@@ -121,11 +121,12 @@ class Groove {
 
   PrefetchResult enqueue(u128 key, Prefetch::Kind kind);
   void assert_answers() const;
-  Found find(Key key, Object* object);
+  // Unknown: not found, by the prefetch.
+  Known find(Key key, Object* object);
   bool refused() const;
   InsertResult why_not(const Object& object) const;
   bool take_change();
-  void insert_checked(const Object& object);
+  void insert_checked(const Object& object, Known before);
   void update_checked(const Object& before, const Object& after);
 
   Forest* forest_;
@@ -176,24 +177,25 @@ void Groove<Description>::assert_answers() const {
 }
 
 template <class Description>
-Found Groove<Description>::find(Key key, Object* object) {
+PrefetchCache::Known Groove<Description>::find(Key key, Object* object) {
   assert_answers();
-  switch (cache_.find(key, object)) {
-    case Known::object: return Found::found;
-    case Known::orphan: return Found::orphaned;
-    case Known::tombstone: return Found::not_found;
-    case Known::unknown: break;
-  }
+  const Known known = cache_.find(key, object);
+  if (known != Known::unknown) return known;
   const std::optional<Prefetch::Result> result = prefetch_.result(key, Prefetch::Kind::key);
   ASSERT(result && "prefetch the key in the op that asks for it");
   ASSERT(*result == Prefetch::Result::not_found && "run the prefetch before asking");
-  return Found::not_found;
+  return known;
 }
 
 template <class Description>
 typename Groove<Description>::GetResult Groove<Description>::get(Key key) {
   GetResult result{.kind = Found::not_found, .object = zeroed<Object>()};
-  result.kind = find(key, &result.object);
+  switch (find(key, &result.object)) {
+    case Known::object: result.kind = Found::found; break;
+    case Known::orphan: result.kind = Found::orphaned; break;
+    case Known::tombstone:
+    case Known::unknown: break;
+  }
   return result;
 }
 
@@ -249,10 +251,10 @@ template <class Description>
 InsertResult Groove<Description>::insert(const Object& object) {
   if (const InsertResult result = why_not(object); result != InsertResult::ok) return result;
   Object before;
-  const Found kind = find(Cache::key_of(object), &before);
-  ASSERT(kind == Found::not_found && "insert: the key must not be found");
+  const Known known = find(Cache::key_of(object), &before);
+  ASSERT((known == Known::tombstone || known == Known::unknown) && "insert: the key must not be found");
   if (!take_change()) return InsertResult::batch_full;
-  insert_checked(object);
+  insert_checked(object, known);
   return InsertResult::ok;
 }
 
@@ -260,8 +262,8 @@ template <class Description>
 ChangeResult Groove<Description>::update(const Object& object) {
   if (refused()) return ChangeResult::refused;
   Object before;
-  const Found kind = find(Cache::key_of(object), &before);
-  ASSERT(kind == Found::found && "update: the key must be found");
+  const Known known = find(Cache::key_of(object), &before);
+  ASSERT(known == Known::object && "update: the key must be found");
   ASSERT(std::memcmp(&object, &before, sizeof object) != 0 && "update: something must differ");
   if (!take_change()) return ChangeResult::batch_full;
   update_checked(before, object);
@@ -272,17 +274,17 @@ template <class Description>
 InsertResult Groove<Description>::upsert(const Object& object) {
   if (const InsertResult result = why_not(object); result != InsertResult::ok) return result;
   Object before;
-  const Found kind = find(Cache::key_of(object), &before);
-  ASSERT(kind != Found::orphaned && "upsert: the id is used up");
-  if (kind == Found::found && std::memcmp(&object, &before, sizeof object) == 0) {
+  const Known known = find(Cache::key_of(object), &before);
+  ASSERT(known != Known::orphan && "upsert: the id is used up");
+  if (known == Known::object && std::memcmp(&object, &before, sizeof object) == 0) {
     mark(Mark::groove_upsert_equal, Description::object_tree);
     return InsertResult::ok;
   }
   if (!take_change()) return InsertResult::batch_full;
-  if (kind == Found::found) {
+  if (known == Known::object) {
     update_checked(before, object);
   } else {
-    insert_checked(object);
+    insert_checked(object, known);
   }
   return InsertResult::ok;
 }
@@ -291,8 +293,8 @@ template <class Description>
 ChangeResult Groove<Description>::remove(Key key) {
   if (refused()) return ChangeResult::refused;
   Object object;
-  const Found kind = find(key, &object);
-  ASSERT(kind == Found::found && "remove: the key must be found");
+  const Known known = find(key, &object);
+  ASSERT(known == Known::object && "remove: the key must be found");
   if (!take_change()) return ChangeResult::batch_full;
   const tonearm::Key timestamp = timestamp_of(object);
   mark(Mark::groove_removed, Description::object_tree, &timestamp);
@@ -309,8 +311,9 @@ InsertResult Groove<Description>::insert_orphaned_id(u128 id) {
   object.id = id;
   object.timestamp = 1;  // No timestamp is at fault.
   if (const InsertResult result = why_not(object); result != InsertResult::ok) return result;
-  const Found kind = find(id, &object);
-  ASSERT(kind == Found::not_found && "insert_orphaned_id: the id must not be found");
+  const Known known = find(id, &object);
+  ASSERT((known == Known::tombstone || known == Known::unknown) &&
+         "insert_orphaned_id: the id must not be found");
   if (!take_change()) return InsertResult::batch_full;
   const tonearm::Key key = tonearm::Key::of(id);
   mark(Mark::groove_orphaned, Description::id_tree, &key);
@@ -320,10 +323,9 @@ InsertResult Groove<Description>::insert_orphaned_id(u128 id) {
 }
 
 template <class Description>
-void Groove<Description>::insert_checked(const Object& object) {
+void Groove<Description>::insert_checked(const Object& object, Known before) {
   const tonearm::Key timestamp = timestamp_of(object);
-  Object before;
-  if (cache_.find(Cache::key_of(object), &before) == Known::tombstone) {
+  if (before == Known::tombstone) {
     mark(Mark::groove_inserted_again, Description::object_tree, &timestamp);
   }
   trees_.insert(object);

@@ -83,6 +83,33 @@ TEST_CASE("groove: an index entry that stays is not written", "[groove]") {
   }
 }
 
+TEST_CASE("groove: there is room for every entry to move with every change", "[groove]") {
+  TestGrooves grooves;
+  grooves.begin();
+  for (u64 id = 1; id <= 4; ++id) grooves.insert(a_note(id, id));
+  grooves.commit_bar();
+  const u32 batch = grooves.options().format.batch_values_max;
+  for (u64 change = 1; change <= 200; ++change) {
+    // All changes of an op about one object, then all about different ones.
+    Note note = grooves.model.notes.at(change % 32 < 16 ? 1 : 1 + change % 4);
+    note.author = change + 10;
+    note.pinned = change;
+    note.topic = u128{change} << 64;
+    note.kind = static_cast<NoteKind>(change % 3);
+    note.size = 1600 * change;
+    note.flags = static_cast<u8>(change);
+    grooves.update(note);
+    if (change % batch == 0) {
+      CHECK(grooves.notes().changes_left() == 0);
+      CHECK(grooves->forest().tree(4).batch_left() == 0);  // notes.author
+      grooves.commits(1);
+      if (change % 20 == 0) grooves.check_trees();
+    }
+  }
+  grooves.commits(20);
+  grooves.check_trees();
+}
+
 TEST_CASE("groove: a removed object is gone from every tree, in every life", "[groove]") {
   TestGrooves grooves;
   grooves.begin();

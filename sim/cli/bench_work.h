@@ -1,0 +1,40 @@
+// The pinned work of `bench`: what is played, in which geometry.
+//
+// Of a hundred lines 45 insert or update, 5 remove, 45 get and 5 scan at most 32 rows, over a key universe
+// that keeps the live objects near their number; an op is committed every `lines_per_op`. It begins by
+// filling the trees, which is not part of what is measured.
+//
+//   tree    kv: put, remove, get, scan.
+//   forest  the groove `notes`, which has an id and six indexes. Of the 45, 22 are upserts with all fields
+//           drawn anew, so that every index entry moves, and 23 are updates of two indexed fields. Scans
+//           are of the index of authors.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/scenario/run_options.h"
+#include "sim/workload/workload.h"
+
+namespace tonearm::sim {
+
+struct Bench {
+  const char* name;      // "tree", "forest".
+  const char* geometry;  // "default", "tiny".
+  const char* workload;
+  u64 live;
+  u64 lines_per_op;
+  RunOptions options;
+};
+
+// All benches that the name means (empty: all), with these settings; throws UsageError.
+std::vector<Bench> parse_benches(const std::string& name, const std::vector<std::string>& set);
+
+class BenchWork : public OperationSource {
+ public:
+  virtual u64 fill_lines() const = 0;
+};
+std::unique_ptr<BenchWork> bench_work(const Bench& bench, u64 lines);
+
+}  // namespace tonearm::sim
