@@ -270,7 +270,8 @@ void bench_setup(const Bench& bench, RunnerMemory& memory) {
   print_line({{"bench", std::string(bench.name)},
               {"geometry", std::string(bench.geometry)},
               {"figure", std::string("memory_mib")},
-              {"engine_buffer", engine_memory_required(world_of_run(bench.workload, bench.options), bench.options) >> 20},
+              {"engine_buffer",
+               engine_memory_required(world_of_run(bench.workload, bench.options), bench.options) >> 20},
               {"process_peak", process_peak_mib()}});
 }
 

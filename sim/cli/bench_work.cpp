@@ -143,6 +143,7 @@ Bench bench_of(std::string_view name, bool tiny) {
   o.disk.read = o.disk.write = o.disk.sync = {.latency_ticks_min = 10, .latency_ticks_mean = 30, .stall = {}};
   o.disk.profile = DurabilityProfile::cached;
   o.groove = GrooveName::notes;
+  if (forest) o.runtime.blocks_count = 8192;
   if (tiny) {
     o.format.sector_size = o.format.block_size = 512;
     if (forest) o.format.block_size = 1024;  // Of 512 bytes none indexes the blocks of a table of objects.

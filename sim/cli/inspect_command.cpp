@@ -13,8 +13,8 @@ namespace tonearm::sim {
 namespace {
 
 void show(const InspectArgs& args, const ForestShape& shape, const Image& image) {
-  const DecodedImage decoded = decode_image(
-      image, {.values = args.values || !args.block.empty(), .tables = true, .shape = &shape});
+  const DecodedImage decoded =
+      decode_image(image, {.values = args.values || !args.block.empty(), .tables = true, .shape = &shape});
   if (!args.block.empty()) {
     const u64 address = number_argument("--block", args.block, 1, u64_max);
     const u64 blocks = decoded.format.block_size == 0 ? 0 : image.size() / decoded.format.block_size;

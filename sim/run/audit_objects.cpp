@@ -81,10 +81,10 @@ void Audit::compare_object(GrooveName groove, const Model& model, u128 key) {
   const char* const difference = object_difference(groove, expected, answer);
   if (difference == nullptr) return;
   const TreeName tree = key_tree(groove);
-  mismatch(tree, Key::of(key), fmt::format("object of {}: {}", groove_spec(groove).name, difference),
-           fmt::format("{} {}: the engine says {}, the model says {}", groove_spec(groove).name,
-                       key_text(tree, Key::of(key)), answer_text(groove, answer),
-                       side_text(groove, expected)));
+  mismatch(
+      tree, Key::of(key), fmt::format("object of {}: {}", groove_spec(groove).name, difference),
+      fmt::format("{} {}: the engine says {}, the model says {}", groove_spec(groove).name,
+                  key_text(tree, Key::of(key)), answer_text(groove, answer), side_text(groove, expected)));
 }
 
 void Audit::objects(GrooveName groove, const Model& model, const Key& from, u32 rows) {
@@ -125,8 +125,8 @@ void Audit::objects(GrooveName groove, const Model& model, const Key& from, u32 
     const bool exists = host_->object_exists(groove, timestamp);
     if (exists == model.exists(groove, timestamp)) continue;
     mismatch(spec.objects, Key::of(timestamp), fmt::format("exists {}: another answer", spec.name),
-             fmt::format("exists {} timestamp={}: the engine says {}, the model says {}", spec.name, timestamp,
-                         exists, !exists));
+             fmt::format("exists {} timestamp={}: the engine says {}, the model says {}", spec.name,
+                         timestamp, exists, !exists));
   }
 }
 

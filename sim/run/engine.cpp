@@ -14,7 +14,8 @@ constexpr TreeConfig three_trees[world_tree.count] = {
 };
 
 ForestOptions forest_options(const RunOptions& options) {
-  return {.format = options.format, .runtime = options.runtime, .trees = three_trees, .cluster = engine_cluster};
+  return {
+      .format = options.format, .runtime = options.runtime, .trees = three_trees, .cluster = engine_cluster};
 }
 
 class TreesEngine final : public Engine {

@@ -65,10 +65,7 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
 
 EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
                        std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)
-    : world_(world),
-      disk_(&disk),
-      interrupt_(&interrupt),
-      liveness_ticks_max_(options.liveness_ticks_max) {
+    : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const u64 size = engine_memory_required(world, options);
   if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
@@ -131,8 +128,7 @@ void EngineHost::mark_checkpoint_durable() {
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {
   const Encoded encoded = encode_value(name, key, value);
   Call call(*this, "put");
-  const PutResult result =
-      call.engine([&] { return tree(name).put(encoded.bytes.data()); });
+  const PutResult result = call.engine([&] { return tree(name).put(encoded.bytes.data()); });
   call.end();
   return result;
 }

@@ -141,8 +141,8 @@ std::string Player::history(TreeName tree, const Key& key) {
     if (lines.size() > history_lines_max) lines.pop_front();
     ++touched;
   }
-  std::string story = fmt::format("history of {} key={} ({} lines; {}, scopes, crashes):\n",
-                                  tree_name(tree), key_text(tree, key), touched,
+  std::string story = fmt::format("history of {} key={} ({} lines; {}, scopes, crashes):\n", tree_name(tree),
+                                  key_text(tree, key), touched,
                                   tree_spec(tree).groove == GrooveName::none ? "puts, removes" : "changes");
   if (touched > lines.size()) story += fmt::format("  ... {} earlier lines\n", touched - lines.size());
   for (const std::string& text : lines) story += text;

@@ -24,12 +24,12 @@ std::optional<u64> large(const Note& note) {
 }
 bool draft(const Note& note) { return (note.flags & 1) != 0; }
 
-using Things = GrooveDescription<
-    "things", Thing, ObjectTree<1>, IdTree<2>, Field<"a", 3, &Thing::a>, Field<"b", 4, &Thing::b>,
-    Field<"c", 5, &Thing::c>, Field<"d", 6, &Thing::d>, Field<"e", 7, &Thing::e>, Field<"f", 8, &Thing::f>,
-    Field<"g", 9, &Thing::g>, Field<"h", 10, &Thing::h>, Field<"i", 11, &Thing::i>,
-    Field<"j", 12, &Thing::j>, Field<"k", 13, &Thing::k>, Field<"l", 14, &Thing::l>,
-    Field<"m", 15, &Thing::m>>;
+using Things =
+    GrooveDescription<"things", Thing, ObjectTree<1>, IdTree<2>, Field<"a", 3, &Thing::a>,
+                      Field<"b", 4, &Thing::b>, Field<"c", 5, &Thing::c>, Field<"d", 6, &Thing::d>,
+                      Field<"e", 7, &Thing::e>, Field<"f", 8, &Thing::f>, Field<"g", 9, &Thing::g>,
+                      Field<"h", 10, &Thing::h>, Field<"i", 11, &Thing::i>, Field<"j", 12, &Thing::j>,
+                      Field<"k", 13, &Thing::k>, Field<"l", 14, &Thing::l>, Field<"m", 15, &Thing::m>>;
 
 using Notes =
     GrooveDescription<"notes", Note, ObjectTree<16>, IdTree<17>, Field<"author", 18, &Note::author>,
@@ -155,7 +155,8 @@ class GroovesEngine final : public Engine {
   GrooveEngine* groove(GrooveName name) override {
     GrooveEngine* found = nullptr;
     const std::string_view wanted = groove_spec(name).name;
-    ((Descriptions::name.view() == wanted ? void(found = &std::get<GrooveFace<Descriptions>>(faces_)) : void()),
+    ((Descriptions::name.view() == wanted ? void(found = &std::get<GrooveFace<Descriptions>>(faces_))
+                                          : void()),
      ...);
     return found;
   }

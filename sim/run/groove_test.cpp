@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include "sim/run/test_runs.h"
+#include "sim/run/twin.h"
 
 namespace tonearm::sim {
 
 namespace {
 
 // A scenario of these lines in a small forest.
-Scenario scenario_with(const std::string& lines, const std::string& set = "", const char* workload = "forest") {
+Scenario scenario_with(const std::string& lines, const std::string& set = "",
+                       const char* workload = "forest") {
   const char* const bars = set.find("beats") == std::string::npos ? "beats=2 checkpoint_interval=4" : "";
   return require_scenario(
       fmt::format("tonearm 1\nworkload {}\nexpect pass\nseed 0x9\nset batch_values_max=4 {} {}\n---\n{}",
@@ -50,16 +52,16 @@ TEST_CASE("an object and what becomes of it", "[groove]") {
 TEST_CASE("what does not apply is skipped, what is not legal is refused", "[groove]") {
   const Played played = play_lines(
       "1 insert notes id=3 author=1\n"
-      "2 insert notes id=3 author=2\n"             // Is there.
-      "3 insert notes id=4 timestamp=1\n"          // The timestamp is taken.
-      "4 update notes id=5 author=1\n"             // Is not there.
-      "5 update notes id=3 author=1\n"             // Changes nothing.
-      "6 upsert notes id=3 author=1\n"             // The same.
-      "7 remove notes id=5\n"                      // Is not there.
-      "8 orphan notes id=3\n"                      // Is there.
+      "2 insert notes id=3 author=2\n"     // Is there.
+      "3 insert notes id=4 timestamp=1\n"  // The timestamp is taken.
+      "4 update notes id=5 author=1\n"     // Is not there.
+      "5 update notes id=3 author=1\n"     // Changes nothing.
+      "6 upsert notes id=3 author=1\n"     // The same.
+      "7 remove notes id=5\n"              // Is not there.
+      "8 orphan notes id=3\n"              // Is there.
       "9 orphan notes id=6\n"
-      "10 insert notes id=6\n"                     // An orphan.
-      "11 insert notes id=0\n"                     // Refused, as are the next four.
+      "10 insert notes id=6\n"  // An orphan.
+      "11 insert notes id=0\n"  // Refused, as are the next four.
       "12 insert notes id=0xffffffffffffffffffffffffffffffff\n"
       "13 insert notes id=7 timestamp=0\n"
       "14 insert events timestamp=9223372036854775808\n"
@@ -173,6 +175,66 @@ TEST_CASE("a crash at every step of ops over three grooves", "[groove][crash]") 
   CHECK(struck > 20);
 }
 
+// A replay reads before it changes: a crash in that reading must not lose the op.
+TEST_CASE("a crash at every step of a replay over grooves", "[groove][crash]") {
+  std::string before = "1 insert things id=1 a=1\n2 insert notes id=2 author=3\n3 checkpoint\n";
+  before += "4 update things id=1 a=2\n5 remove notes id=2\n6 commit\n7 upsert things id=1 b=4\n8 commit\n";
+  u64 in_recovery = 0;
+  for (u32 step = 0; step < 120; step += TONEARM_TEST_SLOW != 0 ? 7 : 1) {
+    CAPTURE(step);
+    const Played played = play_lines(before + fmt::format("9 crash at=0\n10 crash at={}\n", step) +
+                                     "11 get things id=1\n12 get notes id=2\n13 commit\n");
+    CHECK(played.answered("11 -> id=1 b=4 timestamp=1"));
+    CHECK(played.answered("12 -> not found"));
+    in_recovery += played.result.counters.crashes_in_recovery;
+    if (played.result.failed()) break;
+  }
+  CHECK(in_recovery > 20);
+}
+
+// A log of ops that prefetched more than the next engine may could not be replayed.
+TEST_CASE("a reopen leaves room for what is replayed", "[groove]") {
+  const std::string lines =
+      "1 insert things id=1\n2 insert things id=2\n3 insert things id=3\n4 commit\n"
+      "5 reopen prefetch_keys_max=2\n6 reopen prefetch_keys_max=4\n7 get things id=3\n";
+  const Played played = play_lines(lines, "prefetch_keys_max=8");
+  CHECK(played.result.counters.skips == 1);
+  CHECK(played.result.counters.reopens == 1);
+  CHECK(played.answered("7 -> id=3 timestamp=3"));
+}
+
+TEST_CASE("twins of grooves agree", "[groove][twins]") {
+  RunCounters sum;
+  for (u64 seed = 1; seed <= repeats(24); ++seed) {
+    SeedRun first(seed, seed % 2 == 0 ? "groove" : "forest");
+    record_for_twin(&first.config);
+    const RunResult result = first.play();
+    check_passed(result);
+    for (const TwinKind kind : {TwinKind::machine, TwinKind::layout}) {
+      CAPTURE(seed, static_cast<u32>(kind));
+      const RunResult twin = run_twin(first.config, result, 0, runner_memory(), kind);
+      check_passed(twin);
+      sum.twin_checkpoints += twin.counters.twin_checkpoints;
+      sum.twin_answers += twin.counters.twin_answers;
+    }
+  }
+  CHECK(sum.twin_checkpoints > 20);
+  CHECK(sum.twin_answers > 1000);
+}
+
+TEST_CASE("a seed of grooves played again gives the same digests", "[groove][determinism]") {
+  for (u64 seed = 1; seed <= repeats(16); ++seed) {
+    const SeedRun run(seed, seed % 2 == 0 ? "groove" : "forest");
+    const RunResult first = run.play();
+    SeedRun poisoned(seed, run.config.workload);
+    poisoned.config.poison = 77;
+    const RunResult second = poisoned.play();
+    CAPTURE(seed);
+    CHECK(first.digests.digest == second.digests.digest);
+    CHECK(first.digests.answers == second.digests.answers);
+  }
+}
+
 TEST_CASE("an engine that failed answers, and refuses to change", "[groove]") {
   const Played played = play_lines(
       "1 insert things id=1 a=1\n2 fault 3/checkpoint_sync#0 fail\n3 checkpoint\n4 get things id=1\n");
@@ -184,10 +246,11 @@ TEST_CASE("a groove plays alone", "[groove]") {
   for (const char* groove : {"things", "notes", "events"}) {
     const bool events = std::string_view(groove) == "events";
     const char* key = events ? "timestamp" : "id";
-    play_lines(fmt::format("1 insert {0} {1}=5\n2 commit times=9\n3 reopen prefetch_workers=2\n4 get {0} {1}=5\n"
-                           "5 remove {0} {1}=5\n6 checkpoint\n7 scan {0}\n",
-                           groove, key),
-               fmt::format("groove={}", groove), "groove");
+    play_lines(
+        fmt::format("1 insert {0} {1}=5\n2 commit times=9\n3 reopen prefetch_workers=2\n4 get {0} {1}=5\n"
+                    "5 remove {0} {1}=5\n6 checkpoint\n7 scan {0}\n",
+                    groove, key),
+        fmt::format("groove={}", groove), "groove");
   }
 }
 

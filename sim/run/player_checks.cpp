@@ -275,7 +275,8 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 // values would; that is rare in what is generated, and legal. Since the durable checkpoint each bar can
 // have added one table to the last level: a merge takes one in, and leaves one more at most.
 bool Player::last_level_full(u64 op) {
-  const DecodedImage decoded = decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
+  const DecodedImage decoded =
+      decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
   if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
   const FormatOptions& format = options_.format;
   u64 limit = 1;

@@ -178,7 +178,10 @@ Change Player::change_object(const ObjectChange& change, bool upsert) {
     case Presence::absent: return host_->remove_object(change.groove, change.key());
     case Presence::orphan: return host_->insert_orphaned_id(change.groove, change.key());
     case Presence::object:
-      return host_->change(change.groove, upsert ? Kind::upsert : was ? Kind::update : Kind::insert,
+      return host_->change(change.groove,
+                           upsert ? Kind::upsert
+                           : was  ? Kind::update
+                                  : Kind::insert,
                            after.data());
   }
   UNREACHABLE();
@@ -191,11 +194,11 @@ void Player::line_change() {
   if (orphan_in_scope) return skip();
   if (!read_key(Asked::key, key)) return;
   const ObjectAnswer answer = host_->object(groove, key);
+  const ChangePlan plan = model_.plan(line_, options_.format.batch_values_max);
   if (config_->oracles.has(Oracle::model)) {
-    compare_object(groove, key, model_.get_object(groove, key), answer, FailureClass::oracle,
+    compare_object(groove, key, plan.change.before, answer, FailureClass::oracle,
                    operation_kind_name(line_.kind));
   }
-  const ChangePlan plan = model_.plan(line_, options_.format.batch_values_max);
   if (plan.verdict == ChangeVerdict::skipped) return skip();
   changed(plan.change, plan.verdict, change_object(plan.change, line_.kind == OperationKind::upsert));
 }

@@ -228,7 +228,7 @@ void Player::judge_opened() {
 // As a write-ahead log would: the effects only, each op with its compaction.
 void Player::replay(const Recover& cause) {
   while (!replay_.empty()) {
-    const LoggedOp& op = replay_.back();
+    const LoggedOp& op = replay_.back();  // It stays there until it is applied: a crash may strike before.
     if (op.op != host_->forest().op() + 1) {
       fail(FailureClass::crash_legal, "replay does not follow the checkpoint",
            fmt::format("op {} is to be replayed after op {}", op.op, host_->forest().op()));
@@ -243,7 +243,6 @@ void Player::replay(const Recover& cause) {
     }
     replay_changes(op.changes);
     const u64 number = op.op;
-    // Not before: a crash may strike while the op's objects are prefetched, and then it is still to come.
     model_.replay(std::move(replay_.back()));
     replay_.pop_back();
     ++result_.counters.replayed_ops;

@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-#include "sim/verdict/verdict.h"
 #include "sim/scenario/scenario.h"
+#include "sim/verdict/verdict.h"
 #include "sim/workload/workload.h"
 
 namespace tonearm::sim {

@@ -41,7 +41,8 @@ void note_entries(Bytes object, Entries* to) {
   to->push_back({.tree = id_of(TreeName::notes_topic), .key = {topic, timestamp}});
   add(to, TreeName::notes_kind, word(object, 72, 1), timestamp);
   if (size > 1000) add(to, TreeName::notes_large, size / 16, timestamp);
-  if ((word(object, 56) & 1) != 0) to->push_back({.tree = id_of(TreeName::notes_draft), .key = {0, timestamp}});
+  if ((word(object, 56) & 1) != 0)
+    to->push_back({.tree = id_of(TreeName::notes_draft), .key = {0, timestamp}});
 }
 
 void event_entries(Bytes object, Entries* to) {
@@ -116,8 +117,9 @@ struct WorldShape {
 }  // namespace
 
 const ForestShape& shape_of(const World& world) {
-  static const WorldShape shapes[] = {WorldShape(world_tree), WorldShape(world_things), WorldShape(world_notes),
-                                      WorldShape(world_events), WorldShape(world_forest)};
+  static const WorldShape shapes[] = {WorldShape(world_tree), WorldShape(world_things),
+                                      WorldShape(world_notes), WorldShape(world_events),
+                                      WorldShape(world_forest)};
   const World* const worlds[] = {&world_tree, &world_things, &world_notes, &world_events, &world_forest};
   for (u32 i = 0; i < std::size(worlds); ++i) {
     if (worlds[i]->first == world.first && worlds[i]->count == world.count) return shapes[i].shape;

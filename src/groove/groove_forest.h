@@ -94,8 +94,8 @@ class GrooveForest {
   bool checkpoint_due(u64 op) const { return forest_.checkpoint_due(op); }
   void mark_checkpoint_durable() { forest_.mark_checkpoint_durable(); }
 
-  // A scope over all trees and caches of all grooves.
-  void scope_open();
+  // A scope over all trees and caches of all grooves. False: refused, see error(); no scope is open.
+  bool scope_open();
   void scope_close(ScopeMode mode);
   bool scope_active() const { return forest_.scope_active(); }
 
@@ -185,9 +185,14 @@ void GrooveForest<Descriptions...>::checkpoint(Callback<> done) {
 }
 
 template <class... Descriptions>
-void GrooveForest<Descriptions...>::scope_open() {
+bool GrooveForest<Descriptions...>::scope_open() {
+  if (error()) {
+    mark(Mark::groove_refused);
+    return false;
+  }
   forest_.scope_open();
   each_groove([](auto& groove) { groove.scope_open(); });
+  return true;
 }
 
 template <class... Descriptions>

@@ -155,7 +155,7 @@ TEST_CASE("groove_forest: a scope is over all grooves, and what it undoes is who
     grooves.fetch_events({7, 8});
     const GrooveModel before = grooves.model;
     const u32 left = grooves.notes().changes_left();
-    grooves->scope_open();
+    REQUIRE(grooves->scope_open());
     CHECK(grooves->scope_active());
     change_in_scope(grooves);
     CHECK(grooves.notes().changes_left() == left - 35);
@@ -186,7 +186,7 @@ TEST_CASE("groove_forest: a discarded scope takes ids out of the key range again
   grooves.insert(a_note(100, 1));
   grooves.commit_bar();
   grooves.fetch({50, 200});
-  grooves->scope_open();
+  REQUIRE(grooves->scope_open());
   REQUIRE(grooves.notes().insert(a_note(50, 50)) == InsertResult::ok);
   REQUIRE(grooves.notes().insert(a_note(200, 51)) == InsertResult::ok);
   grooves->scope_close(ScopeMode::discard);
@@ -255,6 +255,8 @@ TEST_CASE("groove_forest: after an error changes are refused, and answers go on"
   CHECK(marks[Mark::groove_refused] > 0);
   CHECK(marks[Mark::groove_after_error] > 0);
   CHECK(grooves.commit().kind == ErrorKind::storage_full);
+  CHECK_FALSE(grooves->scope_open());
+  CHECK_FALSE(grooves->scope_active());
   grooves.check_trees();
 
   options.runtime.blocks_count = 4096;
@@ -276,7 +278,7 @@ class RandomOp {
     check_answers();
     if (!scoped) return changes();
     const GrooveModel before = grooves_.model;
-    grooves_->scope_open();
+    REQUIRE(grooves_->scope_open());
     changes();
     const bool discard = below(2) == 0;
     grooves_->scope_close(discard ? ScopeMode::discard : ScopeMode::persist);
