@@ -412,7 +412,9 @@ void Player::line_reopen() {
   RunOptions changed = options_;
   for (const SettingChange& change : line_.changes) settings()[change.setting].set(changed, change.value);
   finish_options(&changed);
-  if (changed.runtime.blocks_count < options_.runtime.blocks_count ||
+  // What was played must fit again: the blocks, and the keys that a logged op needs.
+  const u32 replay_keys = std::min(options_.prefetch_keys_max, options_.format.batch_values_max);
+  if (changed.runtime.blocks_count < options_.runtime.blocks_count || changed.prefetch_keys_max < replay_keys ||
       !validate_run(config_->workload, changed).empty())
     return skip();
   options_ = changed;

@@ -194,11 +194,11 @@ void Player::line_change() {
   if (orphan_in_scope) return skip();
   if (!read_key(Asked::key, key)) return;
   const ObjectAnswer answer = host_->object(groove, key);
+  const ChangePlan plan = model_.plan(line_, options_.format.batch_values_max);
   if (config_->oracles.has(Oracle::model)) {
-    compare_object(groove, key, model_.get_object(groove, key), answer, FailureClass::oracle,
+    compare_object(groove, key, plan.change.before, answer, FailureClass::oracle,
                    operation_kind_name(line_.kind));
   }
-  const ChangePlan plan = model_.plan(line_, options_.format.batch_values_max);
   if (plan.verdict == ChangeVerdict::skipped) return skip();
   changed(plan.change, plan.verdict, change_object(plan.change, line_.kind == OperationKind::upsert));
 }
