@@ -89,6 +89,9 @@ namespace tonearm {
   X(storage_full, "an op or a checkpoint found too few free blocks")                             \
   X(cache_map_stashed, "a young object was evicted into the stash")                              \
   X(cache_map_rolled_back_from_stash, "a discarded insert was found in the stash")               \
+  X(scrub_tour_done, "a scrub tour came to its end")                                             \
+  X(scrub_skipped_released, "a scrub left out what was released meanwhile")                      \
+  X(scrub_damage_found, "a scrub found a damaged block")                                         \
   X(sticky_error, "the forest refused an operation after an error")
 
 enum class Mark : u16 {
