@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/math.h"
 #include "sim/disk/engine_code.h"
 #include "sim/run/allocations.h"
 #include "table/tree_types.h"
@@ -17,6 +18,11 @@ constexpr TreeConfig configs[tree_name_count] = {
     {.id = 2, .name = "index", .kernel = &index_kernel},
     {.id = 3, .name = "id", .kernel = &id_kernel},
 };
+
+Scrubber::Options scrub_options(const RunOptions& options) {
+  constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
+  return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub, .damages_max = 8};
+}
 
 // A call that needs more event-loop steps than this does not make progress.
 constexpr u64 steps_max = 2'000'000;
@@ -100,12 +106,20 @@ EngineHost::EngineHost(SimStorage& disk, const RunOptions& options, std::vector<
                        Interrupt& interrupt, u64 poison)
     : disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const ForestOptions forest = forest_options(options);
-  const u64 size = Forest::memory_required(forest);
+  const u64 forest_size = Forest::memory_required(forest);
+  Arena beside;
+  Scrubber::measure(beside, options.format, scrub_options(options));
+  ForestVerify::measure(beside, forest);
+  const u64 beside_at = round_up(forest_size, Arena::align_max);
+  const u64 size = beside_at + beside.used();
   if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
-  forest_.emplace(disk, forest, std::span(memory).subspan(skip, size));
+  forest_.emplace(disk, forest, std::span(memory).subspan(skip, forest_size));
+  Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
+  scrubber_.emplace(*forest_, arena, scrub_options(options));
+  verify_.emplace(*forest_, arena);
 }
 
 void EngineHost::pump() {
@@ -153,9 +167,46 @@ Error EngineHost::checkpoint() {
 }
 
 void EngineHost::mark_checkpoint_durable() {
+  if (!scrubber_->idle()) scrub_wait();
   Call call(*this, "mark_checkpoint_durable");
   call.engine([&] { forest_->mark_checkpoint_durable(); });
   call.end();
+}
+
+void EngineHost::scrub_begin(u64 origin) {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->begin(origin); });
+  call.end();
+}
+
+void EngineHost::scrub_step() {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->step(); });
+  call.end();
+}
+
+void EngineHost::scrub_wait() {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->drain(Callback<>::to<&EngineHost::call_done>(this)); });
+  pump();
+  call.end();
+}
+
+void EngineHost::scrub_tour(u64 origin) {
+  scrub_begin(origin);
+  while (scrubber_->touring()) {
+    scrub_step();
+    scrub_wait();
+  }
+}
+
+Error EngineHost::verify(ForestVerify::Counts* counts) {
+  Call call(*this, "verify");
+  call.engine([&] { verify_->run(nullptr, Callback<>::to<&EngineHost::call_done>(this)); });
+  pump();
+  call.end();
+  *counts = verify_->counts();
+  return verify_->error();
 }
 
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {

@@ -15,7 +15,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "forest/forest.h"
+#include "forest/forest_verify.h"
+#include "forest/scrubber.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/model/tree_model.h"
 #include "sim/scenario/run_options.h"
@@ -84,7 +85,14 @@ class EngineHost {
   Error open();
   Error compact(u64 op);
   Error checkpoint();
-  void mark_checkpoint_durable();
+  void mark_checkpoint_durable();  // After the reads of the scrubber.
+
+  const Scrubber& scrubber() const { return *scrubber_; }
+  void scrub_begin(u64 origin);
+  void scrub_step();
+  void scrub_wait();            // Until none of its reads is in flight.
+  void scrub_tour(u64 origin);  // A whole one.
+  Error verify(ForestVerify::Counts* counts);
 
   [[nodiscard]] PutResult put(TreeName tree, const Key& key, u64 value);
   [[nodiscard]] PutResult remove(TreeName tree, const Key& key);
@@ -111,7 +119,9 @@ class EngineHost {
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
   void pump();
-  u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
+  u64 blocks_asked() const {
+    return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
+  }
   void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
 
   SimStorage* disk_;
@@ -122,6 +132,8 @@ class EngineHost {
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
   std::optional<Forest> forest_;
+  std::optional<Scrubber> scrubber_;
+  std::optional<ForestVerify> verify_;
 };
 
 }  // namespace tonearm::sim

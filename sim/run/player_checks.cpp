@@ -5,6 +5,7 @@
 #include "sim/decode/image_decoder.h"
 #include "sim/disk/engine_code.h"
 #include "sim/run/player.h"
+#include "sim/run/shadow.h"
 
 namespace tonearm::sim {
 
@@ -26,31 +27,6 @@ constexpr std::array<bool, mark_count> worth_looking_table = [] {
   for (const Mark mark : worth_looking) table[static_cast<u32>(mark)] = true;
   return table;
 }();
-
-// The shadow engine of an audit: nothing crashes it, and it must not get stuck either.
-class ShadowInterrupt final : public Interrupt {
- public:
-  explicit ShadowInterrupt(bool resource) : resource_(resource) {}
-  void before_step() override {}
-  void stuck(const char* why) override {
-    Failure failure;
-    failure.failure_class = FailureClass::liveness;
-    failure.site = std::string("shadow: ") + why;
-    failure.message = "a shadow engine on a snapshot does not complete a call";
-    throw RunFailed{failure};
-  }
-  void exceeded(const char* bound, const std::string& message) override {
-    if (!resource_) return;
-    Failure failure;
-    failure.failure_class = FailureClass::resource;
-    failure.site = std::string("shadow: ") + bound;
-    failure.message = message;
-    throw RunFailed{failure};
-  }
-
- private:
-  bool resource_;
-};
 
 }  // namespace
 
@@ -146,6 +122,7 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
 // the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
   check_structure(op, result_.counters.changes - changes_at_values_ > model_.size());
+  scrub_begin(op);
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
@@ -166,16 +143,10 @@ void Player::check_checkpoint(u64 op) {
 }
 
 void Player::shadow_audit(u64 op, bool full) {
-  DiskOptions disk_options;
-  disk_options.sector_size = options_.disk.sector_size;
-  disk_options.block_size = options_.disk.block_size;
-  disk_options.blocks_count = options_.disk.blocks_count;
-  disk_options.tear_unit = options_.disk.tear_unit;
-  disk_options.policy = CompletionPolicy::fifo;
   muted_ = true;
-  ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
-  SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(disk, options_, memory_->shadow, interrupt, config_->poison);
+  Shadow second(disk_->durable_image(), options_, memory_->shadow, config_->oracles.has(Oracle::resource),
+                config_->poison);
+  EngineHost& shadow = second.host();
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -203,9 +174,9 @@ void Player::shadow_audit(u64 op, bool full) {
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
   result_.counters.checks += audit.outcome().checks;
-  bounds_checked_before_ += shadow.bounds_checked();
   model_.restore();
-  disk.crash({});
+  if (full && (scrubs_.at(op, 7) & 1) != 0) verify_intact(second);
+  bounds_checked_before_ += shadow.bounds_checked();
   muted_ = false;
   if (audit.failed()) {
     const Mismatch& mismatch = *audit.outcome().mismatch;
@@ -270,8 +241,8 @@ void Player::check_structure(u64 op, bool values) {
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  const DecodedImage decoded =
-      decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
+  decoded_ = decode_image(disk_->durable_image(), {.values = values, .memo = &memory_->decoded});
+  const DecodedImage& decoded = decoded_;
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());
@@ -326,6 +297,7 @@ void Player::epilogue() {
     line_checkpoint();
   }
   recover({.line = line_.id, .strike = false});
+  verify_end();
   // Nothing was lost and nothing was due: opening again and replaying writes no block.
   if (host_->blocks_written() == 0 || !config_->oracles.has(Oracle::structure)) return;
   fail(FailureClass::structure, "a reopen wrote blocks",

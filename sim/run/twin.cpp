@@ -84,6 +84,7 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.runtime.read_iops = static_cast<u32>(draw.between("read iops", 1, 16));
   options.runtime.write_iops = static_cast<u32>(draw.between("write iops", 1, 16));
   options.runtime.compaction_blocks = compaction_blocks_min + static_cast<u32>(draw.between("blocks", 0, 24));
+  options.scrub = draw.one_in("scrub", 2) ? static_cast<u32>(draw.between("scrub reads", 1, 8)) : 0;
   draw_variations(draw, VariationKind::schedule, &options);
   return options;
 }

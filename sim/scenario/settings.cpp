@@ -207,6 +207,8 @@ const Setting table[] = {
 
     number("durability_delay_ops_max", 0, 65536, field<&Run::durability_delay_ops_max>,
            "Ops until released blocks may be reused after a checkpoint, at most."),
+    number("scrub", 0, 64, field<&Run::scrub>,
+           "Reads of the scrubber in flight, which tours between the ops; 0: none."),
 
 #define X(name, kind, text) ratio("vary." #name, vary_field<Variation::name>, "Chance that " text "."),
     TONEARM_VARIATIONS(X)
