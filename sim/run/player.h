@@ -155,6 +155,7 @@ class Player final : public ActiveRun, public Interrupt {
   void compare_tour();
   void know_image();
   void verify_intact(Shadow& shadow);
+  void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow);
   void verify_forged();
   void verify_end();

@@ -13,6 +13,7 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
+constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
@@ -175,7 +176,7 @@ void Player::shadow_audit(u64 op, bool full) {
   ++result_.counters.audits_shadow;
   result_.counters.checks += audit.outcome().checks;
   model_.restore();
-  if (full && (scrubs_.at(op, 7) & 1) != 0) verify_intact(second);
+  if (full && below(scrubs_.at(op, 8), verified_one_in) == 0) verify_intact(second);
   bounds_checked_before_ += shadow.bounds_checked();
   muted_ = false;
   if (audit.failed()) {
