@@ -14,7 +14,6 @@ played again every time, beside what is drawn: it must be found.
 import collections
 import concurrent.futures
 import os
-import random
 import re
 import subprocess
 import tempfile
@@ -86,11 +85,16 @@ def key_of(site):
     return site.path, site.function, site.text
 
 
+def sites_below(sites, folders):
+    prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
+    return [site for site in sites if site.path.startswith(prefixes)]
+
+
 def build_drawn(scratch, sites, count, seed, again):
     """(number -> site, how many did not compile). `again`: sites that are built in any case."""
     texts = {path: open(os.path.join(scratch.tools.ROOT, path), encoding="utf-8").read()
-             for path in {site.path for site in sites}}
-    order = mechanical_sites.shuffled(sites, random.Random(seed))
+             for path in {site.path for site in sites + again}}
+    order = mechanical_sites.shuffled(sites, seed)
     numbered = dict(enumerate(mechanical_sites.draw(iter(again), len(again), []), 1))
     next_number, bad_count = len(again) + 1, 0
     wanted = count + len(numbered)
@@ -204,11 +208,14 @@ def run(tools, arguments):
     scratch = Scratch(tools)
     os.makedirs(scratch.folder, exist_ok=True)
     sites = mechanical_sites.all_sites(tools.ROOT)
+    drawn_from = sites_below(sites, arguments.part or ["src"])
+    if not drawn_from:
+        tools.fail(f"--part: no place to change below {', '.join(arguments.part)}")
     verdicts = read_verdicts(os.path.join(tools.PATCHES, "survivors.tsv"))
     again = [site for site in sites if verdicts.get(key_of(site), ("",))[0] == "added"]
     for path, function, text in sorted(verdicts.keys() - {key_of(site) for site in sites}):
         print(f"survivors.tsv: {path} {function} has no such place any more: {text}")
-    numbered, bad_count = build_drawn(scratch, sites, arguments.mechanical, arguments.seed, again)
+    numbered, bad_count = build_drawn(scratch, drawn_from, arguments.mechanical, arguments.seed, again)
     workloads = workloads_to_play(scratch, arguments.workload)
     clean = play(scratch, 0, None, workloads)
     if clean.outcome == "killed":

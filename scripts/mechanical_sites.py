@@ -6,8 +6,12 @@ statement E by `(MECHANICAL(n) ? (E changed) : (E))`, so that one build holds al
 It works on tokens of code formatted by clang-format: there a `<` between spaces compares, and any other
 opens template arguments. What it takes for an expression and is none does not compile, and is dropped then.
 
-Not changed, because they are not behaviour: assertions and functions named assert_*, marks, what is
-decided at compile time (constexpr and static declarations, template arguments, case labels, attributes).
+Not changed, because they are not behaviour: assertions and functions named assert_*, marks and the
+conditions of nothing but a mark, poison for the address sanitizer, what is decided at compile time
+(constexpr and static declarations, template arguments, case labels, attributes).
+
+Which sites a seed draws depends on each site alone: a source that changes leaves the others' draws as
+they are.
 
   scripts/mechanical_sites.py              how many sites there are of each kind
   scripts/mechanical_sites.py --list       all of them
@@ -15,7 +19,9 @@ decided at compile time (constexpr and static declarations, template arguments, 
 """
 
 import bisect
+import hashlib
 import os
+import random
 import re
 import sys
 from collections import Counter, namedtuple
@@ -35,7 +41,8 @@ TURNED = [("min", "max"), ("front", "back"), ("first", "last"), ("ascending", "d
           ("lower_bound", "upper_bound"), ("key_min", "key_max"), ("push_back", "push_front"),
           ("begin", "end"), ("previous", "next"), ("oldest", "newest")]
 TURN = dict(TURNED) | {there: here for here, there in TURNED}
-CHECKS = {"ASSERT", "UNREACHABLE", "mark", "static_assert"}
+CHECKS = {"ASSERT", "ASSERT_IMPLIES", "UNREACHABLE", "mark", "static_assert", "poison", "unpoison"}
+CHECKS_NAMED = ("assert_", "poison_")
 COMPILE_TIME_CALLS = {"sizeof", "alignof", "alignas", "decltype", "noexcept", "offsetof"}
 COMPILE_TIME_WORDS = {"constexpr", "consteval", "static", "using", "typedef", "enum", "struct", "class"}
 KEYWORDS = {"if", "for", "while", "do", "else", "switch", "case", "default", "return", "break", "continue",
@@ -118,8 +125,10 @@ class Body:
     def mark_off_limits(self):
         for i, word in enumerate(self.words):
             after = self.words[i + 1] if i + 1 < len(self.words) else ""
-            if (word in CHECKS | COMPILE_TIME_CALLS or word.startswith("assert_")) and after in ("(", "{"):
+            if (word in CHECKS | COMPILE_TIME_CALLS or word.startswith(CHECKS_NAMED)) and after in ("(", "{"):
                 self.put_off(i, self.partner.get(i + 1, i))
+            elif word == "if" and after == "(" and self.marks_only(self.partner[i + 1] + 1):
+                self.put_off(i, self.partner[i + 1])
             elif word == "if" and after == "constexpr":
                 self.put_off(i, self.partner.get(i + 2, i))
             elif word in COMPILE_TIME_WORDS:
@@ -128,6 +137,11 @@ class Body:
                 self.put_off(i, self.find(i, ":"))
             elif word == "[" and after == "[":
                 self.put_off(i, self.partner.get(i, i))
+
+    # The statement at token i is a mark, and no `else` belongs to it.
+    def marks_only(self, i):
+        end = self.find(i, ";")
+        return self.words[i:i + 2] == ["mark", "("] and self.words[end + 1:end + 2] != ["else"]
 
     def find(self, i, word):
         while i < len(self.words) and self.words[i] != word:
@@ -303,7 +317,7 @@ def sites_of(path, text):
     bare = without_comments(text)
     seen = Counter()
     for head, function, _, opening, closing in tidy.bodies(text):
-        if function.startswith("assert_"):
+        if function.startswith(CHECKS_NAMED):
             continue
         body = Body(code, head, opening + 1, closing)
         for kind, i, first, last, changed in changes_of(body, bare):
@@ -336,15 +350,21 @@ def all_sites(root):
     return found
 
 
-def shuffled(sites, random):
-    """In random order, every kind as often as the others: a third of the sites are numbers."""
+def rank(site, seed):
+    words = f"{seed}\t{site.path}\t{site.function}\t{site.text}"
+    return hashlib.sha256(words.encode()).digest()
+
+
+def shuffled(sites, seed):
+    """In the seed's order, every kind as often as the others: a third of the sites are numbers."""
     kinds = {}
     for site in sites:
         kinds.setdefault(site.kind, []).append(site)
     for group in kinds.values():
-        random.shuffle(group)
+        group.sort(key=lambda site: rank(site, seed), reverse=True)
+    choices = random.Random(seed)
     while kinds:
-        kind = random.choice(sorted(kinds))
+        kind = choices.choice(sorted(kinds))
         yield kinds[kind].pop()
         if not kinds[kind]:
             del kinds[kind]
@@ -387,6 +407,8 @@ inline bool Level::fits(u32 count, const Key& key) const {
   static_assert(sizeof(Key) > 3);
   constexpr u32 spare = 7;  // 1 < 2
   if (const Table* table = find(key)) mark(Mark::found, 9);
+  if (count + 2 > 1) mark(Mark::several);
+  poison(list_.data() + 1, count - 1);
   if (count == 0 || ends_[0]) return false;
   for (u32 i = 0; i < count; ++i) list_.push_back(static_cast<u32>(min(i, spare)));
   u64 sum = std::array<u32, 4>{}.size() + count;

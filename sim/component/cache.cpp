@@ -14,11 +14,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <optional>
 
 #include "base/sanitizer.h"
 #include "grid/block_cache.h"
 #include "sim/component/support.h"
+#include "sim/component/tested.h"
 
 namespace tonearm::sim {
 
@@ -271,7 +271,7 @@ class CacheComponent final : public Component {
   std::vector<u64> set_index_;  // Of each address from 1.
   std::vector<Page> block_;     // The block made last.
   const std::byte* places_;
-  std::optional<BlockCache> cache_;
+  Tested<BlockCache> cache_;
   std::vector<Set> sets_;
   u64 cached_ = 0;
 };

@@ -16,7 +16,8 @@
 
 #include "base/checksum.h"
 #include "groove/cache_map.h"
-#include "sim/component/component.h"
+#include "sim/component/support.h"
+#include "sim/component/tested.h"
 
 namespace tonearm::sim {
 
@@ -96,8 +97,8 @@ class CacheMapComponent final : public Component {
     walk();
     do commit();
     while (ops_ % beats_ != 0);
-    referee_->check(map_->young_count() == 0, "something is young after a bar",
-                    fmt::format("{} keys are young after a compact", map_->young_count()));
+    check(*referee_, map_->young_count() == 0, "something is young after a bar",
+          [&] { return fmt::format("{} keys are young after a compact", map_->young_count()); });
     walk();
   }
 
@@ -116,8 +117,8 @@ class CacheMapComponent final : public Component {
     if (young_.contains(key_)) return true;
     const auto found = truth_.find(key_);
     if (found == truth_.end()) {
-      referee_->check(!map_->protect(key_), "protect: a removed object is known",
-                      fmt::format("key {} is known, and there is no such object", key_));
+      check(*referee_, !map_->protect(key_), "protect: a removed object is known",
+            [&] { return fmt::format("key {} is known, and there is no such object", key_); });
       return true;
     }
     if (prefetches_ == prefetches_max_ || saved_) return false;
@@ -201,21 +202,23 @@ class CacheMapComponent final : public Component {
     referee_->answer(key, young ? static_cast<u64>(view.found()) : 9);
     switch (view.found()) {
       case Map::Found::absent:
-        return referee_->check(!young, "a young key is forgotten",
-                               fmt::format("key {} is unknown, and it was touched in this bar", key));
+        return check(*referee_, !young, "a young key is forgotten",
+                     [&] { return fmt::format("key {} is unknown, and it was touched in this bar", key); });
       case Map::Found::tombstone:
-        return referee_->check(!present && young, "a tombstone too many",
-                               fmt::format("key {} has a tombstone; there is {} object, {}", key,
-                                           present ? "an" : "no", young ? "young" : "not young"));
+        return check(*referee_, !present && young, "a tombstone too many", [&] {
+          return fmt::format("key {} has a tombstone; there is {} object, {}", key, present ? "an" : "no",
+                             young ? "young" : "not young");
+        });
       case Map::Found::present: break;
     }
     const Object expected = object(key, present ? found->second : 0);
     const Object& actual = view.value();
     const bool same = present && actual.key == key && actual.version == expected.version &&
                       actual.filler[0] == expected.filler[0] && actual.filler[1] == expected.filler[1];
-    referee_->check(same, present ? "another object" : "an object that was removed",
-                    fmt::format("key {} has version {}, expected {}", key, actual.version,
-                                present ? std::to_string(expected.version) : "none"));
+    check(*referee_, same, present ? "another object" : "an object that was removed", [&] {
+      return fmt::format("key {} has version {}, expected {}", key, actual.version,
+                         present ? std::to_string(expected.version) : "none");
+    });
   }
 
   void walk() {
@@ -224,12 +227,12 @@ class CacheMapComponent final : public Component {
   }
 
   void compare_counts() {
-    referee_->check(map_->young_count() == young_.size(), "another number of young keys",
-                    fmt::format("{} keys are young, expected {}", map_->young_count(), young_.size()));
+    check(*referee_, map_->young_count() == young_.size(), "another number of young keys",
+          [&] { return fmt::format("{} keys are young, expected {}", map_->young_count(), young_.size()); });
     const bool all = map_options_.cache_slots == 0;
     const bool fits = all ? map_->stash_count() == young_.size() : map_->stash_count() <= young_.size();
-    referee_->check(fits, "the stash holds what is not young",
-                    fmt::format("{} keys in the stash, {} young", map_->stash_count(), young_.size()));
+    check(*referee_, fits, "the stash holds what is not young",
+          [&] { return fmt::format("{} keys in the stash, {} young", map_->stash_count(), young_.size()); });
   }
 
   static Object object(u64 key, u64 version) {
@@ -243,7 +246,7 @@ class CacheMapComponent final : public Component {
   u64 prefetches_max_;
   Map::Options map_options_{};
   u64 universe_ = 0;
-  std::optional<Map> map_;
+  Tested<Map> map_;
 
   std::map<u64, u64> truth_;  // Key to version.
   std::set<u64> young_;

@@ -82,9 +82,11 @@ std::unique_ptr<Component> make_component(std::string_view workload, Referee& re
 std::unique_ptr<Component> make_cache(Referee& referee);
 std::unique_ptr<Component> make_cache_map(Referee& referee);
 std::unique_ptr<Component> make_free_set(Referee& referee);
+std::unique_ptr<Component> make_grid(Referee& referee);
 std::unique_ptr<Component> make_manifest_level(Referee& referee);
 std::unique_ptr<Component> make_manifest_log(Referee& referee);
 std::unique_ptr<Component> make_merge(Referee& referee);
+std::unique_ptr<Component> make_options(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
 std::unique_ptr<Component> make_superblock(Referee& referee);
 std::unique_ptr<Component> make_table_memory(Referee& referee);

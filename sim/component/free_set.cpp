@@ -15,6 +15,7 @@
 
 #include "sim/component/free_set_page.h"
 #include "sim/component/support.h"
+#include "sim/component/tested.h"
 
 namespace tonearm::sim {
 
@@ -96,7 +97,7 @@ class FreeSetComponent final : public Component {
   FreeSet::Options options(u64 blocks) const {
     return {.blocks_count = blocks, .released_prior_max = prior_max_};
   }
-  void construct(std::optional<FreeSet>* set, u64 part, u64 blocks) {
+  void construct(Tested<FreeSet>* set, u64 part, u64 blocks) {
     set->reset();
     const std::span<std::byte> memory = memory_.subspan(part * part_size_, part_size_);
     std::fill(memory.begin(), memory.end(), std::byte{0xa5});  // Nothing of it may survive.
@@ -447,8 +448,8 @@ class FreeSetComponent final : public Component {
   u64 prior_max_;
   u64 part_size_ = 0;
   std::span<std::byte> memory_;  // A part for each set.
-  std::optional<FreeSet> set_;
-  std::optional<FreeSet> other_;  // Of one line.
+  Tested<FreeSet> set_;
+  Tested<FreeSet> other_;  // Of one line.
 
   States states_;
   std::array<u64, 4> counts_{};  // A memo.

@@ -254,7 +254,8 @@ void ManifestLevelComponent::sink(u64 pieces, u64 shape) {
   const Table table = model().tables[chosen];
   const LevelModel::Overlap below = levels_[target].overlapping({.min = table.min, .max = table.max});
   const u64 entries = 2 * (1 + below.count);
-  if (entries > log_->pace().append_entries_max() || !log_takes(entries)) return referee_->skip();
+  const u64 entries_max = log_->pace().append_entries_max();
+  if (entries > entries_max || !log_takes(entries)) return referee_->skip();
   if (below.count == 0) {
     if (!move_table(chosen)) referee_->skip();
     return;

@@ -12,6 +12,7 @@
 #include "sim/component/component.h"
 #include "sim/component/key_line.h"
 #include "sim/component/level_model.h"
+#include "sim/component/tested.h"
 #include "tree/manifest.h"
 
 namespace tonearm::sim {
@@ -87,6 +88,7 @@ class ManifestLevelComponent final : public Component {
   void drop(const Span& span);
   void walk(const Span& span);
   void rebuild(u64 order);
+  void open_hostile(Manifest& manifest, const LevelModel& open, u64 random);
 
   LevelModel& model() { return levels_[level_]; }
   const ManifestLevel& level() const { return manifest_->level(level_); }
@@ -131,10 +133,10 @@ class ManifestLevelComponent final : public Component {
 
   // The part under test.
   std::optional<SimStorage> disk_;
-  std::optional<Grid> grid_;
-  std::optional<ManifestLog> log_;
-  std::optional<NodePool> pool_;
-  std::optional<Manifest> manifest_;
+  Tested<Grid> grid_;
+  Tested<ManifestLog> log_;
+  Tested<NodePool> pool_;
+  Tested<Manifest> manifest_;
   std::span<std::byte> spare_;  // For another pool and manifest.
   bool done_ = false;
   bool half_bar_ = false;

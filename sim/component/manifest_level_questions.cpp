@@ -1,4 +1,5 @@
 // What the lines of the workload `manifest_level` ask, and the comparisons with the model.
+#include <iterator>
 #include <utility>
 
 #include "sim/component/manifest_level.h"
@@ -125,7 +126,8 @@ void ManifestLevelComponent::walk(const Span& span) {
   }
 }
 
-// As at open, where tables come in any order and the log is not told.
+// As at open, where tables come in any order and the log is not told. An open level has no table more than
+// its limit, as one may have within a bar; and whatever the log says, tables that overlap are refused.
 void ManifestLevelComponent::rebuild(u64 order) {
   std::vector<std::pair<u64, u64>> shuffled;
   for (u64 i = 0; i < model().count(); ++i) shuffled.emplace_back(random_.at(order, i), i);
@@ -133,11 +135,36 @@ void ManifestLevelComponent::rebuild(u64 order) {
   Arena arena(spare_);
   NodePool pool(arena, nodes_max());
   Manifest manifest(pool, *log_, arena, format_, blocks_, tree_id);
+  LevelModel expected;
   for (const auto& [random, index] : shuffled) {
     const ManifestEvent event = random % 2 == 0 ? ManifestEvent::insert : ManifestEvent::update;
-    manifest.open_table(info(level_, model().tables[index], event));
+    const bool full = expected.count() == level_tables_max(format_, level_);
+    open_hostile(manifest, expected, random);
+    const char* reason = manifest.open_table(info(level_, model().tables[index], event));
+    check((reason != nullptr) == full, "rebuild: another table is refused", [&] {
+      return fmt::format("table {} of level {}: {}", index, level_, reason == nullptr ? "opened" : reason);
+    });
+    if (!full) expected.insert(model().tables[index]);
   }
-  compare_level(manifest.level(level_), model(), level_, "rebuild: another level");
+  compare_level(manifest.level(level_), expected, level_, "rebuild: another level");
+}
+
+// A table that touches one that is open: at an end, within, all around.
+void ManifestLevelComponent::open_hostile(Manifest& manifest, const LevelModel& open, u64 random) {
+  if (open.tables.empty()) return;
+  const Table& other = open.tables[below(remix(random, 1), open.count())];
+  const u64 last = line_.count() - 1;
+  const Span spans[] = {{.min = other.min - std::min<u64>(other.min, 1), .max = other.min},
+                        {.min = other.max, .max = std::min(other.max + 1, last)},
+                        {.min = other.min + (other.max - other.min) / 2, .max = other.max},
+                        {.min = 0, .max = last}};
+  const Span& span = spans[below(remix(random, 2), std::size(spans))];
+  TableInfo table = info(level_, other, ManifestEvent::insert);
+  table.key_min = line_.key(span.min);
+  table.key_max = line_.key(span.max);
+  check(manifest.open_table(table) != nullptr, "rebuild: a table that overlaps is opened", [&] {
+    return fmt::format("{} beside {}", text(span), text({other.min, other.max}));
+  });
 }
 
 // --- Comparisons.

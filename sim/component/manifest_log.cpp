@@ -188,7 +188,10 @@ void ManifestLogComponent::compare_state(u64 gone) {
           [&] { return fmt::format("{} reservations", free_set.reservation_count()); });
 
   std::vector<u64> now;
-  for (u64 i = 0; i < log_->log_block_count(); ++i) now.push_back(log_->log_block_address(i));
+  for (u64 i = 0; i < log_->log_block_count(); ++i) {
+    const u64 address = log_->log_block_address(i);
+    now.push_back(address);
+  }
   const u64 kept = std::min(addresses_.size(), now.size() + gone) - gone;
   require(std::equal(now.begin(), now.begin() + static_cast<std::ptrdiff_t>(kept),
                      addresses_.begin() + static_cast<std::ptrdiff_t>(gone)),

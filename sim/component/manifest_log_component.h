@@ -1,11 +1,10 @@
 // The component of workload `manifest_log`: see manifest_log.cpp.
 #pragma once
 
-#include <optional>
-
 #include "grid/grid.h"
 #include "sim/component/component.h"
 #include "sim/component/manifest_model.h"
+#include "sim/component/tested.h"
 #include "sim/decode/manifest_chain.h"
 #include "tree/manifest_log.h"
 
@@ -49,6 +48,7 @@ class ManifestLogComponent final : public Component {
   void on_done() { done_ = true; }
   void on_sync(Storage::Sync&) { done_ = true; }
   void on_table(const TableInfo& table) {
+    const HarnessCode harness;
     std::memcpy(delivered_.emplace_back().bytes.data(), &table, sizeof(table));
   }
 
@@ -74,8 +74,8 @@ class ManifestLogComponent final : public Component {
   OpId line_;
   u64 draws_ = 0;  // Of the line's content.
 
-  std::optional<Grid> grid_;
-  std::optional<ManifestLog> log_;
+  Tested<Grid> grid_;
+  Tested<ManifestLog> log_;
   bool done_ = false;
   Storage::Sync sync_;
   std::vector<ManifestEntry> delivered_;  // By open.

@@ -20,6 +20,7 @@
 
 #include "sim/component/component.h"
 #include "sim/component/key_line.h"
+#include "sim/component/tested.h"
 #include "table/k_way_merge.h"
 #include "table/tree_types.h"
 
@@ -138,6 +139,7 @@ class Streams final : public MergeSource {
   }
 
   PeekResult peek(u32 stream, Key* key) override {
+    const HarnessCode harness;
     Head& head = touch(stream);
     ++peeks;
     const PeekResult result = readers_[stream].peek((*scripts_)[stream]);
@@ -150,6 +152,7 @@ class Streams final : public MergeSource {
   }
 
   const std::byte* pop(u32 stream) override {
+    const HarnessCode harness;
     Head& head = touch(stream);
     if (!head.seen) {
       referee_->fail(FailureClass::oracle, "a row is taken that was not seen",
@@ -266,6 +269,7 @@ class MergeComponent final : public Component {
         random_("merge rows", stream_seed(referee.seed(), "merge rows")),
         encoder_(shape_, places_),
         source_(referee, scripts_, encoder_) {
+    merge_.emplace();
     const u64 random = random_.at(u64_max);
     begin(random % 16, 1 + random / 16 % 12, random / 256 % 2 != 0);
   }
@@ -323,7 +327,7 @@ class MergeComponent final : public Component {
     over_ = false;
     ++merges_;
     peeks_begin_ = source_.peeks;
-    merge_.init(source_, shape_.streams, shape_.direction);
+    merge_->init(source_, shape_.streams, shape_.direction);
   }
 
   // A merge that has come to its end begins anew when there are rows for it again.
@@ -395,7 +399,7 @@ class MergeComponent final : public Component {
     sought_from_ = target;
     model_.loaded = false;
     model_.last = no_stream;
-    merge_.reset();
+    merge_->reset();
   }
 
   Result pop() {
@@ -403,7 +407,7 @@ class MergeComponent final : public Component {
     source_.taken.clear();
     const std::byte* value = nullptr;
     u32 stream = no_stream;
-    const Result result = merge_.pop(&value, &stream);
+    const Result result = merge_->pop(&value, &stream);
     if (result == Result::pending) stream = source_.pending;
     if (result == Result::end) stream = no_stream;
     referee_->answer(static_cast<u64>(result), stream);
@@ -459,8 +463,8 @@ class MergeComponent final : public Component {
       return fmt::format("{} rows came out, expected {} others", returned_.size(), expected.size());
     });
     const u64 dropped = rows.size() - expected.size();
-    check(merge_.versions_dropped() == dropped, "end: another number of versions dropped", [&] {
-      return fmt::format("{} older versions were dropped, expected {}", merge_.versions_dropped(), dropped);
+    check(merge_->versions_dropped() == dropped, "end: another number of versions dropped", [&] {
+      return fmt::format("{} older versions were dropped, expected {}", merge_->versions_dropped(), dropped);
     });
     referee_->answer(returned_.size(), dropped);
   }
@@ -482,7 +486,7 @@ class MergeComponent final : public Component {
   Encoder encoder_;
   std::vector<Script> scripts_;
   Streams source_;
-  KWayMerge merge_;
+  Tested<KWayMerge> merge_;
   Model model_;
   std::vector<u64> returned_;  // Numbers of the rows.
   u64 merges_ = 0;             // Begun so far.

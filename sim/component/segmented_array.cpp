@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <array>
-#include <optional>
 #include <span>
 
 #include "base/arena.h"
-#include "sim/component/component.h"
+#include "sim/component/support.h"
+#include "sim/component/tested.h"
 #include "tree/segmented_array.h"
 
 namespace tonearm::sim {
@@ -120,7 +120,7 @@ class SegmentedArrayComponent final : public Component {
       ASSERT(verb == "clear");
       clear(line.arguments[1] != 0);
     }
-    array().assert_valid();
+    array()->assert_valid();
     compare_counts();
   }
 
@@ -129,8 +129,9 @@ class SegmentedArrayComponent final : public Component {
       walk();
       clear((array_ & 1) != 0);
     }
-    referee_->check(pool_->count_acquired() == 0, "nodes are left when all arrays are empty",
-                    fmt::format("{} nodes of empty arrays are still acquired", pool_->count_acquired()));
+    check(*referee_, pool_->count_acquired() == 0, "nodes are left when all arrays are empty", [&] {
+      return fmt::format("{} nodes of empty arrays are still acquired", pool_->count_acquired());
+    });
   }
 
  private:
@@ -144,17 +145,17 @@ class SegmentedArrayComponent final : public Component {
     for (u32 i = 0; i < arrays; ++i) Array::measure(arena, count_max_, node_size_);
   }
 
-  Array& array() { return *arrays_[array_]; }
+  Tested<Array>& array() { return arrays_[array_]; }
   Model& model() { return models_[array_]; }
 
   void insert_at(u64 index, const Element& element) {
     const Element copy = element;  // It may be one of the array's.
-    array().insert(index, element);
+    array()->insert(index, element);
     model().insert(model().begin() + static_cast<std::ptrdiff_t>(index), copy);
     nodes_[array_].insert(index);
   }
   void remove_at(u64 index) {
-    array().remove(index);
+    array()->remove(index);
     model().erase(model().begin() + static_cast<std::ptrdiff_t>(index));
     nodes_[array_].remove(index);
   }
@@ -195,7 +196,8 @@ class SegmentedArrayComponent final : public Component {
         if (model()[target - 1].key == model()[index].key) --target;
       }
     }
-    insert_at(target, array().at(index));
+    const Element& element = (*array()).at(index);
+    insert_at(target, element);
   }
 
   void remove(u64 place, u64 run) {
@@ -212,11 +214,12 @@ class SegmentedArrayComponent final : public Component {
   void get(u64 place, u64 run) {
     u64 index = index_of(place, model().size());
     for (u64 i = 0; i <= run && index < model().size(); ++i, ++index) {
-      const Element element = array().at(index);
+      const Element element = array()->at(index);
       referee_->answer(element.key, element.value);
-      referee_->check(element == model()[index], "get: another element",
-                      fmt::format("array {} at {}: value {}, expected {}", array_, index, element.value,
-                                  model()[index].value));
+      check(*referee_, element == model()[index], "get: another element", [&] {
+        return fmt::format("array {} at {}: value {}, expected {}", array_, index, element.value,
+                           model()[index].value);
+      });
     }
   }
 
@@ -225,25 +228,25 @@ class SegmentedArrayComponent final : public Component {
     const u64 at = index_of(place, model().size());
     const u64 key = (at < model().size() ? model()[at].key : values_) + off;
     const u64 bound = key == 0 ? 0 : key - 1;
-    const u64 found = array().partition_point([bound](const Element& e) { return e.key < bound; });
+    const u64 found = array()->partition_point([bound](const Element& e) { return e.key < bound; });
     u64 expected = 0;
     for (const Element& element : model()) expected += element.key < bound ? 1 : 0;
     referee_->answer(found);
-    referee_->check(
-        found == expected, "search: another place",
-        fmt::format("array {}: {} elements are below {}, expected {}", array_, found, bound, expected));
+    check(*referee_, found == expected, "search: another place", [&] {
+      return fmt::format("array {}: {} elements are below {}, expected {}", array_, found, bound, expected);
+    });
   }
 
   void walk() {
     u64 index = 0;
-    for (Array::Cursor cursor = array().cursor(); !cursor.end(); cursor.next(), ++index) {
+    for (Array::Cursor cursor = array()->cursor(); !cursor.end(); cursor.next(), ++index) {
       const bool equal = index < model().size() && cursor.index() == index && cursor.get() == model()[index];
-      referee_->check(equal, "walk: another element",
-                      fmt::format("array {} at {}: value {}", array_, index, cursor.get().value));
+      check(*referee_, equal, "walk: another element",
+            [&] { return fmt::format("array {} at {}: value {}", array_, index, cursor.get().value); });
       referee_->answer(cursor.get().value);
     }
-    referee_->check(index == model().size(), "walk: it ends early",
-                    fmt::format("array {} ends at {}, expected {}", array_, index, model().size()));
+    check(*referee_, index == model().size(), "walk: it ends early",
+          [&] { return fmt::format("array {} ends at {}, expected {}", array_, index, model().size()); });
   }
 
   void clear(bool front) {
@@ -251,21 +254,23 @@ class SegmentedArrayComponent final : public Component {
       const u64 index = front ? 0 : model().size() - 1;
       remove_at(index);
     }
-    array().assert_valid();
+    array()->assert_valid();
     compare_counts();
   }
 
   void compare_counts() {
-    referee_->check(
-        array().count() == model().size(), "another count",
-        fmt::format("array {} has {} elements, expected {}", array_, array().count(), model().size()));
-    referee_->check(array().node_count() == nodes_[array_].count(), "another number of nodes",
-                    fmt::format("array {} has {} nodes, expected {}", array_, array().node_count(),
-                                nodes_[array_].count()));
+    check(*referee_, array()->count() == model().size(), "another count", [&] {
+      return fmt::format("array {} has {} elements, expected {}", array_, array()->count(), model().size());
+    });
+    check(*referee_, array()->node_count() == nodes_[array_].count(), "another number of nodes", [&] {
+      return fmt::format("array {} has {} nodes, expected {}", array_, array()->node_count(),
+                         nodes_[array_].count());
+    });
     u64 nodes = 0;
     for (const auto& one : arrays_) nodes += one->node_count();
-    referee_->check(nodes == pool_->count_acquired(), "nodes leak",
-                    fmt::format("{} nodes are acquired, the arrays have {}", pool_->count_acquired(), nodes));
+    check(*referee_, nodes == pool_->count_acquired(), "nodes leak", [&] {
+      return fmt::format("{} nodes are acquired, the arrays have {}", pool_->count_acquired(), nodes);
+    });
   }
 
   Referee* referee_;
@@ -273,8 +278,8 @@ class SegmentedArrayComponent final : public Component {
   u32 node_size_;
   u32 array_ = 0;   // Of the line at hand.
   u64 values_ = 0;  // Each element has a value of its own.
-  std::optional<NodePool> pool_;
-  std::array<std::optional<Array>, arrays> arrays_;
+  Tested<NodePool> pool_;
+  std::array<Tested<Array>, arrays> arrays_;
   std::array<Model, arrays> models_;
   std::vector<NodeModel> nodes_;
 };

@@ -6,6 +6,7 @@
 
 #include "sim/component/component.h"
 #include "sim/component/superblock_tap.h"
+#include "sim/component/tested.h"
 #include "sim/decode/superblock_copies.h"
 #include "storage/superblock.h"
 
@@ -95,7 +96,7 @@ class SuperblockComponent final : public Component {
   SuperblockTap tap_;
   Stream content_;
   OpId line_;
-  std::optional<Superblock> engine_;
+  Tested<Superblock> engine_;
   bool opened_ = false;
   bool done_ = false;
   bool struck_ = false;  // The last operation, by a crash.

@@ -1,6 +1,7 @@
 #include "sim/component/superblock_tap.h"
 
 #include "base/assert.h"
+#include "sim/disk/engine_code.h"
 
 namespace tonearm::sim {
 
@@ -33,6 +34,7 @@ CopiesAsRead SuperblockTap::delivered() const {
 }
 
 void SuperblockTap::read(Read& read) {
+  const HarnessCode harness;
   ASSERT(read_given_ == nullptr && write_given_ == nullptr);
   ASSERT(read.zone == Zone::superblock && read.buffer.size() == copy_size);
   const u32 slot = slot_of(read.offset);
@@ -64,12 +66,16 @@ void SuperblockTap::read_done(Read& read) {
   if (read_fault_ == ReadFault::garbled) {
     given.buffer[fault_other_ * sector % copy_size + fault_other_ % sector] ^= std::byte{1};
   }
-  delivered_[slot_of(given.offset)].assign(given.buffer.begin(), given.buffer.end());
+  {
+    const HarnessCode harness;
+    delivered_[slot_of(given.offset)].assign(given.buffer.begin(), given.buffer.end());
+  }
   given.result = read.result;
   given.done(given);
 }
 
 void SuperblockTap::write(Write& write) {
+  const HarnessCode harness;
   ASSERT(read_given_ == nullptr && write_given_ == nullptr);
   ASSERT(write.buffer.size() == copy_size);
   const u32 slot = slot_of(write.offset);

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "sim/component/support.h"
+#include "sim/component/tested.h"
 #include "table/table_memory.h"
 #include "table/tree_types.h"
 
@@ -105,9 +106,9 @@ Puts resolve(u32 tree, const Puts& puts) {
 // One tree, and what it should be.
 struct Side {
   TableLayout layout;
-  std::optional<TableMemory> tables[2];
-  TableMemory* changing = nullptr;  // The mutable one.
-  TableMemory* fixed = nullptr;     // The immutable one.
+  Tested<TableMemory> tables[2];
+  TestedPointer<TableMemory> changing;  // The mutable one.
+  TestedPointer<TableMemory> fixed;     // The immutable one.
 
   Puts all;                // Of this bar, in order of arrival.
   std::vector<Puts> runs;  // Of the ops that have ended, oldest first.
@@ -160,8 +161,10 @@ class TableMemoryComponent final : public Component {
     using enum TableMemory::State;
     for (u32 tree = 0; tree < trees; ++tree) {
       Side& s = sides_[tree];
-      s.changing = &s.tables[0].emplace(arena, s.layout, *kernels[tree], scratch_, mutable_);
-      s.fixed = &s.tables[1].emplace(arena, s.layout, *kernels[tree], scratch_, immutable);
+      s.tables[0].emplace(arena, s.layout, *kernels[tree], scratch_, mutable_);
+      s.tables[1].emplace(arena, s.layout, *kernels[tree], scratch_, immutable);
+      s.changing = s.tables[0].pointer();
+      s.fixed = s.tables[1].pointer();
     }
     scratch_.bytes = arena.take<std::byte>(capacity_ * value_size_max, value_size_max);
   }
@@ -212,7 +215,7 @@ class TableMemoryComponent final : public Component {
   }
 
   Side& side() { return sides_[tree_]; }
-  TableMemory& table() { return *side().changing; }
+  TestedPointer<TableMemory> table() { return side().changing; }
   u32 value_size() const { return kernels[tree_]->value_size(); }
 
   // --- changes
@@ -233,7 +236,7 @@ class TableMemoryComponent final : public Component {
         one.tombstone = present;
         present = !present;
       }
-      table().put(bytes_of(tree_, one).data());
+      table()->put(bytes_of(tree_, one).data());
       s.versions[one.key].push_back(s.all.size());
       s.all.push_back(one);
       s.suffix.push_back(one);
@@ -243,7 +246,7 @@ class TableMemoryComponent final : public Component {
   // Whatever reorders the values ends a scope.
   void sort() {
     side().scope.reset();
-    table().sort_suffix();
+    table()->sort_suffix();
     side().suffix = resolve(tree_, side().suffix);
   }
 
@@ -251,7 +254,7 @@ class TableMemoryComponent final : public Component {
   bool op_end(bool last) {
     Side& s = side();
     s.scope.reset();
-    table().op_end();
+    table()->op_end();
     s.suffix = resolve(tree_, s.suffix);
     if (!s.suffix.empty()) s.runs.push_back(std::move(s.suffix));
     s.suffix.clear();
@@ -273,12 +276,12 @@ class TableMemoryComponent final : public Component {
     ++snapshots_;
     const bool fits = s.fixed_left.size() + s.count() <= capacity_;
     if (absorb && !s.flushed && fits) {
-      s.fixed->absorb(table(), snapshots_);
+      s.fixed->absorb(*table(), snapshots_);
       s.fixed_all.insert(s.fixed_all.end(), s.all.begin(), s.all.end());
       s.absorbed = true;
     } else {
       if (!s.flushed) s.fixed->mark_flushed();
-      table().make_immutable(snapshots_);
+      table()->make_immutable(snapshots_);
       s.fixed->make_mutable();
       std::swap(s.changing, s.fixed);
       s.fixed_all = std::move(s.all);
@@ -303,7 +306,7 @@ class TableMemoryComponent final : public Component {
 
   void scope() {
     Side& s = side();
-    const TableMemory::ValueContext context = table().value_context();
+    const TableMemory::ValueContext context = table()->value_context();
     check(context.count == s.count() && context.puts_since_bar_start == s.all.size(), "scope: another count",
           [&] { return fmt::format("{} values, expected {}", context.count, s.count()); });
     s.scope = {.context = context, .all = s.all.size(), .suffix = s.suffix.size()};
@@ -313,7 +316,7 @@ class TableMemoryComponent final : public Component {
     Side& s = side();
     if (!s.scope) return referee_->skip();
     if (discard) {
-      table().restore(s.scope->context);
+      table()->restore(s.scope->context);
       while (s.all.size() > s.scope->all) {
         const Put& last = s.all.back();
         if (is_index(tree_)) s.present[last.key] = last.tombstone;
@@ -362,7 +365,7 @@ class TableMemoryComponent final : public Component {
 
   void get(u64 index) {
     const Key key = key_at(tree_, index, universe_);
-    const std::byte* found = table().get(key);
+    const std::byte* found = table()->get(key);
     get_is(found, key, find(key), "get: another value");
     // What any reader relies on, however the values are divided.
     const auto versions = side().versions.find(key);
@@ -401,14 +404,14 @@ class TableMemoryComponent final : public Component {
     std::vector<const Puts*> runs;
     for (const Puts& run : side().runs) runs.push_back(&run);
     if (!side().suffix.empty()) runs.push_back(&side().suffix);
-    check(table().run_count() == runs.size(), "another number of runs",
-          [&] { return fmt::format("{} runs, expected {}", table().run_count(), runs.size()); });
+    check(table()->run_count() == runs.size(), "another number of runs",
+          [&] { return fmt::format("{} runs, expected {}", table()->run_count(), runs.size()); });
     return runs;
   }
 
   void walk() {
     const std::vector<const Puts*> runs = sorted_runs();
-    for (u32 i = 0; i < runs.size(); ++i) compare_values(table().run(i), *runs[i], "walk: another value");
+    for (u32 i = 0; i < runs.size(); ++i) compare_values(table()->run(i), *runs[i], "walk: another value");
     const u32 fixed_runs = side().fixed_left.empty() ? 0 : 1;
     check(side().fixed->run_count() == fixed_runs, "immutable: another number of runs",
           [&] { return fmt::format("{} runs, expected {}", side().fixed->run_count(), fixed_runs); });
@@ -420,7 +423,7 @@ class TableMemoryComponent final : public Component {
     for (u32 i = 0; i < runs.size(); ++i) {
       for (u64 j = 0; j <= run; ++j) {
         const Key key = key_at(tree_, (index + j) % universe_, universe_);
-        const auto values = table().run(i);
+        const auto values = table()->run(i);
         const u32 found =
             kernels[tree_]->lower_bound(values.data(), static_cast<u32>(values.size() / value_size()), key);
         u64 expected = 0;
@@ -436,13 +439,13 @@ class TableMemoryComponent final : public Component {
   void compare_state() {
     const Side& s = side();
     using enum TableMemory::State;
-    check(table().state() == mutable_ && s.fixed->state() == immutable, "another state",
+    check(table()->state() == mutable_ && s.fixed->state() == immutable, "another state",
           [] { return "mutable and immutable are confused"; });
-    check(table().count() == s.count() && table().puts_since_bar_start() == s.all.size() &&
-              table().empty() == (s.count() == 0),
+    check(table()->count() == s.count() && table()->puts_since_bar_start() == s.all.size() &&
+              table()->empty() == (s.count() == 0),
           "another count", [&] {
-            return fmt::format("{} values of {} puts, expected {} of {}", table().count(),
-                               table().puts_since_bar_start(), s.count(), s.all.size());
+            return fmt::format("{} values of {} puts, expected {} of {}", table()->count(),
+                               table()->puts_since_bar_start(), s.count(), s.all.size());
           });
     const TableMemory& fixed = *s.fixed;
     check(fixed.count() == s.fixed_left.size() && fixed.puts_since_bar_start() == s.fixed_all.size(),

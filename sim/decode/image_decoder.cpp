@@ -140,7 +140,10 @@ class Decoder {
   void read_manifest(Bytes state);
   void read_manifest_block(Bytes block);
   void read_entry(Bytes entry);
+  void read_tables();
   void read_table(DecodedTable* table);
+  void sort_tables();
+  void fetch(const BlockRef& ref) const;
   void read_values(const DecodedTable::ValueBlock& value_block, DecodedTable* table);
   void keep_object(Bytes object, DecodedValue* value);
 
@@ -176,11 +179,43 @@ void Decoder::run() {
   if (!options_.tables) return;
   out_.values_read = options_.values;
   read_manifest(state);
-  for (DecodedTable& table : out_.tables) read_table(&table);
-  std::sort(out_.tables.begin(), out_.tables.end(), [](const DecodedTable& a, const DecodedTable& b) {
-    return std::tie(a.tree, a.level, a.key_min, a.index.address) <
-           std::tie(b.tree, b.level, b.key_min, b.index.address);
+  read_tables();
+  sort_tables();
+}
+
+// The next blocks are fetched while one is read: they lie all over the memory.
+void Decoder::read_tables() {
+  constexpr std::size_t ahead = 8;
+  for (std::size_t i = 0; i < out_.tables.size(); ++i) {
+    if (i + ahead < out_.tables.size()) fetch(out_.tables[i + ahead].index);
+    read_table(&out_.tables[i]);
+  }
+}
+
+// Only what tables are sorted by is moved about, until the order is known.
+void Decoder::sort_tables() {
+  struct Place {
+    u64 tree_and_level;
+    DecodedKey key_min;
+    u64 address;
+    std::size_t index;
+  };
+  std::vector<Place> places;
+  places.reserve(out_.tables.size());
+  for (const DecodedTable& table : out_.tables) {
+    places.push_back({.tree_and_level = u64{table.tree} << 32 | table.level,
+                      .key_min = table.key_min,
+                      .address = table.index.address,
+                      .index = places.size()});
+  }
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    if (a.tree_and_level != b.tree_and_level) return a.tree_and_level < b.tree_and_level;
+    return std::tie(a.key_min, a.address) < std::tie(b.key_min, b.address);
   });
+  std::vector<DecodedTable> sorted;
+  sorted.reserve(places.size());
+  for (const Place& place : places) sorted.push_back(std::move(out_.tables[place.index]));
+  out_.tables = std::move(sorted);
 }
 
 bool Decoder::read_format(Bytes copy) {
@@ -254,6 +289,18 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   if (fault.empty()) return true;
   out_.damaged.push_back({.ref = ref, .use = use, .reason = std::move(fault)});
   return false;
+}
+
+// Into the processor's caches: what read_table() looks at in the index block of a small table.
+void Decoder::fetch(const BlockRef& ref) const {
+  constexpr u64 line = 64;
+  if (ref.address == 0 || ref.address > out_.blocks_count) return;
+  const std::byte* const block =
+      image_.view(grid_offset_ + (ref.address - 1) * buffer_.size(), buffer_.size());
+  if (block == nullptr) return;
+  for (u64 at = f::header_block_size / line * line; at < f::header_size + line; at += line) {
+    __builtin_prefetch(block + at);
+  }
 }
 
 // EWAH: marker (bit 0 the uniform bit, 31 bits count of uniform words, 32 bits count of literals).

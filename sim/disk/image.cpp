@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "sim/disk/keyed.h"
+#include "sim/disk/large_pages.h"
 
 namespace tonearm::sim {
 
@@ -41,7 +43,11 @@ PageStore::PageStore() = default;
 PageStore::~PageStore() { ASSERT(pages_in_use() == 0); }
 
 void PageStore::allocate_chunk() {
-  chunks_.push_back(std::make_unique_for_overwrite<std::byte[]>(u64{pages_per_chunk} * page_size));
+  constexpr std::size_t chunk_size = std::size_t{pages_per_chunk} * page_size;
+  static_assert(chunk_size == large_page_size);
+  chunks_.emplace_back(static_cast<std::byte*>(std::aligned_alloc(large_page_size, chunk_size)));
+  ASSERT(chunks_.back() != nullptr);
+  prefer_large_pages(chunks_.back().get(), chunk_size);
   const u32 first = static_cast<u32>(pages_.size());
   for (u32 i = 0; i < pages_per_chunk; ++i) {
     pages_.push_back(

@@ -12,6 +12,7 @@
 // A unit that was never written reads as poison keyed by (poison seed, offset), never as zeros.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <vector>
@@ -40,7 +41,7 @@ class PageStore {
   friend class Image;
   friend class PageHold;
 
-  static constexpr u32 pages_per_chunk = 64;
+  static constexpr u32 pages_per_chunk = 512;
 
   struct Page {
     std::byte* data;
@@ -54,7 +55,11 @@ class PageStore {
   u32 copy(u32 page);  // Another page with equal contents, for one reference of `page`.
   void allocate_chunk();
 
-  std::vector<std::unique_ptr<std::byte[]>> chunks_;
+  struct Free {
+    void operator()(std::byte* chunk) const { std::free(chunk); }
+  };
+
+  std::vector<std::unique_ptr<std::byte, Free>> chunks_;
   std::vector<Page> pages_;
   std::vector<u32> free_;
   u64 stamps_ = 0;  // Given out.

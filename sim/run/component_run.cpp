@@ -5,6 +5,8 @@
 #include <csignal>
 
 #include "base/checksum.h"
+#include "sim/disk/engine_code.h"
+#include "sim/run/allocations.h"
 
 namespace tonearm::sim {
 
@@ -42,9 +44,11 @@ ComponentRun::~ComponentRun() {
 }
 
 RunResult ComponentRun::play() {
+  allocations_before_ = engine_allocations();
   try {
     component_ = make_component(config_->workload, *this);
     ASSERT(component_ != nullptr);
+    check_bounds("construction");
     play_lines();
   } catch (const RunFailed& failed) {
     result_.failure = failed.failure;
@@ -65,12 +69,23 @@ void ComponentRun::play_lines() {
     trace().record(now(), EventKind::operation, line_.id.number, line_.id.child, call_hash(line_));
     if (SimStorage* disk = component_->disk()) disk->set_attribution({.op = line_.id, .context = 0});
     component_->play(line_);
+    check_bounds(line_.verb->name);
     if (config_->until && line_.id == *config_->until) return;
   }
   line_ = Operation{};
   line_.id = {.number = u64_max, .child = 0};
   if (SimStorage* disk = component_->disk()) disk->set_attribution({.op = line_.id, .context = 0});
   component_->finish();
+  check_bounds("the end of the run");
+}
+
+// All memory of a part is taken when it is constructed, out of a buffer that it is given.
+void ComponentRun::check_bounds(std::string_view where) {
+  result_.counters.allocations = engine_allocations() - allocations_before_;
+  ++result_.counters.bounds_checked;
+  if (result_.counters.allocations == 0 || !config_->oracles.has(Oracle::resource)) return;
+  fail(FailureClass::resource, fmt::format("{}: allocations", where),
+       fmt::format("the engine allocated memory {} times in {}", result_.counters.allocations, where), {});
 }
 
 void ComponentRun::count_disk() {
@@ -92,6 +107,7 @@ u64 ComponentRun::now() {
 }
 
 void ComponentRun::answer(u64 a, u64 b) {
+  const HarnessCode harness;
   trace().record(now(), EventKind::answer, line_.id.number, a, b);
   if (config_->answer_listener) {
     config_->answer_listener(fmt::format("{} -> {} {}", op_id_text(line_.id), a, b));
@@ -136,6 +152,7 @@ std::string ComponentRun::last_lines() {
 
 void ComponentRun::fail(FailureClass failure_class, std::string site, std::string message,
                         std::string story) {
+  const HarnessCode harness;
   Failure failure;
   failure.failure_class = failure_class;
   failure.site = std::move(site);

@@ -29,6 +29,7 @@ class ComponentRun final : public ActiveRun, private Referee {
   bool disarm_crash() override;
 
   void play_lines();
+  void check_bounds(std::string_view where);
   void count_disk();
   u64 now();
   std::string last_lines();
@@ -37,7 +38,8 @@ class ComponentRun final : public ActiveRun, private Referee {
   std::unique_ptr<Component> component_;
   Operation line_;
   u64 index_ = 0;
-  u64 step_crash_ = u64_max;  // Of the disk: the crash strikes before it.
+  u64 allocations_before_ = 0;  // By runs that are over.
+  u64 step_crash_ = u64_max;    // Of the disk: the crash strikes before it.
 };
 
 }  // namespace tonearm::sim

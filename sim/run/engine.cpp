@@ -30,7 +30,7 @@ class TreesEngine final : public Engine {
   void compact(u64 op, Callback<> done) override { forest_.compact(op, done); }
   void checkpoint(Callback<> done) override { forest_.checkpoint(done); }
   void mark_checkpoint_durable() override { forest_.mark_checkpoint_durable(); }
-  void scope_open() override { forest_.scope_open(); }
+  bool scope_open() override { return forest_.scope_open(); }
   void scope_close(ScopeMode mode) override { forest_.scope_close(mode); }
 
  private:

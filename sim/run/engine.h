@@ -52,7 +52,7 @@ class Engine {
   virtual void compact(u64 op, Callback<> done) = 0;
   virtual void checkpoint(Callback<> done) = 0;
   virtual void mark_checkpoint_durable() = 0;
-  virtual void scope_open() = 0;
+  virtual bool scope_open() = 0;  // False: refused.
   virtual void scope_close(ScopeMode mode) = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "sim/disk/large_pages.h"
 #include "sim/run/engine_call.h"
 #include "table/tree_types.h"
 
@@ -67,7 +68,11 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
                        std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)
     : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const u64 size = engine_memory_required(world, options);
-  if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
+  if (memory.size() < size + Arena::align_max) {
+    memory.reserve(size + Arena::align_max);
+    prefer_large_pages(memory.data(), memory.capacity());
+    memory.resize(size + Arena::align_max);
+  }
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
@@ -140,10 +145,11 @@ PutResult EngineHost::remove(TreeName name, const Key& key) {
   return result;
 }
 
-void EngineHost::scope_open() {
+bool EngineHost::scope_open() {
   Call call(*this, "scope_open");
-  call.engine([&] { engine_->scope_open(); });
+  const bool opened = call.engine([&] { return engine_->scope_open(); });
   call.end();
+  return opened;
 }
 
 void EngineHost::scope_close(ScopeMode mode) {

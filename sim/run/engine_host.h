@@ -96,7 +96,7 @@ class EngineHost {
 
   [[nodiscard]] PutResult put(TreeName tree, const Key& key, u64 value);
   [[nodiscard]] PutResult remove(TreeName tree, const Key& key);
-  void scope_open();
+  bool scope_open();  // False: refused, see error().
   void scope_close(ScopeMode mode);
 
   // Cold: no cached block may answer (memory tables still do).

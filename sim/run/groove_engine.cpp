@@ -165,7 +165,7 @@ class GroovesEngine final : public Engine {
   void compact(u64 op, Callback<> done) override { grooves_.compact(op, done); }
   void checkpoint(Callback<> done) override { grooves_.checkpoint(done); }
   void mark_checkpoint_durable() override { grooves_.mark_checkpoint_durable(); }
-  void scope_open() override { grooves_.scope_open(); }
+  bool scope_open() override { return grooves_.scope_open(); }
   void scope_close(ScopeMode mode) override { grooves_.scope_close(mode); }
 
  private:

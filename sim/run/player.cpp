@@ -274,6 +274,7 @@ void Player::line_remove() {
 }
 
 void Player::put_result(PutResult result, bool expected_full) {
+  if (result == PutResult::failed) refused("put");
   const bool full = result == PutResult::batch_full;
   record_answer(1, full ? 1 : 0);
   ++result_.counters.checks;
@@ -283,6 +284,13 @@ void Player::put_result(PutResult result, bool expected_full) {
   fail(FailureClass::oracle, "put: batch_full",
        fmt::format("the engine says {}, the model says {}", full ? "batch_full" : "ok",
                    expected_full ? "batch_full" : "ok"));
+}
+
+// Whatever ends in an error ends the run or is opened again, so no line meets an engine that failed.
+void Player::refused(const char* what) {
+  if (!config_->oracles.has(Oracle::false_alarm)) give_up();
+  fail(FailureClass::false_alarm, fmt::format("{}: refused", what),
+       fmt::format("the engine refuses a {}, but nothing has failed", what));
 }
 
 void Player::effective() {
@@ -374,7 +382,7 @@ void Player::line_checkpoint() {
 
 void Player::line_scope() {
   if (host_->forest().scope_active()) return skip();
-  host_->scope_open();
+  if (!host_->scope_open()) refused("scope");
   model_.scope_open();
   effective_scope_ = effective_op_.size();
 }

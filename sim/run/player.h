@@ -89,6 +89,7 @@ class Player final : public ActiveRun, public Interrupt {
   void line_reopen();
   void line_request();
   void put_result(PutResult result, bool expected_full);
+  [[noreturn]] void refused(const char* what);
   bool applies(bool put);
   void effective();
   void effective_query(u64 answer);
@@ -127,7 +128,7 @@ class Player final : public ActiveRun, public Interrupt {
   void commit_op(u64 op);
   void after_compact(u64 op);
   void take_checkpoint(u64 op);
-  void check_sticky(const Error& error);
+  void check_sticky(const Error& error, const char* what);
   void checkpoint_verified(u64 op);
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);

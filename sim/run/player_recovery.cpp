@@ -36,6 +36,7 @@ void Player::commit_op(u64 op) {
   if (const Error error = host_->compact(op)) {
     if (error.kind == ErrorKind::manifest_full && last_level_full(op)) {
       ++result_.counters.ended_full;
+      check_sticky(error, "an op");
       throw RunFailed{};
     }
     judge_fatal(error, "compact");
@@ -62,7 +63,7 @@ void Player::take_checkpoint(u64 op) {
                        pending_op_));
     }
     ++result_.counters.checkpoints_failed;
-    check_sticky(error);
+    check_sticky(error, "a checkpoint");
     throw Recover{.line = line_.id, .strike = false};
   }
   if (disk_->fault_count(FaultKind::failed_sync) > faults_before && config_->oracles.has(Oracle::legal)) {
@@ -81,17 +82,32 @@ void Player::take_checkpoint(u64 op) {
   check_checkpoint(verified);
 }
 
-// An engine that failed refuses to go on until it is opened again, and leaves the disk as it is.
-void Player::check_sticky(const Error& error) {
+// An engine that failed refuses everything but queries, with the same error, until it is opened again, and
+// leaves the disk as it is.
+void Player::check_sticky(const Error& error, const char* what) {
+  const auto same = [](const Error& a, const Error& b) {
+    return a.kind == b.kind && a.address == b.address && a.checksum == b.checksum &&
+           std::string_view(a.reason) == b.reason;
+  };
+  const Error first = error;  // It may be the engine's own.
   const u64 written = host_->blocks_written();
-  const Error again = host_->compact(host_->forest().op() + 1);
+  const char* went_on = nullptr;
+  if (world_.groove_count > 0) check_refused(first);
+  for (u32 i = 0; world_.groove_count == 0 && i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
+    const Key key = tree_range(tree).min;
+    if (host_->put(tree, key, 1) != PutResult::failed) went_on = "a put";
+    if (host_->remove(tree, key) != PutResult::failed) went_on = "a remove";
+  }
+  if (host_->scope_open()) went_on = "a scope";
+  if (!same(host_->compact(host_->forest().op() + 1), first)) went_on = "an op";
+  if (host_->blocks_written() != written) went_on = "a write";
   if (!config_->oracles.has(Oracle::legal)) return;
   ++result_.counters.checks;
-  check_refused(error);
-  if (again.kind == error.kind && host_->blocks_written() == written) return;
-  fail(FailureClass::crash_legal, "went on after an error",
-       fmt::format("a checkpoint ended in {}; the next op ended in {} and wrote {} blocks",
-                   error_name(error.kind), error_name(again.kind), host_->blocks_written() - written));
+  if (went_on == nullptr) return;
+  fail(FailureClass::crash_legal, fmt::format("went on after an error: {}", went_on),
+       fmt::format("{} ended in {}, and {} was not refused with the same error", what, error_name(first.kind),
+                   went_on));
 }
 
 void Player::checkpoint_verified(u64 op) {

@@ -68,7 +68,7 @@ constexpr Verb verbs[] = {
      .weight = 6,
      .arguments = {level, place, width}},
     {.name = "rebuild",
-     .help = "A level once more, its tables opened in another order.",
+     .help = "A level once more, its tables opened in another order, and some refused that overlap.",
      .weight = 2,
      .arguments = {level, VerbArgument{.name = "order", .max = place_max, .spread = Spread::uniform}}},
 };

@@ -19,6 +19,20 @@ void draw_cache(u64 seed, RunOptions* options) {
   options->ops = std::min<u64>(options->ops, 4000);
 }
 
+void draw_grid(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  RuntimeOptions& r = options->runtime;
+  static constexpr u32 iops[] = {1, 1, 2, 3, 4, 8, 16};
+  r.read_iops = draw.one_of("grid read iops", iops);
+  r.write_iops = draw.one_of("grid write iops", iops);
+  r.read_attempts_max = draw.between("grid read attempts", 1, 5);
+  r.cache_blocks = 16 * draw.between("grid cache sets", 1, 4);
+  r.blocks_count = u64{64} << draw.below("grid blocks", 3);
+  options->disk.blocks_count = r.blocks_count;
+  options->ops = std::min<u64>(options->ops, 4000);
+}
+
 void draw_free_set(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   const Draw draw(seed);

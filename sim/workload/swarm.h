@@ -23,6 +23,7 @@ void draw_canary(u64 seed, RunOptions* options);
 // settings that concern it.
 void draw_component(u64 seed, RunOptions* options);
 void draw_cache(u64 seed, RunOptions* options);     // Few sets, hashes of few bits, more addresses than ways.
+void draw_grid(u64 seed, RunOptions* options);      // Few blocks, so that addresses come again.
 void draw_free_set(u64 seed, RunOptions* options);  // From one word of blocks to many shards.
 void draw_table_memory(u64 seed, RunOptions* options);  // Tables of two values to thousands.
 

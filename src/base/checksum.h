@@ -16,6 +16,13 @@ using Checksum = u128;
 
 // A 64-bit hash with a seed, for tables and caches; never written to disk.
 [[nodiscard]] u64 hash_of(std::span<const std::byte> bytes, u64 seed);
-[[nodiscard]] u64 hash_of(u64 value);
+// The 64-bit finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable PRNGs, 2014).
+[[nodiscard]] constexpr u64 hash_of(u64 value) {
+  value ^= value >> 30;
+  value *= 0xbf58476d1ce4e5b9;
+  value ^= value >> 27;
+  value *= 0x94d049bb133111eb;
+  return value ^ value >> 31;
+}
 
 }  // namespace tonearm

@@ -19,11 +19,15 @@ bool Forest::checkpoint_due(u64 op) const {
          tonearm::checkpoint_op(options_.format, op) > checkpoint_op();
 }
 
-void Forest::begin(Progress progress, Callback<> done) {
+bool Forest::begin(Progress progress, Callback<> done) {
   ASSERT(progress_ == Progress::none);
   ASSERT(done);
   progress_ = progress;
   done_ = done;
+  if (!error_) return true;
+  mark(Mark::sticky_error);
+  finish();
+  return false;
 }
 
 // Completes on the next tick, so that `done` never runs inside the call that began.
@@ -47,6 +51,7 @@ void Forest::fail(const Error& error) {
   if (error.kind == ErrorKind::sync_failed) mark(Mark::checkpoint_sync_failed);
   if (error.kind == ErrorKind::storage_full) mark(Mark::storage_full);
   if (!error_) error_ = error;
+  for (u32 i = 0; i < tree_count_; ++i) trees_[i]->fail();
   finish();
 }
 
@@ -66,7 +71,7 @@ void Forest::stage_done() {
 
 void Forest::format(Callback<> done) {
   ASSERT(!opened_);
-  begin(Progress::format, done);
+  if (!begin(Progress::format, done)) return;
   stage_ = Stage::superblock;
   superblock_.format(options_.cluster, options_.format, Callback<>::to<&Forest::stage_done>(this));
 }
@@ -81,7 +86,7 @@ void Forest::advance_format() {
 
 void Forest::open(Callback<> done) {
   ASSERT(!opened_);
-  begin(Progress::open, done);
+  if (!begin(Progress::open, done)) return;
   stage_ = Stage::superblock;
   superblock_.open(options_.format, Callback<>::to<&Forest::stage_done>(this));
 }
@@ -183,17 +188,17 @@ bool Forest::open_free_set() {
 }
 
 void Forest::open_table(const TableInfo& table) {
-  for (u32 i = 0; i < tree_count_; ++i) {
-    if (trees_[i]->config().id != table.tree_id) continue;
-    trees_[i]->open_table(table);
-    return;
-  }
-  // The schema hash matched and the block authenticated, but what it says is no table of ours.
   if (error_) return;
+  const char* reason = "a table of no tree";
+  for (u32 i = 0; i < tree_count_; ++i) {
+    if (trees_[i]->config().id == table.tree_id) reason = trees_[i]->open_table(table);
+  }
+  if (reason == nullptr) return;
+  // The schema hash matched and the block authenticated, but what it says is no table of ours.
   error_ = {.kind = ErrorKind::block_damaged,
             .address = table.address,
             .checksum = table.checksum,
-            .reason = "a table of no tree"};
+            .reason = reason};
 }
 
 // --- compact
@@ -203,11 +208,7 @@ void Forest::compact(u64 op, Callback<> done) {
   ASSERT(op == op_ + 1);
   ASSERT(!scope_active_);
   ASSERT(scan_.state() == TreeScan::State::idle);
-  begin(Progress::compact, done);
-  if (error_) {
-    mark(Mark::sticky_error);
-    return finish();
-  }
+  if (!begin(Progress::compact, done)) return;
   op_ = op;
   compact_start();
 }
@@ -281,11 +282,7 @@ void Forest::checkpoint(Callback<> done) {
   ASSERT(opened_);
   ASSERT(!scope_active_);
   ASSERT(scan_.state() == TreeScan::State::idle);
-  begin(Progress::checkpoint, done);
-  if (error_) {
-    mark(Mark::sticky_error);
-    return finish();
-  }
+  if (!begin(Progress::checkpoint, done)) return;
   ASSERT(checkpoint_due(op_));
   ASSERT(checkpoint_durable());
   ASSERT(grid_.idle());
@@ -394,14 +391,19 @@ CheckpointState Forest::checkpoint_state() const {
 void Forest::mark_checkpoint_durable() {
   ASSERT(opened_);
   ASSERT(!busy());
-  if (!checkpoint_durable()) grid_.free_set().mark_checkpoint_durable();
+  if (!error_ && !checkpoint_durable()) grid_.free_set().mark_checkpoint_durable();
 }
 
-void Forest::scope_open() {
+bool Forest::scope_open() {
   ASSERT(!scope_active_);
   ASSERT(scan_.state() == TreeScan::State::idle);
+  if (error_) {
+    mark(Mark::sticky_error);
+    return false;
+  }
   scope_active_ = true;
   for (u32 i = 0; i < tree_count_; ++i) trees_[i]->scope_open();
+  return true;
 }
 
 void Forest::scope_close(ScopeMode mode) {

@@ -17,7 +17,7 @@
 //
 // Errors of the environment (a damaged block, a failed sync, a full disk) in compact, checkpoint or
 // open are sticky: error() stays set, lookups and scans go on as far as they can, and everything else
-// is refused until the forest is destroyed and opened again.
+// is refused with the same error until the forest is destroyed and opened again.
 //
 // All memory is one buffer of memory_required() bytes, aligned to 4096, owned by the caller; its old
 // contents do not matter. A crash is: drop the storage's queues, destroy the forest.
@@ -67,7 +67,8 @@ class Forest {
 
   bool checkpoint_due(u64 op) const;
   // Blocks released before the last checkpoint become reusable. The caller says when, some ops after
-  // the checkpoint or at once; before the next checkpoint. open() leaves it to be called too.
+  // the checkpoint or at once; before the next checkpoint. open() leaves it to be called too. After an
+  // error nothing is reused any more.
   void mark_checkpoint_durable();
   bool checkpoint_durable() const { return grid_.free_set().checkpoint_durable(); }
 
@@ -76,8 +77,8 @@ class Forest {
   // One scan at a time for now, over any tree.
   TreeScan& scan() { return scan_; }
 
-  // Opens or closes a scope over all trees.
-  void scope_open();
+  // Opens or closes a scope over all trees. False: refused, see error(); no scope is open.
+  bool scope_open();
   void scope_close(ScopeMode mode);
   bool scope_active() const { return scope_active_; }
 
@@ -115,7 +116,7 @@ class Forest {
   Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory, const Parts& parts);
   static void measure(Arena& arena, const ForestOptions& options);
 
-  void begin(Progress progress, Callback<> done);
+  bool begin(Progress progress, Callback<> done);  // False: refused with the error there is.
   void stage_done();                      // The running stage completed: decide what is next.
   void sync_done(Storage::Sync& sync);
   void tick_done(Storage::NextTick& next_tick);

@@ -280,6 +280,20 @@ TEST_CASE("forest: a full disk is a typed error that stays, and more room is the
   const u64 written = forest->grid().counters().writes;
   CHECK(forest.commit().kind == ErrorKind::storage_full);
   CHECK(marks[Mark::sticky_error] == 1);
+  const std::optional<u64> before = forest.get(kv, universe + 7, false);
+  const u32 left = forest.tree(kv).batch_left();
+  CHECK(forest.put(universe + 7, 1) == PutResult::failed);
+  CHECK(forest.remove(universe + 7) == PutResult::failed);
+  CHECK(forest.index_put(universe + 7) == PutResult::failed);
+  CHECK_FALSE(forest->scope_open());
+  CHECK_FALSE(forest->scope_active());
+  CHECK(marks[Mark::sticky_error] == 5);
+  CHECK(forest.get(kv, universe + 7, false) == before);
+  CHECK(forest.tree(kv).batch_left() == left);
+  const bool durable = forest->checkpoint_durable();
+  forest->mark_checkpoint_durable();
+  CHECK(forest->checkpoint_durable() == durable);
+  CHECK(forest->error().kind == ErrorKind::storage_full);
   CHECK(forest->grid().free_set().count_acquired() == acquired);
   CHECK(forest->grid().counters().writes == written);
   const auto& [key, payload] = *forest.model(kv).begin();
@@ -344,6 +358,17 @@ TEST_CASE("forest: a full last level is no error until a table has no room") {
   if (checkpoint > op_full) forest.check_all(universe, true);
 }
 
+TEST_CASE("forest: one that could not be opened refuses everything until it is made anew") {
+  TestForest forest(test_options());
+  REQUIRE(forest.open().kind == ErrorKind::not_found);
+  const u64 steps = forest.storage().steps();
+  CHECK(forest.open().kind == ErrorKind::not_found);
+  CHECK(forest.storage().steps() == steps + 1);  // It does not look again.
+  CHECK_FALSE(forest->scope_open());
+  CHECK(forest.put(1, 2) == PutResult::failed);
+  CHECK(forest.reopen().kind == ErrorKind::not_found);
+}
+
 TEST_CASE("forest: a failed sync leaves the checkpoint where it was") {
   TestForest forest(test_options(), sim::DurabilityProfile::cached);
   forest.begin();
@@ -361,6 +386,9 @@ TEST_CASE("forest: a failed sync leaves the checkpoint where it was") {
   CHECK(forest->checkpoint_op() == 7);
   CHECK(forest->checkpoint_id() == id);
   CHECK(forest.commit().kind == ErrorKind::sync_failed);
+  const u64 written = forest->grid().counters().writes;
+  CHECK(forest.checkpoint().kind == ErrorKind::sync_failed);
+  CHECK(forest->grid().counters().writes == written);
   REQUIRE_FALSE(forest.reopen());
   CHECK(forest->checkpoint_id() == id);
   CHECK(forest->op() == 7);

@@ -145,6 +145,11 @@ class TestForest {
     if (op >= forest_->checkpoint_op() + options_.format.beats) forest_->mark_checkpoint_durable();
     return {};
   }
+  Error checkpoint() {
+    forest_->checkpoint(callback());
+    pump();
+    return forest_->error();
+  }
   void commits(u64 count) {
     for (u64 i = 0; i < count; ++i) {
       const Error error = commit();

@@ -63,6 +63,16 @@ class BlockCache {
     return block_at(place.set, way);
   }
 
+  // Brings what is looked at first in the block, if it is cached, into the processor's caches: of the header
+  // the lines that say what it is, and the first of the body. Changes nothing.
+  void prefetch(u64 address) const {
+    const Place place = place_of(address);
+    const u32 way = find(sets_[place.set], place.tag, address);
+    if (way == ways) return;
+    const std::byte* block = block_at(place.set, way);
+    for (u32 at = 64; at <= block_header_size; at += 64) __builtin_prefetch(block + at);
+  }
+
   // Whether some block of this address is cached; does not count as a use.
   bool contains(u64 address) const;
 

@@ -186,11 +186,10 @@ void GrooveForest<Descriptions...>::checkpoint(Callback<> done) {
 
 template <class... Descriptions>
 bool GrooveForest<Descriptions...>::scope_open() {
-  if (error()) {
+  if (!forest_.scope_open()) {
     mark(Mark::groove_refused);
     return false;
   }
-  forest_.scope_open();
   each_groove([](auto& groove) { groove.scope_open(); });
   return true;
 }

@@ -66,7 +66,20 @@ OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size
 // Read access to an authenticated index block. Asserts that the metadata fits the layout.
 class IndexBlock {
  public:
-  IndexBlock(const TableLayout& layout, const TableKernel& kernel, const std::byte* block);
+  IndexBlock(const TableLayout& layout, const TableKernel& kernel, const std::byte* block)
+      : layout_(&layout), kernel_(&kernel), block_(block), count_(0) {
+    const BlockHeader& header = header_of(block);
+    const IndexMetadata& metadata = metadata_of<IndexMetadata>(block);
+    ASSERT(layout.key_size == kernel.key_size());
+    ASSERT(header.block_type == BlockType::index);
+    ASSERT(header.size == layout.index_size);
+    ASSERT(metadata.value_blocks_max == layout.value_blocks_max);
+    ASSERT(metadata.key_size == layout.key_size);
+    ASSERT(metadata.tree_id == layout.tree_id);
+    ASSERT(metadata.value_block_count >= 1);
+    ASSERT(metadata.value_block_count <= metadata.value_blocks_max);
+    count_ = metadata.value_block_count;
+  }
 
   // Asserts all that only a bug could make wrong: order of the keys, zeroes of the unused slots. Too
   // slow for each lookup; for those who read a table as a whole.

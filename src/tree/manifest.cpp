@@ -92,9 +92,13 @@ void Manifest::move_table(u32 level_a, u32 level_b, const TableInfo& table) {
   log_append(target, level_b, ManifestEvent::update);
 }
 
-void Manifest::open_table(const TableInfo& table) {
+const char* Manifest::open_table(const TableInfo& table) {
   ASSERT(table.event() == ManifestEvent::insert || table.event() == ManifestEvent::update);
-  level_mutable(table.level()).insert(at_level(table, table.level()));
+  ManifestLevel& level = level_mutable(table.level());
+  if (level.count() == level_tables_max(format_, table.level())) return "a level has more tables than it may";
+  if (level.overlapping(table.range()).count > 0) return "two tables of a level overlap";
+  level.insert(at_level(table, table.level()));
+  return nullptr;
 }
 
 const TableInfo* Manifest::compaction_table(u32 level_a) const {

@@ -37,8 +37,9 @@ class Manifest {
   void remove_table(u32 level, const TableInfo& table);
   void move_table(u32 level_a, u32 level_b, const TableInfo& table);
 
-  // At open: the log replays a live table (no event is logged). Any order.
-  void open_table(const TableInfo& table);
+  // At open: the log replays a live table (no event is logged). Any order. Authentic entries may still
+  // make no sense together: why no engine can have left this table there, or null.
+  [[nodiscard]] const char* open_table(const TableInfo& table);
 
   // The only table of `level` that may hold the key.
   const TableInfo* lookup(u32 level, const Key& key) const { return this->level(level).find(key); }

@@ -50,7 +50,7 @@ struct Fixture {
   void add(u32 level, u64 min, u64 max, u32 value_count = 10) {
     TableInfo info = table(min, max, level, value_count);
     info.set_label(level, ManifestEvent::insert);
-    manifest.open_table(info);
+    REQUIRE(manifest.open_table(info) == nullptr);
   }
 
   void half_bar_begin() {
@@ -223,7 +223,7 @@ TEST_CASE("changes of the manifest are in the log", "[manifest]") {
   REQUIRE(reader.tables[1].address == b.address);
 
   Fixture g;
-  for (const TableInfo& table : reader.tables) g.manifest.open_table(table);
+  for (const TableInfo& table : reader.tables) REQUIRE(g.manifest.open_table(table) == nullptr);
   REQUIRE(g.manifest.level(1).count() == 2);
   REQUIRE(g.manifest.level(1).at(0) == f.manifest.level(1).at(0));
   REQUIRE(g.manifest.level(1).at(1) == f.manifest.level(1).at(1));
@@ -242,17 +242,43 @@ TEST_CASE("the key range is that of all levels", "[manifest]") {
   REQUIRE(f.manifest.key_range()->max == Key::of(90));
 }
 
+TEST_CASE("tables that no engine can have left in one level are refused", "[manifest]") {
+  Fixture f(50, 2);  // Level 0 has two tables at most, level 1 four.
+  const auto refused = [&](u32 level, u64 min, u64 max) {
+    TableInfo info = f.table(min, max, level);
+    info.set_label(level, ManifestEvent::insert);
+    const char* reason = f.manifest.open_table(info);
+    return std::string(reason == nullptr ? "" : reason);
+  };
+  const std::string overlap = "two tables of a level overlap";
+  f.add(1, 20, 29);
+  CHECK(refused(1, 20, 29) == overlap);
+  CHECK(refused(1, 10, 20) == overlap);
+  CHECK(refused(1, 29, 40) == overlap);
+  CHECK(refused(1, 22, 23) == overlap);
+  CHECK(refused(1, 10, 40) == overlap);
+  CHECK(refused(0, 10, 40).empty());  // Levels may.
+  CHECK(refused(1, 30, 30).empty());
+  CHECK(refused(1, 19, 19).empty());
+  CHECK(refused(0, 40, 41) == overlap);
+  CHECK(refused(0, 41, 42).empty());
+  CHECK(refused(0, 50, 60) == "a level has more tables than it may");
+  CHECK(f.manifest.level(0).count() == 2);
+  CHECK(f.manifest.level(1).count() == 3);
+  f.manifest.assert_between_bars();
+}
+
 TEST_CASE("a table of another tree, or of an unknown level, is asserted", "[manifest]") {
   Fixture f;
   TableInfo table = f.table(1, 2);
   table.set_label(0, ManifestEvent::insert);
   table.tree_id = 2;
-  REQUIRE(sim::dies([&] { f.manifest.open_table(table); }));
+  REQUIRE(sim::dies([&] { (void)f.manifest.open_table(table); }));
   table.tree_id = 1;
   table.set_label(3, ManifestEvent::insert);
-  REQUIRE(sim::dies([&] { f.manifest.open_table(table); }));
+  REQUIRE(sim::dies([&] { (void)f.manifest.open_table(table); }));
   table.set_label(0, ManifestEvent::remove);
-  REQUIRE(sim::dies([&] { f.manifest.open_table(table); }));
+  REQUIRE(sim::dies([&] { (void)f.manifest.open_table(table); }));
 }
 
 }  // namespace tonearm

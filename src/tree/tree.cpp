@@ -58,6 +58,10 @@ PutResult Tree::remove(const Key& key) {
 PutResult Tree::append(const std::byte* value, const Key& key) {
   ASSERT(key <= kernel().key_max());
   ASSERT(scans_open_ == 0);
+  if (failed_) {
+    mark(Mark::sticky_error, config_.id, &key);
+    return PutResult::failed;
+  }
   if (puts_this_op_ == batch_values_max_) {
     mark(Mark::batch_full, config_.id, &key);
     return PutResult::batch_full;
@@ -254,6 +258,13 @@ void Tree::lookup_finish(Lookup& lookup) {
   if (lookup.error) ASSERT(!lookup.found);
   lookup.stage = Lookup::Stage::idle;
   lookup.done(lookup);
+}
+
+const char* Tree::open_table(const TableInfo& table) {
+  const u64 values_max = u64{layout_.value_blocks_max} * layout_.values_per_block;
+  if (table.value_count > values_max) return "a table has more values than it can hold";
+  if (table.key_max > kernel().key_max()) return "a table has a key that its tree cannot have";
+  return manifest_.open_table(table);
 }
 
 void Tree::open_complete() {

@@ -39,6 +39,7 @@ OptionsError table_layout(const FormatOptions& format, const TreeConfig& config,
 enum class [[nodiscard]] PutResult : u8 {
   ok,
   batch_full,  // The op has put as many values into this tree as it may. Nothing changed.
+  failed,      // The forest has an error, which it keeps: see Forest::error(). Nothing changed.
 };
 
 enum class ScopeMode : u8 { persist, discard };
@@ -125,10 +126,11 @@ class Tree {
   }
 
   // --- driven by the forest
-  void open_table(const TableInfo& table) { manifest_.open_table(table); }
+  [[nodiscard]] const char* open_table(const TableInfo& table);  // As Manifest::open_table.
   void open_complete();  // Key range from the levels.
   void op_end();         // The suffix of the mutable table becomes a run.
   void swap_mutable_and_immutable(u64 snapshot_min);
+  void fail() { failed_ = true; }  // The forest did: puts and removes are refused from now on.
   void assert_between_bars() const;
 
   Manifest& manifest() { return manifest_; }
@@ -168,6 +170,7 @@ class Tree {
 
   u32 puts_this_op_ = 0;
   u32 scans_open_ = 0;
+  bool failed_ = false;
   std::optional<Scope> scope_;
 };
 

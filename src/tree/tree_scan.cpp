@@ -1,11 +1,13 @@
 #include "tree/tree_scan.h"
 
-#include <new>
+#include <cstring>
 
 #include "base/mark.h"
 #include "base/variation.h"
 
 namespace tonearm {
+
+using Merge = KWayMergeOf<TreeScan>;
 
 void TreeScan::measure(Arena& arena, const FormatOptions& format) {
   arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096);
@@ -13,7 +15,7 @@ void TreeScan::measure(Arena& arena, const FormatOptions& format) {
 
 TreeScan::TreeScan(Grid& grid, Arena& arena, const FormatOptions& format)
     : grid_(&grid), levels_count_(format.levels) {
-  static_assert(TableMemory::runs_max + 1 + levels_max <= KWayMerge::streams_max);
+  static_assert(TableMemory::runs_max + 1 + levels_max <= merge_streams_max);
   std::byte* memory = arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096).data();
   for (u32 i = 0; i < levels_count_; ++i) {
     Level& level = levels_[i];
@@ -54,7 +56,10 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   level_streams_.clear();
   for (u32 i = 0; i < levels_count_; ++i) {
     level_start(levels_[i]);
-    if (levels_[i].stage != Level::Stage::finished) level_streams_.push(&levels_[i]);
+    if (levels_[i].stage == Level::Stage::finished) continue;
+    levels_[i].stream = run_count_ + level_streams_.count();
+    heads_[levels_[i].stream] = {};
+    level_streams_.push(&levels_[i]);
   }
   merge_.init(*this, run_count_ + level_streams_.count(), direction);
   state_ = State::needs_data;
@@ -71,6 +76,12 @@ void TreeScan::open_runs() {
 }
 
 void TreeScan::add_run(std::span<const std::byte> values) {
+  const std::span<const std::byte> selected = in_range(values);
+  if (!selected.empty()) heads_[run_count_++] = head_of(selected);
+}
+
+// Those of sorted values whose keys the scan wants.
+std::span<const std::byte> TreeScan::in_range(std::span<const std::byte> values) const {
   const u32 value_size = tree_->layout().value_size;
   const TableKernel& kernel = tree_->kernel();
   const u32 count = static_cast<u32>(values.size() / value_size);
@@ -78,9 +89,15 @@ void TreeScan::add_run(std::span<const std::byte> values) {
   u32 end = kernel.lower_bound(values.data(), count, range_.max);
   if (end < count && kernel.key_of(values.data() + u64{end} * value_size) == range_.max) ++end;
   ASSERT(first <= end);
-  if (first == end) return;
-  runs_[run_count_++] = {
-      .values = values.data() + u64{first} * value_size, .count = end - first, .position = 0};
+  return values.subspan(u64{first} * value_size, u64{end - first} * value_size);
+}
+
+TreeScan::Head TreeScan::head_of(std::span<const std::byte> values) const {
+  ASSERT(!values.empty());
+  const u32 value_size = tree_->layout().value_size;
+  const u64 last = values.size() - value_size;
+  return {.next = values.data() + (direction_ == Direction::ascending ? 0 : last),
+          .left = static_cast<u32>(values.size() / value_size)};
 }
 
 void TreeScan::level_start(Level& level) { level_next_table(level, nullptr); }
@@ -114,19 +131,14 @@ void TreeScan::level_index_ready(Level& level) {
   level.stage = Level::Stage::value_wanted;
 }
 
-void TreeScan::level_value_ready(Level& level) {
-  const TableLayout& layout = tree_->layout();
-  const TableKernel& kernel = tree_->kernel();
-  const std::span<const std::byte> values = value_block_values(layout, level.value_block);
-  const u32 count = static_cast<u32>(values.size() / layout.value_size);
-  const u32 first = kernel.lower_bound(values.data(), count, range_.min);
-  u32 end = kernel.lower_bound(values.data(), count, range_.max);
-  if (end < count && kernel.key_of(values.data() + u64{end} * layout.value_size) == range_.max) ++end;
-  level.values = values.data() + u64{first} * layout.value_size;
-  level.count = end > first ? end - first : 0;
-  level.position = 0;
+// `block` is the grid's, which shows it until the read's callback returns. Only what the scan wants of it
+// is copied.
+void TreeScan::level_value_ready(Level& level, const std::byte* block) {
+  const std::span<const std::byte> values = in_range(value_block_values(tree_->layout(), block));
   level.stage = Level::Stage::buffered;
-  if (level.count == 0) level_next_block(level);  // The range lies in a gap inside the block.
+  if (values.empty()) return level_next_block(level);  // The range lies in a gap inside the block.
+  std::memcpy(level.value_block, values.data(), values.size());
+  heads_[level.stream] = head_of({level.value_block, values.size()});
 }
 
 // Behind the block at hand: the next one of the table, else the next table.
@@ -177,7 +189,7 @@ void TreeScan::level_submit(Level& level) {
   } else {
     const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
     level.read.block = index.value_block(level.block_next);
-    level.read.buffer = level.value_block;
+    level.read.buffer = nullptr;
     level.stage = Level::Stage::value_reading;
   }
   level.read.tag = {
@@ -204,33 +216,23 @@ void TreeScan::level_read_done(Level& level, const Grid::Read& read) {
     level_index_ready(level);
   } else {
     ASSERT(level.stage == Level::Stage::value_reading);
-    level_value_ready(level);
+    level_value_ready(level, read.data);
   }
   dispatch();
 }
 
 PeekResult TreeScan::peek(u32 stream, Key* key) {
-  const TableKernel& kernel = tree_->kernel();
-  const u32 value_size = tree_->layout().value_size;
-  const bool ascending = direction_ == Direction::ascending;
-  if (stream < run_count_) {
-    const Run& run = runs_[stream];
-    if (run.position == run.count) return PeekResult::end;
-    const u32 at = ascending ? run.position : run.count - 1 - run.position;
-    *key = kernel.key_of(run.values + u64{at} * value_size);
+  const Head& head = heads_[stream];
+  if (head.left > 0) {
+    *key = tree_->kernel().key_of(head.next);
     return PeekResult::value;
   }
-  const Level& level = *level_streams_[stream - run_count_];
-  switch (level.stage) {
+  if (stream < run_count_) return PeekResult::end;
+  switch (level_streams_[stream - run_count_]->stage) {
     case Level::Stage::finished: return PeekResult::end;
     case Level::Stage::index_wanted:
     case Level::Stage::value_wanted: return PeekResult::pending;
-    case Level::Stage::buffered: {
-      ASSERT(level.position < level.count);
-      const u32 at = ascending ? level.position : level.count - 1 - level.position;
-      *key = kernel.key_of(level.values + u64{at} * value_size);
-      return PeekResult::value;
-    }
+    case Level::Stage::buffered:
     case Level::Stage::index_reading:
     case Level::Stage::value_reading: break;
   }
@@ -238,22 +240,19 @@ PeekResult TreeScan::peek(u32 stream, Key* key) {
 }
 
 const std::byte* TreeScan::pop(u32 stream) {
+  Head& head = heads_[stream];
+  ASSERT(head.left > 0);
+  const std::byte* value = head.next;
   const u32 value_size = tree_->layout().value_size;
-  const bool ascending = direction_ == Direction::ascending;
-  if (stream < run_count_) {
-    Run& run = runs_[stream];
-    ASSERT(run.position < run.count);
-    const u32 at = ascending ? run.position : run.count - 1 - run.position;
-    ++run.position;
-    return run.values + u64{at} * value_size;
+  --head.left;
+  if (head.left > 0) {
+    head.next = direction_ == Direction::ascending ? value + value_size : value - value_size;
+  } else if (stream >= run_count_) {
+    // The values stay in their buffer until the next read(), so the pointer outlives the move.
+    Level& level = *level_streams_[stream - run_count_];
+    ASSERT(level.stage == Level::Stage::buffered);
+    level_next_block(level);
   }
-  Level& level = *level_streams_[stream - run_count_];
-  ASSERT(level.stage == Level::Stage::buffered);
-  ASSERT(level.position < level.count);
-  const u32 at = ascending ? level.position : level.count - 1 - level.position;
-  const std::byte* value = level.values + u64{at} * value_size;
-  // The value block stays in its buffer until the next read(), so the pointer outlives the move.
-  if (++level.position == level.count) level_next_block(level);
   return value;
 }
 
@@ -273,9 +272,9 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
     const u64 dropped = merge_.versions_dropped();
     u32 stream = 0;
     switch (merge_.pop(value, &stream)) {
-      case KWayMerge::Result::end: state_ = State::finished; return Next::end;
-      case KWayMerge::Result::pending: state_ = State::needs_data; return Next::read_again;
-      case KWayMerge::Result::value: break;
+      case Merge::Result::end: state_ = State::finished; return Next::end;
+      case Merge::Result::pending: state_ = State::needs_data; return Next::read_again;
+      case Merge::Result::value: break;
     }
     if (merge_.versions_dropped() != dropped) mark(Mark::scan_merge_versions, tree_->config().id);
     ++values_since_read_;

@@ -22,7 +22,7 @@
 
 namespace tonearm {
 
-class TreeScan final : MergeSource {
+class TreeScan {
  public:
   enum class State : u8 { idle, needs_data, reading, seeking, finished };
   enum class [[nodiscard]] Next : u8{value, end, read_again, failed};
@@ -54,19 +54,21 @@ class TreeScan final : MergeSource {
     u32 block_next = 0;  // Value blocks of the table still to read: [block_first, block_last].
     u32 block_first = 0;
     u32 block_last = 0;
-    const std::byte* values = nullptr;  // What is buffered: `count` values from `position` on.
-    u32 count = 0;
-    u32 position = 0;  // Of the next value; descending counts down from count - 1.
+    u32 stream = 0;
     Grid::Read read;
   };
-  struct Run {
-    const std::byte* values = nullptr;
-    u32 count = 0;
-    u32 position = 0;
+  // Of a stream: its next value in the direction of the scan, and how many there are, of a run or of the
+  // value block that is buffered.
+  struct Head {
+    const std::byte* next = nullptr;
+    u32 left = 0;
   };
 
-  PeekResult peek(u32 stream, Key* key) override;
-  const std::byte* pop(u32 stream) override;
+  friend class KWayMergeOf<TreeScan>;
+  PeekResult peek(u32 stream, Key* key);
+  const std::byte* pop(u32 stream);
+  std::span<const std::byte> in_range(std::span<const std::byte> values) const;
+  Head head_of(std::span<const std::byte> values) const;
 
   void poison_buffers();
   void open_runs();
@@ -74,7 +76,7 @@ class TreeScan final : MergeSource {
   void level_start(Level& level);
   void level_next_table(Level& level, const Key* exclusive);
   void level_index_ready(Level& level);
-  void level_value_ready(Level& level);
+  void level_value_ready(Level& level, const std::byte* block);
   void level_next_block(Level& level);
   void level_submit(Level& level);
   void level_read_done(Level& level, const Grid::Read& read);
@@ -84,15 +86,15 @@ class TreeScan final : MergeSource {
   Grid* grid_;
   u32 levels_count_;
   std::array<Level, levels_max> levels_;
-  std::array<Run, TableMemory::runs_max + 1> runs_;
   u32 run_count_ = 0;
+  std::array<Head, merge_streams_max> heads_;  // Of the streams: runs, then levels.
   BoundedArray<Level*, levels_max> level_streams_;
   Tree* tree_ = nullptr;
   KeyRange range_{};
   Direction direction_ = Direction::ascending;
   bool cache_read_ = true;
   State state_ = State::idle;
-  KWayMerge merge_;
+  KWayMergeOf<TreeScan> merge_;
   Callback<> done_;
   Storage::NextTick next_tick_;
   u32 reads_pending_ = 0;

@@ -1,0 +1,155 @@
+#include "sim/component/grid_tap.h"
+
+#include <cstring>
+
+#include "base/math.h"
+#include "sim/decode/disk_format.h"
+#include "sim/disk/engine_code.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+namespace f = disk_format;
+
+template <class T>
+void put(std::span<std::byte> block, u64 offset, T value) {
+  std::memcpy(block.data() + offset, &value, sizeof(value));
+}
+
+void flip(std::span<std::byte> block, u64 begin, u64 end, u64 detail) {
+  block[begin + detail / 8 % (end - begin)] ^= static_cast<std::byte>(1U << detail % 8);
+}
+
+void seal_header(std::span<std::byte> block) {
+  put(block, 0,
+      f::checksum(block.subspan(f::header_checksum_from, f::header_size - f::header_checksum_from)));
+}
+
+}  // namespace
+
+const char* read_fault_name(ReadFault fault) {
+  constexpr const char* names[] = {"none",   "fails",   "header",   "body",    "padding",
+                                   "behind", "another", "no block", "too long"};
+  return names[static_cast<u32>(fault)];
+}
+
+void GridTap::fault(u64 address, ReadFault kind, u64 times, u64 detail) {
+  faults_[address] = {.kind = kind, .times = times == 0 ? u64_max : times, .detail = detail};
+}
+
+template <class Node>
+Node& GridTap::take(std::vector<std::unique_ptr<Node>>& nodes) {
+  for (auto& node : nodes) {
+    if (node->given == nullptr) return *node;
+  }
+  nodes.push_back(std::make_unique<Node>());
+  nodes.back()->tap = this;
+  return *nodes.back();
+}
+
+void GridTap::read(Read& read) {
+  const HarnessCode harness;
+  ASSERT(read.zone == Zone::grid && read.buffer.size() == block_size_);
+  ++reads_in_flight_;
+  ++reads_seen_;
+  ReadNode& node = take(reads_);
+  node.given = &read;
+  node.io = Read{.buffer = read.buffer,
+                 .offset = read.offset,
+                 .zone = read.zone,
+                 .tag = read.tag,
+                 .done = Callback<Read&>::to<&ReadNode::done>(&node)};
+  disk_.read(node.io);
+}
+
+void GridTap::read_done(ReadNode& node) {
+  Read& given = *node.given;
+  {
+    const HarnessCode harness;
+    --reads_in_flight_;
+    node.given = nullptr;
+    given.result = node.io.result;
+    const u64 address = given.offset / block_size_ + 1;
+    Delivered delivered;
+    if (const auto at = faults_.find(address); at != faults_.end()) {
+      delivered = spoil(at->second, address, given.buffer);
+      if (--at->second.times == 0) faults_.erase(at);
+    }
+    if (delivered.result == BlockResult::read_failed) given.result = IoResult::failed;
+    delivered_[given.tag.tree].push_back(delivered);
+  }
+  given.done(given);
+}
+
+// Changes what was read, and says what it is now. What cannot be changed that way stays as it is.
+GridTap::Delivered GridTap::spoil(const Fault& fault, u64 address, std::span<std::byte> block) const {
+  const u64 size = f::load<u32>(block, f::header_block_size);
+  const u64 written = round_up(size, u64{disk_.options().sector_size});
+  switch (fault.kind) {
+    case ReadFault::none: return {};
+    case ReadFault::fails:
+      std::memset(block.data(), 0xdd, block.size());
+      return {.result = BlockResult::read_failed};
+    case ReadFault::header:
+      flip(block, 0, f::header_size, fault.detail);
+      return {.result = BlockResult::invalid_checksum};
+    case ReadFault::body:
+      if (size == f::header_size) return {};
+      flip(block, f::header_size, size, fault.detail);
+      return {.result = BlockResult::invalid_checksum_body};
+    case ReadFault::padding:
+      if (size == written) return {};
+      flip(block, size, written, fault.detail);
+      return {.result = BlockResult::invalid_padding};
+    case ReadFault::behind:
+      if (written < block.size()) flip(block, written, block.size(), fault.detail);
+      return {};
+    case ReadFault::another: {
+      const std::byte* other = another(address);
+      if (other == nullptr) return {};
+      std::memcpy(block.data(), other, block.size());
+      return {.other = true};
+    }
+    case ReadFault::no_block:
+      put(block, f::header_command, static_cast<u8>(f::command_block + 1 + fault.detail % 200));
+      seal_header(block);
+      return {.result = BlockResult::unexpected_command};
+    case ReadFault::too_long:
+      put(block, f::header_block_size, static_cast<u32>(block.size() + 1 + fault.detail % 5000));
+      seal_header(block);
+      return {.result = BlockResult::invalid_checksum_body};
+  }
+  UNREACHABLE();
+}
+
+void GridTap::write(Write& write) {
+  const HarnessCode harness;
+  on_write(write);
+  ++writes_in_flight_;
+  WriteNode& node = take(writes_);
+  node.given = &write;
+  node.fails = writes_failing_ > 0;
+  if (node.fails) --writes_failing_;
+  node.io = Write{.buffer = write.buffer,
+                  .offset = write.offset,
+                  .zone = write.zone,
+                  .durability = write.durability,
+                  .tag = write.tag,
+                  .done = Callback<Write&>::to<&WriteNode::done>(&node)};
+  disk_.write(node.io);
+}
+
+void GridTap::write_done(WriteNode& node) {
+  Write& given = *node.given;
+  {
+    const HarnessCode harness;
+    --writes_in_flight_;
+    node.given = nullptr;
+    given.result = node.fails ? IoResult::failed : node.io.result;
+    if (node.fails) ++writes_failed_[given.tag.tree];
+  }
+  given.done(given);
+}
+
+}  // namespace tonearm::sim

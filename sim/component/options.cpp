@@ -1,0 +1,222 @@
+// Workload `options`: which options are possible, and what tables they make, against the rules in words.
+//
+// The rules are written down here once more: of each option its limits and what it must divide. They are
+// compared for one change at a time to options that are valid, at and beside every limit. The layout of
+// tables is compared with what the format says, in plain divisions.
+#include "base/options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+
+#include "sim/component/support.h"
+#include "sim/disk/engine_code.h"
+#include "table/schema.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+struct Given {
+  FormatOptions format;
+  RuntimeOptions runtime;
+};
+
+using Reach = u64 (*)(const Given&);
+
+// An option lies from `min` to `max`, is a multiple of `step`, and a power of two if it must be.
+struct Rule {
+  const char* name;
+  u32 offset;  // In Given.
+  u32 size;
+  Reach min;
+  u64 max;
+  Reach step;
+  bool power = false;
+};
+
+template <u64 number>
+u64 fixed(const Given&) {
+  return number;
+}
+u64 sector_of(const Given& given) { return std::max<u64>(512, given.format.sector_size); }
+u64 two_bars(const Given& given) { return u64{2} * given.format.beats; }
+u64 bar(const Given& given) { return given.format.beats; }
+
+#define FORMAT(field) #field, offsetof(Given, format.field), sizeof(FormatOptions::field)
+#define RUNTIME(field) #field, offsetof(Given, runtime.field), sizeof(RuntimeOptions::field)
+
+// In the order in which they are looked at.
+constexpr Rule rules[] = {
+    {FORMAT(sector_size), fixed<512>, 4096, fixed<1>, true},
+    {FORMAT(block_size), sector_of, 1 << 20, fixed<1>, true},
+    {FORMAT(levels), fixed<2>, 10, fixed<1>},
+    {FORMAT(growth), fixed<2>, 16, fixed<1>},
+    {FORMAT(beats), fixed<2>, 64, fixed<2>},
+    {FORMAT(checkpoint_interval), two_bars, 65536, bar},
+    {FORMAT(batch_values_max), fixed<1>, 65536, fixed<1>},
+    {FORMAT(coalescing_percent), fixed<0>, 100, fixed<1>},
+    {FORMAT(manifest_extra_blocks), fixed<1>, 64, fixed<1>},
+    {FORMAT(values_per_block_max), fixed<0>, 65536, fixed<1>},
+    {FORMAT(value_blocks_max), fixed<0>, 65536, fixed<1>},
+    {FORMAT(reserved), fixed<0>, 0, fixed<1>},
+    {FORMAT(reserved2), fixed<0>, 0, fixed<1>},
+    {RUNTIME(blocks_count), fixed<64>, u64{1} << 32, fixed<64>},
+    {RUNTIME(cache_blocks), fixed<16>, 1 << 24, fixed<16>},
+    {RUNTIME(cache_hash_bits), fixed<0>, 64, fixed<1>},
+    {RUNTIME(read_iops), fixed<1>, 1024, fixed<1>},
+    {RUNTIME(write_iops), fixed<1>, 1024, fixed<1>},
+    {RUNTIME(compaction_blocks), fixed<6>, 1024, fixed<1>},
+    {RUNTIME(read_attempts_max), fixed<1>, 64, fixed<1>},
+};
+
+#undef FORMAT
+#undef RUNTIME
+
+u64 get(const Given& given, const Rule& rule) {
+  u64 number = 0;
+  std::memcpy(&number, reinterpret_cast<const std::byte*>(&given) + rule.offset, rule.size);
+  return number;
+}
+void set(Given* given, const Rule& rule, u64 number) {
+  std::memcpy(reinterpret_cast<std::byte*>(given) + rule.offset, &number, rule.size);
+}
+
+bool holds(const Given& given, const Rule& rule) {
+  const u64 number = get(given, rule);
+  const u64 step = rule.step(given);
+  if (rule.power && (number == 0 || (number & (number - 1)) != 0)) return false;
+  return number >= rule.min(given) && number <= rule.max && step != 0 && number % step == 0;
+}
+
+std::string first_fault(const Given& given) {
+  for (const Rule& rule : rules) {
+    if (!holds(given, rule)) return std::string(rule.name).starts_with("reserved") ? "reserved" : rule.name;
+  }
+  return "";
+}
+
+// At, beside and between the limits, a step too little or too much, or anything.
+u64 number_at(const Given& given, const Rule& rule, u64 place, u64 value) {
+  const u64 min = rule.min(given);
+  const u64 step = std::max<u64>(1, rule.step(given));
+  switch (place) {
+    case 0: return min;
+    case 1: return min - 1;
+    case 2: return min - step;
+    case 3: return min + step;
+    case 4: return rule.max / step * step;
+    case 5: return rule.max + 1;
+    case 6: return rule.max - 1;
+    case 7: return rule.max + step;
+    case 8: return min + step / 2;
+    case 9: return rule.max * 2;
+    case 10: return min * 2;
+    case 11: return min / 2;
+    case 12: return min + value % (rule.max - std::min(min, rule.max) + 1) / step * step;
+    case 13: return min + value % (rule.max - std::min(min, rule.max) + 1);
+    case 14: return u64{1} << value % 33;
+    default: return value;
+  }
+}
+
+class OptionsComponent final : public Component {
+ public:
+  explicit OptionsComponent(Referee& referee) : referee_(&referee) { reset(); }
+
+  void play(const Operation& line) override {
+    const std::string_view verb = line.verb->name;
+    const auto& a = line.arguments;
+    if (verb == "reset") return reset();
+    if (verb == "layout") return layout(8U << a[0], 8U << a[1], a[2]);
+    const u64 index = a[0] % std::size(rules);
+    Given changed = given_;
+    set(&changed, rules[index], number_at(given_, rules[index], a[1], a[2]));
+    if (verb == "two") {
+      const Rule& next = rules[(index + 1) % std::size(rules)];
+      set(&changed, next, number_at(changed, next, a[2] % 16, a[2] / 16));
+    } else {
+      ASSERT(verb == "set" || verb == "keep");
+    }
+    compare(changed);
+    if (verb == "keep" && first_fault(changed).empty()) given_ = changed;
+  }
+
+  void finish() override { compare(given_); }
+
+ private:
+  void reset() {
+    given_ = {.format = referee_->options().format, .runtime = referee_->options().runtime};
+    compare(given_);
+  }
+
+  void compare(const Given& given) {
+    const std::string expected = first_fault(given);
+    OptionsError error;
+    {
+      const EngineCode engine;
+      error = validate(given.format, given.runtime);
+    }
+    const std::string field = error ? error.field : "";
+    referee_->answer(error ? 1 : 0, error.given);
+    check(*referee_, field == expected, "another option is refused", [&] {
+      return fmt::format("`{}` is refused ({}, given {}), expected `{}`", field,
+                         error ? error.expected : "nothing", error.given, expected);
+    });
+  }
+
+  // `place` changes how many values there are to hold, so that tables just fit and just do not.
+  void layout(u32 key_size, u32 value_size, u64 place) {
+    FormatOptions f = given_.format;
+    if (place >= 8) f.batch_values_max = std::max<u32>(1, f.batch_values_max << (place - 8));
+    f.batch_values_max = std::min<u32>(f.batch_values_max, 65536);
+    const u64 body = f.block_size - std::min<u32>(256, f.block_size);
+    u64 per_block = body / value_size;
+    const bool any = per_block > 0;
+    if (f.values_per_block_max != 0) per_block = std::min<u64>(per_block, f.values_per_block_max);
+    const u64 values = u64{f.beats} * f.batch_values_max;
+    const u64 needed = any ? (values + per_block - 1) / per_block : 0;
+    const bool capped = f.value_blocks_max != 0 && f.value_blocks_max < needed;
+    const u64 slots = std::max<u64>(needed, f.value_blocks_max);
+    const u64 index_size = 256 + slots * (32 + 2 * key_size + 8);
+    const char* expected = !any ? "block_size" : capped ? "value_blocks_max" : "block_size";
+    const bool fits = any && !capped && index_size <= f.block_size;
+    TableLayout made;
+    OptionsError error;
+    {
+      const EngineCode engine;
+      error = table_layout(f, 7, key_size, value_size, &made);
+    }
+    referee_->answer(error ? 1 : 0, error.given);
+    const bool same = fits ? !error : error && std::string(error.field) == expected;
+    check(*referee_, same, "another layout is refused", [&] {
+      return fmt::format("{}, expected {}", error ? error.field : "nothing", fits ? "nothing" : expected);
+    });
+    if (!fits) return;
+    check(*referee_,
+          made.tree_id == 7 && made.key_size == key_size && made.value_size == value_size &&
+              made.values_per_block == per_block && made.value_count_max == values &&
+              made.value_blocks_max == slots && made.index_size == index_size &&
+              made.keys_min_offset() == 256 + slots * 32 &&
+              made.keys_max_offset() == 256 + slots * (32 + key_size) &&
+              made.addresses_offset() == 256 + slots * (32 + 2 * key_size) && made.blocks_max() == 1 + slots,
+          "another layout", [&] {
+            return fmt::format("{} values a block, {} blocks, {} bytes; expected {}, {}, {}",
+                               made.values_per_block, made.value_blocks_max, made.index_size, per_block,
+                               slots, index_size);
+          });
+  }
+
+  Referee* referee_;
+  Given given_;
+};
+
+}  // namespace
+
+std::unique_ptr<Component> make_options(Referee& referee) {
+  return std::make_unique<OptionsComponent>(referee);
+}
+
+}  // namespace tonearm::sim
