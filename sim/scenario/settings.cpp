@@ -176,7 +176,7 @@ const Setting table[] = {
     of_grooves(runtime_number("object_hash_bits", 0, 64, field<&Run::object_hash_bits>,
                               "Fewer make equal tags and crowded sets in that cache common.")),
     of_grooves(runtime_number("prefetch_keys_max", 1, 1U << 16, field<&Run::prefetch_keys_max>,
-                              "Keys an op may prefetch in each groove. A reopen can only raise it.")),
+                              "Keys an op may prefetch in each groove; after a reopen enough for the log.")),
     of_grooves(runtime_number("prefetch_workers", 1, 1024, field<&Run::prefetch_workers>,
                               "Prefetches of each groove in flight.")),
 
