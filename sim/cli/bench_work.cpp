@@ -63,9 +63,8 @@ enum NoteField : u32 { author, pinned, topic, kind, size, flags };
 
 class ForestWork final : public BenchWork {
  public:
-  // Of 27 lines that make or remove an object 22 make one: so many of the keys are there.
   ForestWork(u64 count, u64 live, u64 lines_per_op)
-      : count_(count), universe_(live * 27 / 22), lines_per_op_(lines_per_op), stream_("bench.forest", 1) {}
+      : count_(count), universe_(live * 10 / 9), lines_per_op_(lines_per_op), stream_("bench.forest", 1) {}
 
   u64 fill_lines() const override { return universe_ * 2; }
   u64 count() const override { return count_; }
@@ -81,16 +80,12 @@ class ForestWork final : public BenchWork {
     line->tree = TreeName::notes;
     line->key = Key::of(below(remix(random, 1), universe_) * 7 + 3);
     const u64 choice = index < fill_lines() ? 0 : below(random, 100);
-    if (choice < 22) {
+    if (choice < 45) {
       line->kind = OperationKind::upsert;
-      for (const NoteField field : {author, pinned, topic, kind, size, flags}) draw(random, field, line);
-    } else if (choice < 45) {
-      line->kind = OperationKind::update;
-      const u32 first = static_cast<u32>(below(remix(random, 3), 6));
-      for (const u32 field : {first, (first + 1) % 6}) {
-        line->named = static_cast<u16>(line->named | 1U << field);
-        draw(random, static_cast<NoteField>(field), line);
-      }
+      const u64 of_key = stream_.at(static_cast<u64>(line->key.lo), 1);
+      const u32 drawn = static_cast<u32>(below(remix(random, 3), 6));
+      for (const NoteField field : {author, pinned, topic, kind, size, flags})
+        draw(field == drawn ? random : of_key, field, line);
     } else if (choice < 50) {
       line->kind = OperationKind::remove;
     } else if (choice < 95) {
@@ -144,6 +139,7 @@ Bench bench_of(std::string_view name, bool tiny) {
   o.disk.profile = DurabilityProfile::cached;
   o.groove = GrooveName::notes;
   if (forest) o.runtime.blocks_count = 8192;
+  o.object_cache_slots = 16'384;
   if (tiny) {
     o.format.sector_size = o.format.block_size = 512;
     if (forest) o.format.block_size = 1024;  // Of 512 bytes none indexes the blocks of a table of objects.

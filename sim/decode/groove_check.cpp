@@ -14,7 +14,7 @@ class GrooveCheck {
   GrooveCheck(const DecodedImage& decoded, const GrooveShape& groove) : decoded_(decoded), groove_(groove) {}
 
   std::vector<std::string> run() {
-    if (!readable()) return {};
+    if (!readable() || in_bijection()) return {};
     collect();
     check_ids();
     for (const u16 tree : groove_.index_trees) check_index(tree);
@@ -39,6 +39,62 @@ class GrooveCheck {
   }
   std::string key(u16 tree, const DecodedKey& key) const {
     return decoded_key_text(decoded_.shape->find(tree), key);
+  }
+
+  // The short way, without a list of what is wrong. Keys are unique, and an object has one entry in an index
+  // at most. So if each entry is one that the object with its timestamp must have, and there are as many
+  // entries as objects demand, then none is missing.
+  bool in_bijection() {
+    const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
+    const std::vector<const DecodedValue*> objects = decoded_.newest(groove_.object_tree);
+    std::vector<u64> timestamps;
+    std::vector<u64> demanded(groove_.index_trees.size());
+    const auto place_of = [this](u16 tree) {
+      return static_cast<std::size_t>(
+          std::find(groove_.index_trees.begin(), groove_.index_trees.end(), tree) -
+          groove_.index_trees.begin());
+    };
+    std::vector<IndexEntry> entries;
+    timestamps.reserve(objects.size());
+    for (const DecodedValue* value : objects) {
+      timestamps.push_back(static_cast<u64>(value->key.second));
+      entries.clear();
+      groove_.entries(decoded_.object(*value, size), &entries);
+      for (const IndexEntry& entry : entries) ++demanded[place_of(entry.tree)];
+    }
+    const auto object_at = [&](u64 timestamp) -> const DecodedValue* {
+      const auto at = std::lower_bound(timestamps.begin(), timestamps.end(), timestamp);
+      if (at == timestamps.end() || *at != timestamp) return nullptr;
+      return objects[static_cast<std::size_t>(at - timestamps.begin())];
+    };
+    for (std::size_t i = 0; i < groove_.index_trees.size(); ++i) {
+      const std::vector<const DecodedValue*> values = decoded_.newest(groove_.index_trees[i]);
+      if (values.size() != demanded[i]) return false;
+      for (const DecodedValue* value : values) {
+        const DecodedValue* const object = object_at(static_cast<u64>(value->key.second));
+        if (object == nullptr) return false;
+        entries.clear();
+        groove_.entries(decoded_.object(*object, size), &entries);
+        const IndexEntry wanted{.tree = groove_.index_trees[i], .key = value->key};
+        if (std::find(entries.begin(), entries.end(), wanted) == entries.end()) return false;
+      }
+    }
+    return ids_in_bijection(objects, size, object_at);
+  }
+  template <class ObjectAt>
+  bool ids_in_bijection(const std::vector<const DecodedValue*>& objects, u32 size, ObjectAt object_at) {
+    if (groove_.id_tree == 0) return true;
+    u64 named = 0;
+    for (const DecodedValue* value : decoded_.newest(groove_.id_tree)) {
+      if (value->payload == 0 && groove_.orphans) continue;
+      const DecodedValue* const object = object_at(value->payload);
+      if (object == nullptr) return false;
+      u128 id = 0;
+      std::memcpy(&id, decoded_.object(*object, size).data() + groove_.id_at, sizeof id);
+      if (DecodedKey{0, id} != value->key) return false;
+      ++named;
+    }
+    return named == objects.size();
   }
 
   // From the objects: what all the other trees must hold.

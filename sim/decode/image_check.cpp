@@ -102,35 +102,53 @@ void check_levels(const DecodedImage& decoded, Report* report) {
 }
 
 struct Version {
-  DecodedKey key;
+  const DecodedValue* value;
   u32 level;
-  bool tombstone;
+
+  const DecodedKey& key() const { return value->key; }
 };
+
+// All versions of the keys of a tree, by key, then from the newest to the oldest. Each level is in order.
+// False: some cannot be read.
+bool versions_of(const DecodedImage& decoded, u16 tree, std::vector<Version>* versions) {
+  const auto before = [](const Version& a, const Version& b) { return a.key() < b.key(); };
+  std::vector<Version> level;
+  std::vector<Version> merged;
+  for (auto table = decoded.tables.begin(); table != decoded.tables.end();) {
+    const auto first = table;
+    level.clear();
+    for (; table != decoded.tables.end() && table->tree == first->tree && table->level == first->level;
+         ++table) {
+      if (table->tree != tree) continue;
+      if (!table->complete) return false;
+      for (const DecodedValue& value : table->values)
+        level.push_back({.value = &value, .level = table->level});
+    }
+    if (level.empty()) continue;
+    merged.clear();
+    merged.reserve(versions->size() + level.size());
+    std::merge(versions->begin(), versions->end(), level.begin(), level.end(), std::back_inserter(merged),
+               before);
+    versions->swap(merged);
+  }
+  return true;
+}
 
 // Whoever removes a key from a secondary index removes one that is there: so the versions of a key
 // alternate, and below the deepest tombstone there is a put.
 void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* report) {
   report->begin();
   std::vector<Version> versions;
-  for (const DecodedTable& table : decoded.tables) {
-    if (table.tree != tree.id) continue;
-    if (!table.complete) return;
-    for (const DecodedValue& value : table.values) {
-      versions.push_back({.key = value.key, .level = table.level, .tombstone = value.tombstone});
-    }
-  }
-  std::sort(versions.begin(), versions.end(), [](const Version& a, const Version& b) {
-    return std::tie(a.key, a.level) < std::tie(b.key, b.level);
-  });
+  if (!versions_of(decoded, tree.id, &versions)) return;
   for (std::size_t i = 0; i < versions.size(); ++i) {
-    const bool deepest = i + 1 == versions.size() || versions[i + 1].key != versions[i].key;
-    if (deepest && versions[i].tombstone) {
-      report->add(
-          fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, versions[i].level));
+    const Version& version = versions[i];
+    const bool deepest = i + 1 == versions.size() || versions[i + 1].key() != version.key();
+    if (deepest && version.value->tombstone) {
+      report->add(fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, version.level));
     }
-    if (!deepest && versions[i].tombstone == versions[i + 1].tombstone) {
+    if (!deepest && version.value->tombstone == versions[i + 1].value->tombstone) {
       report->add(fmt::format("{}: two versions of a key at levels {} and {} do not alternate", tree.name,
-                              versions[i].level, versions[i + 1].level));
+                              version.level, versions[i + 1].level));
     }
   }
 }

@@ -122,9 +122,13 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
   if (was) {
     const auto found = objects.find(before.object.timestamp);
     ASSERT(found != objects.end() && found->second == before.object);
-    objects.erase(found);
+    if (is && after.object.timestamp == before.object.timestamp) {
+      found->second = after.object;
+    } else {
+      objects.erase(found);
+    }
   }
-  if (is) {
+  if (is && !(was && after.object.timestamp == before.object.timestamp)) {
     const bool inserted = objects.try_emplace(after.object.timestamp, after.object).second;
     ASSERT(inserted);
   }

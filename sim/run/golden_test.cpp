@@ -11,6 +11,8 @@ namespace {
 constexpr char golden_path[] = TONEARM_SOURCE_DIR "/corpus/golden.tsv";
 constexpr u64 tree_rows = 64;
 constexpr u64 canary_rows = 8;
+constexpr u64 groove_rows = 16;
+constexpr u64 forest_rows = 8;
 constexpr u64 lines_max = 5000;
 
 struct Row {
@@ -36,16 +38,24 @@ Row played_row(const SeedRun& seed) {
           .digests = result.digests};
 }
 
-// Seeds 1, 2, ... that are not too long, then canaries that pass.
+// Seeds 1, 2, ... that are not too long.
+void add_seeds(const char* workload, u64 count, std::vector<Row>* rows) {
+  const u64 end = rows->size() + count;
+  for (u64 seed = 1; rows->size() < end; ++seed) {
+    const SeedRun candidate(seed, workload);
+    if (candidate.config.options.ops <= lines_max) rows->push_back(played_row(candidate));
+  }
+}
+
+// Of the trees, then canaries that pass, then of grooves.
 std::vector<Row> make_golden() {
   std::vector<Row> rows;
-  for (u64 seed = 1; rows.size() < tree_rows; ++seed) {
-    const SeedRun candidate(seed);
-    if (candidate.config.options.ops <= lines_max) rows.push_back(played_row(candidate));
-  }
+  add_seeds("tree", tree_rows, &rows);
   for (u64 seed = 1; rows.size() < tree_rows + canary_rows; ++seed) {
     if (!canary_fails(seed)) rows.push_back(played_row(SeedRun(seed, "canary")));
   }
+  add_seeds("groove", groove_rows, &rows);
+  add_seeds("forest", forest_rows, &rows);
   return rows;
 }
 

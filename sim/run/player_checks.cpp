@@ -12,6 +12,9 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
+// What an audit needs of the caches of a shadow engine is little.
+constexpr u32 shadow_cache_slots = 256;
+constexpr u32 shadow_cache_blocks = 256;
 constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
@@ -150,9 +153,9 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
   directed_.clear();
 }
 
-// Trees that a change writes to, at most.
+// What a change puts into trees, about: an insert or a removal writes to all of them, an update to a few.
 u64 Player::values_per_change() const {
-  return world_.groove_count == 0 ? 1 : world_.count / world_.groove_count;
+  return world_.groove_count == 0 ? 1 : (world_.count / world_.groove_count + 1) / 2;
 }
 
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
@@ -191,6 +194,8 @@ void Player::shadow_audit(u64 op, bool full) {
   disk_options.policy = CompletionPolicy::fifo;
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
+  options.object_cache_slots = std::min(options_.object_cache_slots, shadow_cache_slots);
+  options.runtime.cache_blocks = std::min(options_.runtime.cache_blocks, shadow_cache_blocks);
   muted_ = true;
   ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
   SimStorage disk(disk_->durable_image(), disk_options, nullptr);
