@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <ctime>
 #include <vector>
 
+#include "base/assert.h"
 #include "sim/cli/bench_work.h"
 #include "sim/cli/json.h"
 #include "sim/cli/problems.h"
@@ -192,11 +194,24 @@ u64 process_peak_mib() {
   return static_cast<u64>(usage.ru_maxrss) / 1024;
 }
 
-// Verified operations per CPU second, all oracles on, beyond the fill. False: a run failed.
+// Plays it so many times and keeps the quickest.
+Timed quickest_run(const Bench& bench, u64 lines, u64 rounds, RunnerMemory& memory) {
+  ASSERT(rounds >= 1);
+  Timed best = timed_run(bench, lines, OracleSet::all(), memory);
+  for (u64 round = 1; round < rounds && !best.result.failed(); ++round) {
+    Timed timed = timed_run(bench, lines, OracleSet::all(), memory);
+    if (timed.nanos < best.nanos || timed.result.failed()) best = std::move(timed);
+  }
+  return best;
+}
+
+// Verified operations per CPU second, all oracles on, beyond the fill. False: a run failed. What is measured
+// is a difference: where it is small against the fill, both are played several times.
 bool bench_rate(const Bench& bench, u64 lines, RunnerMemory& memory) {
   const u64 fill = bench_work(bench, 0)->fill_lines();
-  const Timed base = timed_run(bench, fill, OracleSet::all(), memory);
-  const Timed full = timed_run(bench, fill + lines, OracleSet::all(), memory);
+  const u64 rounds = std::clamp<u64>(200'000 / lines, 1, 10);
+  const Timed base = quickest_run(bench, fill, std::max<u64>(2, rounds), memory);
+  const Timed full = quickest_run(bench, fill + lines, rounds, memory);
   const u64 nanos = full.nanos - std::min(full.nanos, base.nanos);
   print_line({{"bench", std::string(bench.name)},
               {"geometry", std::string(bench.geometry)},

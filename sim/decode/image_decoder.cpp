@@ -475,6 +475,7 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
   const u64 count = load<u32>(block, f::header_metadata + f::value_count);
   const u64 size = load<u32>(block, f::header_metadata + f::value_size);
   if (load<u16>(block, f::header_metadata + f::value_tree) != table->tree) wrong("another tree");
+  if (load<u64>(block, f::header_snapshot) != table->snapshot_min) wrong("snapshot");
   if (size != shape().find(table->tree)->value_size()) return wrong("value size");
   if (count == 0 || count > load<u32>(block, f::header_metadata + f::value_count_max))
     return wrong("value count");

@@ -361,6 +361,7 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
   medium_.image().read(pending.begin, read.buffer);
   read.result = IoResult::ok;
   record(EventKind::complete_read, pending.begin, 0, pack_tag(request.tag, request.n));
+  tell_of_block(pending, request.tag);
   const EngineCode engine;
   read.done(read);
 }
@@ -385,6 +386,7 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
   write.result = IoResult::ok;
   record(EventKind::complete_write, pending.begin, 0, pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);
+  tell_of_block(pending, request.tag);
   const EngineCode engine;
   write.done(write);
 }

@@ -92,8 +92,8 @@ class SimStorage final : public Storage {
 
   // One event-loop step. False if nothing is pending.
   bool step();
-  u64 steps() const { return steps_; }  // Taken so far.
-  u64 now() const { return now_; }      // Ticks.
+  u64 steps() const { return steps_; }            // Taken so far.
+  u64 now() const { return now_; }                // Ticks.
   u64 grid_reads() const { return grid_reads_; }  // Submitted so far.
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
@@ -136,6 +136,12 @@ class SimStorage final : public Storage {
   u64 writes_undurable() const;
   // Pending requests in words, for a stuck run.
   std::string describe_pending() const;
+  // Told of every read and write of a block that completes.
+  using BlockListener = void (*)(void*, RequestKind, IoTag, u64 address);
+  void set_block_listener(void* context, BlockListener listener) {
+    block_context_ = context;
+    block_listener_ = listener;
+  }
   // Told when a write of the superblock zone is submitted and when it completes (before its `done`).
   void set_superblock_listener(void* context, void (*listener)(void*, bool completed));
 
@@ -191,6 +197,11 @@ class SimStorage final : public Storage {
   void complete_read(const Request& request, const Pending& pending);
   void complete_write(const Request& request, const Pending& pending);
   void complete_sync(const Request& request);
+  void tell_of_block(const Pending& pending, IoTag tag) const {
+    if (block_listener_ == nullptr || pending.superblock) return;
+    const u64 address = (pending.begin - grid_offset_) / options_.block_size + 1;
+    block_listener_(block_context_, pending.kind, tag, address);
+  }
   void drain_ticks();
   void record(EventKind kind, u64 a, u64 b, u64 c) {
     if (trace_ != nullptr) trace_->record(now_, kind, a, b, c);
@@ -208,6 +219,8 @@ class SimStorage final : public Storage {
   u64 grid_offset_;
   void* listener_context_ = nullptr;
   void (*listener_)(void*, bool) = nullptr;
+  void* block_context_ = nullptr;
+  BlockListener block_listener_ = nullptr;
   std::vector<u64> protected_;
 
   Medium medium_;

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "base/math.h"
 #include "sim/disk/large_pages.h"
 #include "sim/run/engine_call.h"
 #include "table/tree_types.h"
@@ -11,6 +12,11 @@
 namespace tonearm::sim {
 
 namespace {
+
+Scrubber::Options scrub_options(const RunOptions& options) {
+  constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
+  return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub, .damages_max = 8};
+}
 
 // A call that needs more event-loop steps than this does not make progress.
 constexpr u64 steps_max = 2'000'000;
@@ -68,7 +74,12 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
 EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
                        std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)
     : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
-  const u64 size = engine_memory_required(world, options);
+  const u64 engine_size = engine_memory_required(world, options);
+  Arena beside;
+  Scrubber::measure(beside, options.format, scrub_options(options));
+  ForestVerify::measure(beside, {.format = options.format, .runtime = options.runtime, .trees = {}});
+  const u64 beside_at = round_up(engine_size, Arena::align_max);
+  const u64 size = beside_at + beside.used();
   if (memory.size() < size + Arena::align_max) {
     memory.reserve(size + Arena::align_max);
     prefer_large_pages(memory.data(), memory.capacity());
@@ -77,8 +88,11 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
-  engine_ = make_engine(world, disk, options, std::span(memory).subspan(skip, size));
+  engine_ = make_engine(world, disk, options, std::span(memory).subspan(skip, engine_size));
   forest_ = &engine_->forest();
+  Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
+  scrubber_.emplace(*forest_, arena, scrub_options(options));
+  verify_.emplace(*forest_, arena);
 }
 
 // What is submitted completes in the event loop, never inside the call.
@@ -128,9 +142,46 @@ Error EngineHost::checkpoint() {
 }
 
 void EngineHost::mark_checkpoint_durable() {
+  if (!scrubber_->idle()) scrub_wait();
   Call call(*this, "mark_checkpoint_durable");
   call.engine([&] { engine_->mark_checkpoint_durable(); });
   call.end();
+}
+
+void EngineHost::scrub_begin(u64 origin) {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->begin(origin); });
+  call.end();
+}
+
+void EngineHost::scrub_step() {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->step(); });
+  call.end();
+}
+
+void EngineHost::scrub_wait() {
+  Call call(*this, "scrub");
+  call.engine([&] { scrubber_->drain(Callback<>::to<&EngineHost::call_done>(this)); });
+  pump();
+  call.end();
+}
+
+void EngineHost::scrub_tour(u64 origin) {
+  scrub_begin(origin);
+  while (scrubber_->touring()) {
+    scrub_step();
+    scrub_wait();
+  }
+}
+
+Error EngineHost::verify(ForestVerify::Counts* counts) {
+  Call call(*this, "verify");
+  call.engine([&] { verify_->run(nullptr, Callback<>::to<&EngineHost::call_done>(this)); });
+  pump();
+  call.end();
+  *counts = verify_->counts();
+  return verify_->error();
 }
 
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {

@@ -15,6 +15,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "forest/forest_verify.h"
+#include "forest/scrubber.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
 #include "sim/run/engine.h"
@@ -92,7 +94,14 @@ class EngineHost {
   Error open();
   Error compact(u64 op);
   Error checkpoint();
-  void mark_checkpoint_durable();
+  void mark_checkpoint_durable();  // After the reads of the scrubber.
+
+  const Scrubber& scrubber() const { return *scrubber_; }
+  void scrub_begin(u64 origin);
+  void scrub_step();
+  void scrub_wait();            // Until none of its reads is in flight.
+  void scrub_tour(u64 origin);  // A whole one.
+  Error verify(ForestVerify::Counts* counts);
 
   [[nodiscard]] PutResult put(TreeName tree, const Key& key, u64 value);
   [[nodiscard]] PutResult remove(TreeName tree, const Key& key);
@@ -132,7 +141,9 @@ class EngineHost {
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
   void pump();
-  u64 blocks_asked() const { return disk_->grid_reads() - forest_->grid().counters().retries; }
+  u64 blocks_asked() const {
+    return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
+  }
   void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
@@ -148,6 +159,8 @@ class EngineHost {
   std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.
+  std::optional<Scrubber> scrubber_;
+  std::optional<ForestVerify> verify_;
 };
 
 }  // namespace tonearm::sim

@@ -86,7 +86,7 @@ struct DataFile {
     SimStorage disk(image, options.disk, nullptr);
     Error error;
     {
-      EngineHost host(disk, options, memory, quiet, 0);
+      EngineHost host(world_tree, disk, options, memory, quiet, 0);
       error = host.open();
     }
     disk.crash({});

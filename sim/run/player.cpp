@@ -22,6 +22,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       durability_("durability", stream_seed(config.seed, "durability")),
       audits_("audits", stream_seed(config.seed, "audits")),
       setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
+      scrubs_("scrubs", stream_seed(config.seed, "scrubs")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -75,6 +76,7 @@ RunResult Player::play() {
   result_.variations_fired = variations_.fired();
   result_.variations_armed = variations_.armed();
   result_.digests = trace_.digests();
+  scrub_end();
   // The engine's requests are in the disk's queues: drop those first.
   if (host_) disk_->crash({});
   host_.reset();
@@ -87,6 +89,13 @@ void Player::start() {
   disk_->set_superblock_listener(this, [](void* context, bool completed) {
     if (!completed) static_cast<Player*>(context)->superblock_written();
   });
+  if (options_.scrub > 0) {
+    disk_->set_block_listener(this, [](void* context, RequestKind kind, IoTag tag, u64 address) {
+      Player& self = *static_cast<Player*>(context);
+      if (tag.purpose == IoPurpose::scrub) set_bit(&self.tour_read_, address);
+      if (kind == RequestKind::write) set_bit(&self.tour_written_, address);
+    });
+  }
   // Crash lines that open the scenario count from the start of format.
   const u64 count = config_->source->count();
   while (index_ < count) {

@@ -4,6 +4,7 @@
 //   player_groove.cpp    lines about objects of grooves, and their replay
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
+//   player_verify.cpp    the engine's own verification and its scrubber
 //   explain.cpp          where a key is and what happened to it, for a person
 #pragma once
 
@@ -44,6 +45,17 @@ class ActiveRun {
   ~ActiveRun() = default;
 };
 Failure assertion_failure(const AssertFailure& assertion);
+
+class Shadow;
+
+// What a scrub tour must have read: blocks that were reachable when it began.
+struct ScrubTarget {
+  u64 address = 0;
+  u128 checksum = 0;
+  u32 level = 0;  // Of the table; the manifest log has none.
+
+  friend auto operator<=>(const ScrubTarget&, const ScrubTarget&) = default;
+};
 
 // The engine is to be dropped and opened again.
 struct Recover {
@@ -158,6 +170,18 @@ class Player final : public ActiveRun, public Interrupt {
   void epilogue();
   Attribution aside(const char* name, u64 n) const;
 
+  // --- player_verify.cpp
+  void scrub_begin(u64 op);
+  void scrub(u64 op);
+  void scrub_end();
+  void compare_tour();
+  void know_image();
+  void verify_intact(Shadow& shadow);
+  void scrub_intact(Shadow& shadow);
+  void verify_damaged(Shadow& shadow);
+  void verify_forged();
+  void verify_end();
+
   // --- explain.cpp
   std::string explain(TreeName tree, const Key& key);
   std::string history(TreeName tree, const Key& key);
@@ -177,6 +201,7 @@ class Player final : public ActiveRun, public Interrupt {
   Stream durability_;
   Stream audits_;
   Stream setups_;
+  Stream scrubs_;
   Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
@@ -221,7 +246,15 @@ class Player final : public ActiveRun, public Interrupt {
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
   std::array<Key, world_forest.count> window_from_{};
   u64 checkpoints_seen_ = 0;
-  u64 blocks_read_before_ = 0;  // By engines that are gone.
+  DecodedImage decoded_;  // That was checked last.
+
+  // The scrub tour that is going on, or waits for a checkpoint to be compared with.
+  bool tour_known_ = false;                // What was reachable when it began.
+  bool tour_origin_ = false;               // It did not begin at the first table.
+  std::vector<ScrubTarget> tour_targets_;  // By address.
+  std::vector<u64> tour_read_;             // Bit address - 1.
+  std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
+  u64 blocks_read_before_ = 0;             // By engines that are gone.
   u64 blocks_written_before_ = 0;
   u64 bounds_checked_before_ = 0;
   u64 allocations_before_ = 0;  // By runs that are over.

@@ -5,6 +5,7 @@
 #include "sim/decode/image_decoder.h"
 #include "sim/disk/engine_code.h"
 #include "sim/run/player.h"
+#include "sim/run/shadow.h"
 
 namespace tonearm::sim {
 
@@ -16,6 +17,7 @@ constexpr u32 points_full = 32;
 constexpr u32 shadow_cache_slots = 256;
 constexpr u32 shadow_cache_blocks = 256;
 constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
+constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
@@ -30,31 +32,6 @@ constexpr std::array<bool, mark_count> worth_looking_table = [] {
   for (const Mark mark : worth_looking) table[static_cast<u32>(mark)] = true;
   return table;
 }();
-
-// The shadow engine of an audit: nothing crashes it, and it must not get stuck either.
-class ShadowInterrupt final : public Interrupt {
- public:
-  explicit ShadowInterrupt(bool resource) : resource_(resource) {}
-  void before_step() override {}
-  void stuck(const char* why) override {
-    Failure failure;
-    failure.failure_class = FailureClass::liveness;
-    failure.site = std::string("shadow: ") + why;
-    failure.message = "a shadow engine on a snapshot does not complete a call";
-    throw RunFailed{failure};
-  }
-  void exceeded(const char* bound, const std::string& message) override {
-    if (!resource_) return;
-    Failure failure;
-    failure.failure_class = FailureClass::resource;
-    failure.site = std::string("shadow: ") + bound;
-    failure.message = message;
-    throw RunFailed{failure};
-  }
-
- private:
-  bool resource_;
-};
 
 }  // namespace
 
@@ -164,6 +141,7 @@ u64 Player::values_per_change() const {
 void Player::check_checkpoint(u64 op) {
   const u64 changes = result_.counters.changes;
   check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size());
+  scrub_begin(op);
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
     ++result_.counters.shadows_skipped;
@@ -186,20 +164,14 @@ void Player::check_checkpoint(u64 op) {
 }
 
 void Player::shadow_audit(u64 op, bool full) {
-  DiskOptions disk_options;
-  disk_options.sector_size = options_.disk.sector_size;
-  disk_options.block_size = options_.disk.block_size;
-  disk_options.blocks_count = options_.disk.blocks_count;
-  disk_options.tear_unit = options_.disk.tear_unit;
-  disk_options.policy = CompletionPolicy::fifo;
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   options.object_cache_slots = std::min(options_.object_cache_slots, shadow_cache_slots);
   options.runtime.cache_blocks = std::min(options_.runtime.cache_blocks, shadow_cache_blocks);
   muted_ = true;
-  ShadowInterrupt interrupt(config_->oracles.has(Oracle::resource));
-  SimStorage disk(disk_->durable_image(), disk_options, nullptr);
-  EngineHost shadow(world_, disk, options, memory_->shadow, interrupt, config_->poison);
+  Shadow second(world_, disk_->durable_image(), options, memory_->shadow, config_->oracles.has(Oracle::resource),
+                config_->poison);
+  EngineHost& shadow = second.host();
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
   if (shadow.forest().checkpoint_op() != op) {
@@ -235,9 +207,9 @@ void Player::shadow_audit(u64 op, bool full) {
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;
   result_.counters.checks += audit.outcome().checks;
-  bounds_checked_before_ += shadow.bounds_checked();
   model_.restore();
-  disk.crash({});
+  if (full && below(scrubs_.at(op, 8), verified_one_in) == 0) verify_intact(second);
+  bounds_checked_before_ += shadow.bounds_checked();
   muted_ = false;
   if (audit.failed()) {
     const Mismatch& mismatch = *audit.outcome().mismatch;
@@ -303,8 +275,8 @@ void Player::check_structure(u64 op, bool values) {
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  const DecodedImage decoded =
-      decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
+  decoded_ = decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
+  const DecodedImage& decoded = decoded_;
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());
@@ -363,6 +335,7 @@ void Player::epilogue() {
   }
   recover({.line = line_.id, .strike = false});
   if (config_->oracles.has(Oracle::audit)) audit_objects(FailureClass::crash_legal, "last open");
+  verify_end();
   // Nothing was lost and nothing was due: opening again and replaying writes no block.
   if (host_->blocks_written() == 0 || !config_->oracles.has(Oracle::structure)) return;
   fail(FailureClass::structure, "a reopen wrote blocks",

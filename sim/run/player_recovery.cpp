@@ -47,6 +47,7 @@ void Player::commit_op(u64 op) {
 void Player::after_compact(u64 op) {
   if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
   if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
+  scrub(op);
 }
 
 void Player::take_checkpoint(u64 op) {
@@ -183,6 +184,7 @@ void Player::recover(const Recover& cause) {
 
 void Player::drop_engine(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
   disk_->protect({});
+  scrub_end();
   if (host_) {
     blocks_read_before_ += host_->blocks_read();
     blocks_written_before_ += host_->blocks_written();
@@ -214,6 +216,7 @@ void Player::open_engine(const Recover& cause) {
   formatted_ = true;
   judge_opened();
   audit_opened();
+  if (host_->forest().checkpoint_op() != 0) scrub_begin(host_->forest().checkpoint_op());
 }
 
 // The superblock must hold the last verified checkpoint, or the one whose superblock writes had begun.

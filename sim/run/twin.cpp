@@ -99,6 +99,7 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   // A line that found its key known in a scope prefetches it here, where there are no scopes.
   options.prefetch_keys_max += base.format.beats * base.format.batch_values_max +
                                static_cast<u32>(draw.between("prefetch keys", 0, 8));
+  options.scrub = draw.one_in("scrub", 2) ? static_cast<u32>(draw.between("scrub reads", 1, 8)) : 0;
   draw_variations(draw, VariationKind::schedule, &options);
   return options;
 }

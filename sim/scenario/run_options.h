@@ -30,6 +30,9 @@ struct RunOptions {
   // 0 <= d <= this, and always before the next checkpoint.
   u32 durability_delay_ops_max = 0;
 
+  // Reads that the scrubber has in flight; 0: no scrubbing.
+  u32 scrub = 0;
+
   // How often the engine does otherwise at each variation point, by Variation.
   std::array<Ratio, variation_count> vary{};
 

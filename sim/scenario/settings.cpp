@@ -226,6 +226,8 @@ const Setting table[] = {
 
     number("durability_delay_ops_max", 0, 65536, field<&Run::durability_delay_ops_max>,
            "Ops until released blocks may be reused after a checkpoint, at most."),
+    number("scrub", 0, 64, field<&Run::scrub>,
+           "Reads of the scrubber in flight, which tours between the ops; 0: none."),
 
     of_grooves(name("groove", groove_names, groove_count, field<&Run::groove>,
                     "Which one the workload `groove` plays.")),

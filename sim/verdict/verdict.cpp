@@ -39,6 +39,7 @@ constexpr OracleWords oracles[oracle_count] = {
     {"directed", "after an interesting event the keys concerned are looked at again"},
     {"false_alarm", "without damage no call ends in an error"},
     {"resource", "no allocation by the engine; block reads of a lookup and of a refill are bounded"},
+    {"verify", "the engine's verification and its scrubber find what is damaged, and nothing else"},
     {"twin", "another machine has the same checkpoints, another layout the same answers"},
     {"poison", "what unwritten sectors and fresh memory hold changes no event"},
 };

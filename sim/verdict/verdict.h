@@ -43,10 +43,11 @@ enum class Oracle : u8 {
   directed,
   false_alarm,
   resource,
+  verify,
   twin,  // These two judge runs, not states: see checked_run.h.
   poison,
 };
-inline constexpr u32 oracle_count = 12;
+inline constexpr u32 oracle_count = 13;
 const char* oracle_name(Oracle oracle);
 const char* oracle_help(Oracle oracle);
 
@@ -94,6 +95,10 @@ struct RunCounters {
   u64 audits_window = 0;
   u64 audits_shadow = 0;
   u64 structure_checks = 0;
+  u64 verifications = 0;    // Of an image, by the engine.
+  u64 blocks_scrubbed = 0;  // By the live engine.
+  u64 scrub_tours = 0;      // Compared with what was reachable.
+  u64 damages_shown = 0;    // To the engine's verification and scrubber; damaged blocks and lies.
   u64 shadows_skipped = 0;  // Checkpoints that no shadow engine looked at.
   u64 faults_missed = 0;    // Explicit faults and latencies whose request never came.
   u64 checkpoints = 0;

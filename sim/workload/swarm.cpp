@@ -179,6 +179,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
+  if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
   o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
 
@@ -248,6 +249,7 @@ void draw_canary(u64 seed, RunOptions* options) {
   options->disk.profile = DurabilityProfile::durable;
   options->disk.failed_sync = {};
   options->vary = {};
+  options->scrub = 0;
   options->ops = 200;
   options->phase_lines = 40;
 }

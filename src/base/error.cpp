@@ -22,6 +22,7 @@ const char* error_name(ErrorKind kind) {
     case ErrorKind::checkpoint_failed: return "checkpoint_failed";
     case ErrorKind::storage_full: return "storage_full";
     case ErrorKind::manifest_full: return "manifest_full";
+    case ErrorKind::inconsistent: return "inconsistent";
   }
   UNREACHABLE();
 }

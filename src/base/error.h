@@ -23,6 +23,7 @@ enum class ErrorKind : u8 {
   checkpoint_failed,    // Fewer than three superblock copies read back good.
   storage_full,         // A reservation found too few free blocks. Nothing was written for it.
   manifest_full,        // More tables than the manifest can hold.
+  inconsistent,         // Verification: intact blocks that contradict each other: `address`, `reason`.
 };
 
 // Static text for a kind, for instance "block_damaged".

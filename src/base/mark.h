@@ -120,6 +120,9 @@ namespace tonearm {
   X(cache_map_restored, "a discarded scope brought an object back")                             \
   X(cache_map_tombstone_restored, "a discarded scope brought a removal back")                   \
   X(cache_map_insert_undone, "a discarded scope took an insert back")                           \
+  X(scrub_tour_done, "a scrub tour came to its end")                                             \
+  X(scrub_skipped_released, "a scrub left out what was released meanwhile")                      \
+  X(scrub_damage_found, "a scrub found a damaged block")                                         \
   X(sticky_error, "the forest refused an operation after an error")
 
 enum class Mark : u16 {

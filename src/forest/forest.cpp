@@ -11,6 +11,11 @@ Tree& Forest::tree(u32 index) {
   return *trees_[index];
 }
 
+const Tree& Forest::tree(u32 index) const {
+  ASSERT(index < tree_count_);
+  return *trees_[index];
+}
+
 u64 Forest::checkpoint_op() const { return superblock_.working().state.op; }
 
 bool Forest::checkpoint_due(u64 op) const {
@@ -21,6 +26,7 @@ bool Forest::checkpoint_due(u64 op) const {
 
 bool Forest::begin(Progress progress, Callback<> done) {
   ASSERT(progress_ == Progress::none);
+  ASSERT(verifications_ == 0);
   ASSERT(done);
   progress_ = progress;
   done_ = done;
@@ -391,6 +397,8 @@ CheckpointState Forest::checkpoint_state() const {
 void Forest::mark_checkpoint_durable() {
   ASSERT(opened_);
   ASSERT(!busy());
+  ASSERT(scrub_reads_ == 0);
+  ASSERT(verifications_ == 0);
   if (!error_ && !checkpoint_durable()) grid_.free_set().mark_checkpoint_durable();
 }
 

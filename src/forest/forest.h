@@ -42,10 +42,10 @@
 namespace tonearm {
 
 struct ForestOptions {
-  FormatOptions format;   // schema_hash is filled in by the forest.
+  FormatOptions format;  // schema_hash is filled in by the forest.
   RuntimeOptions runtime;
   std::span<const TreeConfig> trees;  // Ids strictly ascending. Must outlive the forest.
-  u128 cluster = 1;       // Identity of the data file, for format().
+  u128 cluster = 1;                   // Identity of the data file, for format().
 };
 
 class Forest {
@@ -60,10 +60,10 @@ class Forest {
   ~Forest() { arena_.give_back(); }
 
   // One of these at a time; `done` never runs inside the call. Look at error() afterwards.
-  void format(Callback<> done);          // Writes an empty data file at op 0. Then open().
+  void format(Callback<> done);  // Writes an empty data file at op 0. Then open().
   void open(Callback<> done);
-  void compact(u64 op, Callback<> done); // Ops are consecutive, starting at op() + 1 after open.
-  void checkpoint(Callback<> done);      // Only when checkpoint_due(the op just compacted).
+  void compact(u64 op, Callback<> done);  // Ops are consecutive, starting at op() + 1 after open.
+  void checkpoint(Callback<> done);       // Only when checkpoint_due(the op just compacted).
 
   bool checkpoint_due(u64 op) const;
   // Blocks released before the last checkpoint become reusable. The caller says when, some ops after
@@ -74,6 +74,7 @@ class Forest {
 
   u32 tree_count() const { return tree_count_; }
   Tree& tree(u32 index);
+  const Tree& tree(u32 index) const;
   // One scan at a time for now, over any tree.
   TreeScan& scan() { return scan_; }
 
@@ -84,15 +85,35 @@ class Forest {
 
   const Error& error() const { return error_; }
   bool busy() const { return progress_ != Progress::none; }
-  u64 op() const { return op_; }                     // Last op compacted (or C after open).
-  u64 checkpoint_op() const;                         // C of the last verified checkpoint.
+  u64 op() const { return op_; }  // Last op compacted (or C after open).
+  u64 checkpoint_op() const;      // C of the last verified checkpoint.
   u128 checkpoint_id() const { return superblock_.checkpoint_id(); }
   const SuperblockHeader& superblock() const { return superblock_.working(); }
   const FormatOptions& format_options() const { return options_.format; }
   Grid& grid() { return grid_; }
   const Grid& grid() const { return grid_; }
   const ManifestLog& manifest_log() const { return manifest_log_; }
+  // Of the last checkpoint; while one is being written, those of that.
+  const CheckpointTrailer& trailer_acquired() const { return trailer_acquired_; }
+  const CheckpointTrailer& trailer_released() const { return trailer_released_; }
+  const RuntimeOptions& runtime_options() const { return options_.runtime; }
+  bool opened() const { return opened_; }
+  // Within a half-bar: blocks are acquired that no table has yet.
+  bool compacting() const { return schedule_.active(); }
   u64 compactions_done() const { return schedule_.jobs_done(); }
+
+  // --- readers beside the ops. A scrubber may have reads in flight while an op is compacted and a
+  // checkpoint is taken, but not when blocks become reusable. While a verification runs, nothing changes.
+  void scrub_read_begun() { ++scrub_reads_; }
+  void scrub_read_ended() {
+    ASSERT(scrub_reads_ > 0);
+    --scrub_reads_;
+  }
+  void verification_begun() { ++verifications_; }
+  void verification_ended() {
+    ASSERT(verifications_ > 0);
+    --verifications_;
+  }
 
   // No compaction active, level counts legal, mutable tables empty, extents equal to tables.
   void assert_between_bars() const;
@@ -152,6 +173,8 @@ class Forest {
   Error error_;
   bool opened_ = false;
   bool scope_active_ = false;
+  u32 scrub_reads_ = 0;
+  u32 verifications_ = 0;
   u64 op_ = 0;
   Progress progress_ = Progress::none;
   Stage stage_ = Stage::idle;

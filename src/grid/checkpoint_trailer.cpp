@@ -12,6 +12,7 @@ CheckpointTrailer::Memory::Memory(Arena& arena, u64 payload_size_max, u32 block_
   const u64 blocks_count = blocks_for(payload_size_max, block_size);
   payload = arena.take<std::byte>(payload_size_max, 16);
   addresses = arena.take<u64>(blocks_count);
+  checksums = arena.take<Checksum>(blocks_count);
   writes = arena.take<Grid::Write>(blocks_count);
   blocks = arena.take<std::byte>(blocks_count * block_size, Arena::align_max);
 }
@@ -84,6 +85,7 @@ void CheckpointTrailer::write(u64 size, Reservation& reservation, Callback<> don
   for (u32 i = 0; i < blocks_count_; ++i) {
     memory_.addresses[i] = grid_.acquire(reservation);
     reference_.last = seal(i, reference_.last);
+    memory_.checksums[i] = reference_.last.checksum;
   }
   for (u32 i = 0; i < blocks_count_; ++i) {
     memory_.writes[i] = Grid::Write{
@@ -181,6 +183,7 @@ void CheckpointTrailer::read_done(Grid::Read& read) {
   const std::span<std::byte> target = chunk(index);
   std::memcpy(target.data(), body_of(read.data), target.size());
   memory_.addresses[index] = reference.address;
+  memory_.checksums[index] = reference.checksum;
   --blocks_left_;
   if (blocks_left_ > 0) {
     const Metadata& metadata = metadata_of<Metadata>(read.data);

@@ -35,6 +35,7 @@ class CheckpointTrailer {
     Memory(Arena& arena, u64 payload_size_max, u32 block_size);
     std::span<std::byte> payload;
     std::span<u64> addresses;
+    std::span<Checksum> checksums;
     std::span<Grid::Write> writes;
     std::span<std::byte> blocks;  // One for each write: they all run at once.
   };
@@ -60,6 +61,11 @@ class CheckpointTrailer {
   const TrailerReference& reference() const { return reference_; }
   // Addresses of the blocks, in order 0..n-1, after write() or open().
   std::span<const u64> addresses() const { return memory_.addresses.first(blocks_count_); }
+  // Of each of them: so each can be read whatever became of the others.
+  BlockReference block_reference(u32 index) const {
+    ASSERT(index < blocks_count_);
+    return {.address = memory_.addresses[index], .checksum = memory_.checksums[index]};
+  }
   const Error& error() const { return error_; }
 
  private:

@@ -159,13 +159,13 @@ void Grid::read_attempt(ReadSlot& slot) {
   storage_.read(slot.io);
 }
 
-BlockResult Grid::verify(const Read& read, const std::byte* block, IoResult io) const {
+BlockResult Grid::authenticate(const BlockReference& expected, const std::byte* block, IoResult io) const {
   if (io == IoResult::failed) return BlockResult::read_failed;
-  const BlockResult result = block_verify(block, block_size_, sector_size_, read.block.checksum);
+  const BlockResult result = block_verify(block, block_size_, sector_size_, expected.checksum);
   if (result != BlockResult::valid) return result;
   // The checksum covers these: who refers to a block of another place or file refers to the wrong one.
   const BlockHeader& header = header_of(block);
-  const bool another = header.address != read.block.address || header.cluster != cluster_;
+  const bool another = header.address != expected.address || header.cluster != cluster_;
   return another ? BlockResult::unexpected_checksum : BlockResult::valid;
 }
 
@@ -174,7 +174,7 @@ void Grid::read_done(ReadSlot& slot) {
   ASSERT(resolving_ == 0);
   Read& root = *slot.read;
   const std::byte* data = slot.io.buffer.data();
-  const BlockResult result = verify(root, data, slot.io.result);
+  const BlockResult result = authenticate(root.block, data, slot.io.result);
   mark_read_result(result);
   // Legal: a read changes nothing, and what was read is not believed before it is used.
   const bool again = result != BlockResult::valid ||

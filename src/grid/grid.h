@@ -137,6 +137,11 @@ class Grid {
   u32 reads_in_flight() const { return reads_in_flight_; }    // Waiting and joined ones included.
   u32 writes_in_flight() const { return writes_in_flight_; }  // Waiting ones included.
   bool reading(u64 address) const;
+
+  // --- for a reader with requests of its own, past queues and cache (forest/scrubber.h)
+  u64 offset_of(u64 address) const { return (address - 1) * block_size_; }
+  // What was wrong with these bytes, if they should be the block.
+  BlockResult authenticate(const BlockReference& expected, const std::byte* block, IoResult io) const;
   bool writing(u64 address) const { return find_write(address) != nullptr; }
 
   struct Counters {
@@ -158,7 +163,6 @@ class Grid {
   void read_done(ReadSlot& slot);
   void resolve(Read& root, const std::byte* data, BlockResult result);
   void resolve_one(Read& read, const std::byte* data, BlockResult result);
-  BlockResult verify(const Read& read, const std::byte* block, IoResult io) const;
   // The read in flight, issued or waiting, that another one of the same block may join.
   Read* find_root(const BlockReference& block) const;
   // Null: the read waits. A completion gives its slot to the next in line, so some slot is busy then.
@@ -172,7 +176,6 @@ class Grid {
 
   void cache_insert(const std::byte* block);
   void block_copy(std::byte* target, const std::byte* source) const;
-  u64 offset_of(u64 address) const { return (address - 1) * block_size_; }
 
   // Constant after construction.
   Storage& storage_;

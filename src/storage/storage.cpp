@@ -23,6 +23,7 @@ const char* io_purpose_name(IoPurpose purpose) {
     case IoPurpose::checkpoint_sync: return "checkpoint_sync";
     case IoPurpose::next_tick: return "next_tick";
     case IoPurpose::audit: return "audit";
+    case IoPurpose::scrub: return "scrub";
   }
   UNREACHABLE();
 }

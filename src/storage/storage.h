@@ -46,9 +46,10 @@ enum class IoPurpose : u8 {
   checkpoint_sync,
   next_tick,
   audit,  // Readers outside the engine proper.
+  scrub,
 };
 const char* io_purpose_name(IoPurpose purpose);
-inline constexpr u32 io_purpose_count = 17;
+inline constexpr u32 io_purpose_count = 18;
 
 struct IoTag {
   IoPurpose purpose;

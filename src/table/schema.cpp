@@ -59,24 +59,60 @@ OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size
   return {};
 }
 
-void IndexBlock::verify() const {
-  const u64 unused = layout_->value_blocks_max - count_;
-  const auto unused_zero = [this, unused](u32 offset, u64 size) {
-    return all_zero(block_ + offset + count_ * size, unused * size);
-  };
-  ASSERT(all_zero(metadata_of<IndexMetadata>(block_).reserved, sizeof(IndexMetadata::reserved)));
-  ASSERT(unused_zero(block_header_size, slot_checksum_size));
-  ASSERT(unused_zero(layout_->keys_min_offset(), layout_->key_size));
-  ASSERT(unused_zero(layout_->keys_max_offset(), layout_->key_size));
-  ASSERT(unused_zero(layout_->addresses_offset(), slot_address_size));
-  for (u32 index = 0; index < count_; ++index) {
-    const u64 padding_offset = block_header_size + index * slot_checksum_size + sizeof(Checksum);
-    ASSERT(all_zero(block_ + padding_offset, sizeof(Checksum)));
-    ASSERT(value_block(index).address >= 1);
-    ASSERT(key_min(index) <= key_max(index));
-    ASSERT_IMPLIES(index > 0, key_max(index - 1) < key_min(index));
+const char* index_block_misfit(const TableLayout& layout, const TableKernel& kernel, const std::byte* block) {
+  const BlockHeader& header = header_of(block);
+  const IndexMetadata& metadata = metadata_of<IndexMetadata>(block);
+  ASSERT(layout.key_size == kernel.key_size());
+  if (header.block_type != BlockType::index) return "not an index block";
+  if (header.size != layout.index_size) return "an index block has another size";
+  if (metadata.tree_id != layout.tree_id) return "an index block is of another tree";
+  if (metadata.value_blocks_max != layout.value_blocks_max || metadata.key_size != layout.key_size) {
+    return "an index block is of another layout";
   }
-  ASSERT(key_max(count_ - 1) <= kernel_->key_max());
+  const u32 count = metadata.value_block_count;
+  if (count < 1 || count > layout.value_blocks_max) return "an index block has no such number of blocks";
+  if (!all_zero(metadata.reserved, sizeof metadata.reserved)) {
+    return "an index block's reserved bytes are not zero";
+  }
+
+  const u64 unused = layout.value_blocks_max - count;
+  const auto unused_zero = [=](u32 offset, u64 size) {
+    return all_zero(block + offset + count * size, unused * size);
+  };
+  if (!unused_zero(block_header_size, slot_checksum_size) ||
+      !unused_zero(layout.keys_min_offset(), layout.key_size) ||
+      !unused_zero(layout.keys_max_offset(), layout.key_size) ||
+      !unused_zero(layout.addresses_offset(), slot_address_size)) {
+    return "an unused slot of an index block is not zero";
+  }
+  const IndexBlock index(layout, kernel, block);
+  for (u32 i = 0; i < count; ++i) {
+    const u64 padding_offset = block_header_size + i * slot_checksum_size + sizeof(Checksum);
+    if (!all_zero(block + padding_offset, sizeof(Checksum))) return "an index block's padding is not zero";
+    if (index.value_block(i).address < 1) return "an index block lacks an address";
+    if (index.key_max(i) < index.key_min(i)) return "an index block's keys are out of order";
+    if (i > 0 && index.key_min(i) <= index.key_max(i - 1)) return "an index block's keys are out of order";
+  }
+  return index.key_max(count - 1) > kernel.key_max() ? "an index block's keys are too great" : nullptr;
+}
+
+const char* value_block_misfit(const TableLayout& layout, const std::byte* block) {
+  const BlockHeader& header = header_of(block);
+  const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
+  if (header.block_type != BlockType::value) return "not a value block";
+  if (metadata.tree_id != layout.tree_id) return "a value block is of another tree";
+  if (metadata.value_count_max != layout.values_per_block || metadata.value_size != layout.value_size) {
+    return "a value block is of another layout";
+  }
+  const u32 count = metadata.value_count;
+  if (count < 1 || count > metadata.value_count_max) return "a value block has no such number of values";
+  if (header.size != block_header_size + u64{count} * metadata.value_size) {
+    return "a value block has another size";
+  }
+  if (!all_zero(metadata.reserved, sizeof metadata.reserved)) {
+    return "a value block's reserved bytes are not zero";
+  }
+  return nullptr;
 }
 
 Key IndexBlock::key_min(u32 index) const {
@@ -109,17 +145,9 @@ u32 IndexBlock::find(const Key& key) const {
 }
 
 std::span<const std::byte> value_block_values(const TableLayout& layout, const std::byte* block) {
-  const BlockHeader& header = header_of(block);
+  ASSERT(value_block_misfit(layout, block) == nullptr);
   const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
-  ASSERT(header.block_type == BlockType::value);
-  ASSERT(metadata.value_count_max == layout.values_per_block);
-  ASSERT(metadata.value_size == layout.value_size);
-  ASSERT(metadata.tree_id == layout.tree_id);
-  ASSERT(metadata.value_count >= 1);
-  ASSERT(metadata.value_count <= metadata.value_count_max);
   const u64 size = u64{metadata.value_count} * metadata.value_size;
-  ASSERT(header.size == block_header_size + size);
-  ASSERT(all_zero(metadata.reserved, sizeof(ValueMetadata::reserved)));
   return {body_of(block), static_cast<std::size_t>(size)};
 }
 

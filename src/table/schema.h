@@ -15,6 +15,7 @@
 
 #include <span>
 
+#include "base/assert.h"
 #include "base/key.h"
 #include "base/options.h"
 #include "grid/block.h"
@@ -63,6 +64,12 @@ struct TableLayout {
 OptionsError table_layout(const FormatOptions& format, u16 tree_id, u32 key_size, u32 value_size,
                           TableLayout* layout, u32 values_per_change = 1);
 
+// Why an authentic block cannot be the index block of such a table, or null: metadata, order of the keys,
+// addresses, zeroes of the unused slots. Too slow for each lookup; for those who read a table as a whole.
+const char* index_block_misfit(const TableLayout& layout, const TableKernel& kernel, const std::byte* block);
+// The same of a value block; its values are not looked at.
+const char* value_block_misfit(const TableLayout& layout, const std::byte* block);
+
 // Read access to an authenticated index block. Asserts that the metadata fits the layout.
 class IndexBlock {
  public:
@@ -81,9 +88,8 @@ class IndexBlock {
     count_ = metadata.value_block_count;
   }
 
-  // Asserts all that only a bug could make wrong: order of the keys, zeroes of the unused slots. Too
-  // slow for each lookup; for those who read a table as a whole.
-  void verify() const;
+  // Asserts all of index_block_misfit.
+  void verify() const { ASSERT(index_block_misfit(*layout_, *kernel_, block_) == nullptr); }
 
   u32 count() const { return count_; }
   Key key_min(u32 index) const;

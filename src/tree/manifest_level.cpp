@@ -31,6 +31,7 @@ void ManifestLevel::insert(const TableInfo& table) {
   if (index > 0) ASSERT(at(index - 1).key_max < table.key_min);
   if (index < count()) ASSERT(table.key_max < at(index).key_min);
   tables_.insert(index, table);
+  ++generation_;
   ASSERT(at(index) == table);
 }
 
@@ -40,6 +41,7 @@ void ManifestLevel::remove(const TableInfo& table) {
   ASSERT(&at(index) != &table);
   ASSERT(at(index) == table);
   tables_.remove(index);
+  ++generation_;
 }
 
 const TableInfo* ManifestLevel::find(const Key& key) const {

@@ -25,6 +25,8 @@ class ManifestLevel {
   ManifestLevel(const ManifestLevel&) = delete;
 
   u64 count() const { return tables_.count(); }
+  // Another number after every insert and remove: positions that were known hold no longer.
+  u64 generation() const { return generation_; }
   bool empty() const { return count() == 0; }
 
   // The range must be disjoint from all others.
@@ -64,6 +66,7 @@ class ManifestLevel {
   u64 upper_bound(const Key& key) const;  // First position whose key_min > key.
 
   Tables tables_;  // By key_max; disjoint, so by key_min too.
+  u64 generation_ = 0;
 };
 
 // Position of the table of `a` whose range overlaps the fewest tables of `b`: the first such, in key

@@ -259,6 +259,7 @@ void ManifestLog::compact_block(const BlockReference& block, const std::byte* da
   --compact_left_;
   const BlockReference oldest = log_.pop_front();
   ASSERT(oldest == block);
+  ++first_;
   const u32 count = metadata_of<ManifestMetadata>(data).entry_count;
   for (u32 i = 0; i < count; ++i) {
     const TableInfo& entry = entry_of(data, i);

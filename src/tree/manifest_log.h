@@ -135,6 +135,24 @@ class ManifestLog {
   // Addresses of the written and buffered blocks, oldest first: 0..log_block_count().
   u64 log_block_address(u64 index) const { return log_.at(static_cast<u32>(index)).address; }
 
+  // --- for those who read the log while it goes on. Every block has a serial number, one more than the
+  // block before it, that it keeps: first() is the oldest block's, written_end() is behind the newest one
+  // that is on the disk, end() behind the newest at all.
+  u64 first() const { return first_; }
+  u64 end() const { return first_ + log_.count(); }
+  u64 written_end() const { return first_ + closed_count() - unwritten_; }
+  // Without a checksum, if it is not closed yet.
+  const BlockReference& block(u64 serial) const {
+    ASSERT(serial >= first() && serial < end());
+    return log_.at(static_cast<u32>(serial - first_));
+  }
+  // Whether this is the latest record of a live table.
+  bool latest(u64 table, u64 block_address, u32 entry) const {
+    return extents_.at(table, {.block = block_address, .entry = entry});
+  }
+  // Why an authentic block cannot be a block of this log, or null.
+  const char* misfit(const std::byte* block) const;
+
  private:
   enum class Stage : u8 {
     closed,
@@ -162,8 +180,6 @@ class ManifestLog {
   void read_block(const BlockReference& block, IoPurpose purpose);
   void read_done(Grid::Read& read);
   bool may_read(const BlockReference& block) const;
-  // Why an authentic block cannot be a block of this log, or null.
-  const char* misfit(const std::byte* block) const;
   const char* entry_misfit(const TableInfo& entry) const;
   void assert_entry(const TableInfo& entry) const;
 
@@ -192,6 +208,7 @@ class ManifestLog {
   // The log.
   RingBuffer<BlockReference> log_;  // Oldest first. The open block, the last one, has no checksum yet.
   TableExtents extents_;
+  u64 first_ = 0;         // Blocks that were compacted since open.
   u32 entry_count_ = 0;   // In the open block; 0: there is none, not even an address for it.
   u32 unwritten_ = 0;     // Blocks that are closed and not written; then comes the open one.
   u32 buffer_first_ = 0;  // Buffer of the first of them.

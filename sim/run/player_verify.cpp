@@ -1,0 +1,255 @@
+// The engine's own verification and its scrubber: what they say is compared with the decoded image.
+//
+// Live, a scrub tour goes on between ops. It begins at a checkpoint, whose image says what is reachable,
+// and is compared at a later one: what is in both images was reachable all the time, and must have been
+// read. A tour that did not begin at the first table may have missed those that sank past its origin.
+//
+// On shadow engines, verification and a tour without interruption must find exactly the blocks of the
+// image; then one bit of it is flipped, or a lie is told with all checksums right, and they must name it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/decode/disk_format.h"
+#include "sim/decode/image_forgery.h"
+#include "sim/run/shadow.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// Of the runs: each of these costs about a hundredth of one.
+constexpr u64 scrubbed_one_in = 2;
+constexpr u64 damaged_one_in = 8;
+constexpr u64 forged_one_in = 8;
+constexpr u32 log_level = ~u32{0};
+
+std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
+  std::vector<ScrubTarget> targets;
+  const auto add = [&targets](const BlockRef& ref, u32 level) {
+    targets.push_back({.address = ref.address, .checksum = ref.checksum, .level = level});
+  };
+  for (const DecodedBlock& block : decoded.blocks) {
+    if (block.use == BlockUse::manifest) add(block.ref, log_level);
+  }
+  for (const DecodedTable& table : decoded.tables) {
+    add(table.index, table.level);
+    for (const DecodedTable::ValueBlock& value_block : table.value_blocks) add(value_block.ref, table.level);
+  }
+  std::sort(targets.begin(), targets.end());
+  return targets;
+}
+
+struct BlockCounts {
+  u64 index = 0, value = 0, manifest = 0, trailer = 0;
+
+  explicit BlockCounts(const DecodedImage& decoded) {
+    for (const DecodedBlock& block : decoded.blocks) {
+      switch (block.use) {
+        case BlockUse::index: ++index; break;
+        case BlockUse::value: ++value; break;
+        case BlockUse::manifest: ++manifest; break;
+        case BlockUse::trailer_acquired:
+        case BlockUse::trailer_released: ++trailer; break;
+      }
+    }
+  }
+  // What differs in the counts of verification or scrubber, or an empty text.
+  template <class Counts>
+  std::string difference(const Counts& counts) const {
+    if (counts.index != index) return fmt::format("index: {}, not {}", counts.index, index);
+    if (counts.value != value) return fmt::format("value: {}, not {}", counts.value, value);
+    if (counts.manifest != manifest) return fmt::format("manifest: {}, not {}", counts.manifest, manifest);
+    if (counts.trailer != trailer) return fmt::format("trailer: {}, not {}", counts.trailer, trailer);
+    return {};
+  }
+};
+
+// How many blocks of the image the engine has cached.
+u64 cached_count(EngineHost& host, const DecodedImage& decoded) {
+  u64 count = 0;
+  for (const DecodedBlock& block : decoded.blocks) {
+    const BlockReference reference{.address = block.ref.address, .checksum = block.ref.checksum};
+    count += host.forest().grid().cached(reference) != nullptr ? 1 : 0;
+  }
+  return count;
+}
+
+}  // namespace
+
+// --- live
+
+// At a checkpoint whose image was decoded just now.
+void Player::scrub_begin(u64 op) {
+  if (options_.scrub == 0 || host_->scrubber().touring()) return;
+  const bool known = decoded_.outcome == DecodeOutcome::ok && decoded_.op == op;
+  if (known) compare_tour();
+  tour_known_ = known && config_->oracles.has(Oracle::verify);
+  tour_targets_ = targets_of(decoded_);
+  tour_read_.clear();
+  tour_written_.clear();
+  const u64 random = scrubs_.at(op);
+  tour_origin_ = (random & 1) != 0;
+  host_->scrub_begin(tour_origin_ ? random >> 1 : 0);
+}
+
+// After an op. Some reads stay in flight while the next one is played.
+void Player::scrub(u64 op) {
+  if (options_.scrub == 0 || !host_->scrubber().touring()) return;
+  const Attribution before = disk_->attribution();
+  disk_->set_attribution(aside("scrub", op));
+  const u64 random = scrubs_.at(op, 1);
+  for (u64 left = 1 + below(random, 2); left > 0 && host_->scrubber().touring(); --left) {
+    host_->scrub_step();
+    if (left > 1 || (random & 1) != 0) host_->scrub_wait();
+  }
+  disk_->set_attribution(before);
+  if (host_->scrubber().damages().empty() || !config_->oracles.has(Oracle::verify)) return;
+  const Scrubber::Damage& damage = host_->scrubber().damages().front();
+  fail(FailureClass::false_alarm, fmt::format("scrub: {}", damage.reason),
+       fmt::format("the scrubber says that block {} is damaged ({}), but nothing is", damage.block.address,
+                   damage.reason));
+}
+
+// The engine goes, and its tour with it.
+void Player::scrub_end() {
+  if (host_) result_.counters.blocks_scrubbed += host_->scrubber().counters().intact();
+  tour_known_ = false;
+}
+
+void Player::compare_tour() {
+  if (!tour_known_) return;
+  ++result_.counters.scrub_tours;
+  const std::vector<ScrubTarget> now = targets_of(decoded_);
+  for (const ScrubTarget& target : tour_targets_) {
+    const auto found = std::lower_bound(now.begin(), now.end(), ScrubTarget{.address = target.address});
+    if (found == now.end() || found->address != target.address || found->checksum != target.checksum)
+      continue;
+    if (bit_of(tour_written_, target.address)) continue;
+    if (tour_origin_ && found->level != target.level) continue;
+    ++result_.counters.checks;
+    if (bit_of(tour_read_, target.address)) continue;
+    fail(FailureClass::oracle, "scrub: a block was left out",
+         fmt::format("a whole scrub tour did not read block {}, of a table at level {} now and {} before",
+                     target.address, found->level, target.level));
+  }
+}
+
+// --- on shadows
+
+void Player::know_image() {
+  const u64 op = model_.checkpoint_op();
+  if (decoded_.outcome == DecodeOutcome::ok && decoded_.op == op) return;
+  decoded_ = decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
+}
+
+// Nothing is damaged: there is nothing to complain about, and no block is left out.
+void Player::verify_intact(Shadow& shadow) {
+  if (!config_->oracles.has(Oracle::verify)) return;
+  know_image();
+  const BlockCounts expected(decoded_);
+  ++result_.counters.verifications;
+  ++result_.counters.checks;
+  ForestVerify::Counts counts;
+  if (const Error error = shadow.host().verify(&counts)) {
+    fail(FailureClass::false_alarm, fmt::format("verify: {}", error.reason),
+         fmt::format("verification of an intact image ended in {} ({} at {})", error_name(error.kind),
+                     error.reason, error.address));
+  }
+  if (const std::string text = expected.difference(counts); !text.empty()) {
+    fail(FailureClass::oracle, "verify: another number of blocks", "blocks verified, " + text);
+  }
+}
+
+// The first tour on this shadow.
+void Player::scrub_intact(Shadow& shadow) {
+  const BlockCounts expected(decoded_);
+  const Scrubber& scrubber = shadow.host().scrubber();
+  shadow.host().scrub_tour(scrubs_.at(decoded_.op, 2));
+  ++result_.counters.checks;
+  if (!scrubber.damages().empty()) {
+    fail(FailureClass::false_alarm, "scrub: damage without damage",
+         fmt::format("a scrub of an intact image says that block {} is damaged",
+                     scrubber.damages().front().block.address));
+  }
+  if (const std::string text = expected.difference(scrubber.counters()); !text.empty()) {
+    fail(FailureClass::oracle, "scrub: another number of blocks", "blocks scrubbed, " + text);
+  }
+}
+
+// One bit of what is written of one block: both must name that block.
+void Player::verify_damaged(Shadow& shadow) {
+  const u64 random = scrubs_.at(decoded_.op, 3);
+  const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
+  std::array<std::byte, PageStore::unit_size> start;
+  const u64 block_size = options_.format.block_size;
+  disk_->durable_image().read(disk_->grid_offset() + (block.ref.address - 1) * block_size, start);
+  const u64 sector = options_.format.sector_size;
+  const u64 written =
+      (disk_format::load<u32>(start, disk_format::header_block_size) + sector - 1) / sector * sector;
+  const u64 byte = below(remix(random, 1), written);
+  shadow.flip(block.ref.address, byte, static_cast<u32>(below(remix(random, 2), 8)));
+  ++result_.counters.damages_shown;
+  result_.counters.checks += 2;
+  const std::string where =
+      fmt::format("{} block {}, byte {}", block_use_name(block.use), block.ref.address, byte);
+  ForestVerify::Counts counts;
+  const Error error = shadow.host().verify(&counts);
+  if (error.kind != ErrorKind::block_damaged || error.address != block.ref.address) {
+    fail(FailureClass::oracle, "verify: damage is not found",
+         fmt::format("a bit of {} was flipped; verification ended in {} at {}", where, error_name(error.kind),
+                     error.address));
+  }
+  shadow.host().scrub_tour(remix(random, 3));
+  const std::span<const Scrubber::Damage> damages = shadow.host().scrubber().damages();
+  if (damages.size() != 1 || damages[0].block.address != block.ref.address) {
+    fail(FailureClass::oracle, "scrub: damage is not found",
+         fmt::format("a bit of {} was flipped; a scrub tour found {} damaged blocks", where, damages.size()));
+  }
+}
+
+// Every checksum is right, and yet the image cannot be.
+void Player::verify_forged() {
+  const u64 random = scrubs_.at(decoded_.op, 4);
+  Image image = disk_->durable_image();
+  const Forged forged = forge_image(&image, decoded_, random);
+  if (forged.address == 0) return;
+  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource), config_->poison);
+  ++result_.counters.damages_shown;
+  ++result_.counters.checks;
+  if (const Error error = shadow.host().open()) {
+    fail(FailureClass::sim, "a forged image does not open",
+         fmt::format("{}: open ended in {} ({})", forged.lie, error_name(error.kind), error.reason));
+  }
+  ForestVerify::Counts counts;
+  const Error error = shadow.host().verify(&counts);
+  if (error.kind == ErrorKind::inconsistent && error.address == forged.address) return;
+  fail(FailureClass::oracle, fmt::format("verify: a lie is believed: {}", forged.lie),
+       fmt::format("{} at block {}; verification ended in {} ({} at {})", forged.lie, forged.address,
+                   error_name(error.kind), error.reason, error.address));
+}
+
+// The end of a run: of the last image.
+void Player::verify_end() {
+  if (!config_->oracles.has(Oracle::verify) || model_.checkpoint_op() == 0) return;
+  know_image();
+  muted_ = true;
+  {
+    Shadow shadow(world_, disk_->durable_image(), options_, memory_->shadow,
+                  config_->oracles.has(Oracle::resource), config_->poison);
+    if (const Error error = shadow.host().open()) judge_fatal(error, "shadow open");
+    const u64 cached_before = cached_count(shadow.host(), decoded_);
+    verify_intact(shadow);
+    if (below(scrubs_.at(0, 7), scrubbed_one_in) == 0) scrub_intact(shadow);
+    ++result_.counters.checks;
+    if (cached_count(shadow.host(), decoded_) != cached_before) {
+      fail(FailureClass::oracle, "verify: the cache is not as it was",
+           "verification or a scrub tour put blocks into the cache");
+    }
+    if (below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow);
+  }
+  if (below(scrubs_.at(0, 6), forged_one_in) == 0) verify_forged();
+  muted_ = false;
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,62 @@
+#include "sim/run/shadow.h"
+
+#include <array>
+
+namespace tonearm::sim {
+
+namespace {
+
+DiskOptions shadow_disk(const RunOptions& options) {
+  DiskOptions disk;
+  disk.sector_size = options.disk.sector_size;
+  disk.block_size = options.disk.block_size;
+  disk.blocks_count = options.disk.blocks_count;
+  disk.tear_unit = options.disk.tear_unit;
+  disk.policy = CompletionPolicy::fifo;
+  return disk;
+}
+
+}  // namespace
+
+void ShadowInterrupt::stuck(const char* why) {
+  Failure failure;
+  failure.failure_class = FailureClass::liveness;
+  failure.site = std::string("shadow: ") + why;
+  failure.message = "a shadow engine on a snapshot does not complete a call";
+  throw RunFailed{failure};
+}
+
+void ShadowInterrupt::exceeded(const char* bound, const std::string& message) {
+  if (!resource_) return;
+  Failure failure;
+  failure.failure_class = FailureClass::resource;
+  failure.site = std::string("shadow: ") + bound;
+  failure.message = message;
+  throw RunFailed{failure};
+}
+
+Shadow::Shadow(const World& world, const Image& image, const RunOptions& options,
+               std::vector<std::byte>& memory, bool resource, u64 poison)
+    : interrupt_(resource),
+      disk_(image, shadow_disk(options), nullptr),
+      host_(world, disk_, options, memory, interrupt_, poison) {}
+
+void Shadow::flip(u64 address, u64 byte, u32 bit) {
+  const u64 sector_size = disk_.options().sector_size;
+  const u64 offset = (address - 1) * disk_.options().block_size + byte / sector_size * sector_size;
+  alignas(4096) std::array<std::byte, 4096> sector;
+  const std::span<std::byte> bytes = std::span(sector).first(sector_size);
+  disk_.image().read(disk_.grid_offset() + offset, bytes);
+  bytes[byte % sector_size] ^= std::byte{1} << bit;
+  bool done = false;
+  Storage::Write write{.buffer = bytes,
+                       .offset = offset,
+                       .durability = Durability::on_completion,
+                       .tag = {.purpose = IoPurpose::audit},
+                       .done = Callback<Storage::Write&>::plain(
+                           &done, [](void* flag, Storage::Write&) { *static_cast<bool*>(flag) = true; })};
+  disk_.write(write);
+  while (!done) ASSERT(disk_.step());
+}
+
+}  // namespace tonearm::sim

@@ -1,0 +1,99 @@
+// Scrub tours leave no trace in what is stored and answered; images that lie are seen through.
+#include <algorithm>
+#include <set>
+
+#include "sim/decode/image_forgery.h"
+#include "sim/run/player.h"
+#include "sim/run/test_runs.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 first_seed = 9001;
+
+// Without crashes: those strike by steps, of which a scrubber takes some.
+SeedRun plain_run(u64 seed, u32 scrub) {
+  SeedRun run(seed);
+  run.config.options.weight_crash = 0;
+  run.config.options.disk.failed_sync = {};
+  run.config.options.scrub = scrub;
+  run.config.record_checkpoints = run.config.record_image = true;
+  run.changed();
+  return run;
+}
+
+}  // namespace
+
+TEST_CASE("a scrubber changes no answer and no byte", "[verify]") {
+  u64 tours = 0;
+  u64 blocks = 0;
+  for (u64 seed = first_seed; seed < first_seed + repeats(12); ++seed) {
+    INFO("seed " << seed);
+    const RunResult without = plain_run(seed, 0).play();
+    check_passed(without);
+    CHECK(without.counters.blocks_scrubbed == 0);
+    const DecodedImage image = decode_image(*runner_memory().parts().final_image);
+    for (const u32 reads : {1U, 7U, 64U}) {
+      const RunResult with = plain_run(seed, reads).play();
+      check_passed(with);
+      CHECK(with.digests.answers == without.digests.answers);
+      CHECK(with.digests.digest != without.digests.digest);
+      CHECK(decode_image(*runner_memory().parts().final_image).checkpoint_id == image.checkpoint_id);
+      CHECK(std::equal(with.checkpoints.begin(), with.checkpoints.end(), without.checkpoints.begin(),
+                       without.checkpoints.end(), [](const CheckpointRecord& a, const CheckpointRecord& b) {
+                         return a.op == b.op && a.id == b.id;
+                       }));
+      tours += with.counters.scrub_tours;
+      blocks += with.counters.blocks_scrubbed;
+    }
+  }
+  CHECK(tours > 20 / (TONEARM_TEST_SLOW != 0 ? 8 : 1));
+  CHECK(blocks > 1000);
+  runner_memory().parts().final_image.reset();
+}
+
+TEST_CASE("every run is verified, some are shown damage", "[verify]") {
+  u64 damages = 0;
+  for (u64 seed = first_seed + 100; seed < first_seed + 100 + repeats(40); ++seed) {
+    SeedRun run(seed);
+    const RunResult result = run.play();
+    check_passed(result);
+    CHECK(result.counters.verifications >= 1);
+    damages += result.counters.damages_shown;
+    run.config.oracles.set(Oracle::verify, false);
+    const RunResult blind = run.play();
+    CHECK(blind.counters.verifications + blind.counters.scrub_tours + blind.counters.damages_shown == 0);
+    CHECK(blind.digests.digest == result.digests.digest);
+  }
+  CHECK(damages >= repeats(40) / 10);
+}
+
+TEST_CASE("a forged image has right checksums, and the decoder sees the lie", "[verify]") {
+  std::set<std::string> lies;
+  u64 told = 0;
+  for (u64 seed = first_seed + 200; seed < first_seed + 205; ++seed) {
+    check_passed(plain_run(seed, 0).play());
+    const Image image = *runner_memory().parts().final_image;
+    const DecodedImage decoded = decode_image(image);
+    REQUIRE(decoded.outcome == DecodeOutcome::ok);
+    CHECK(check_image(decode_image(image, {.values = true})).empty());
+    for (u64 random = 0; random < 40; ++random) {
+      Image lying = image;
+      const Forged forged = forge_image(&lying, decoded, hash_of(seed << 8 | random));
+      if (forged.address == 0) continue;
+      INFO("seed " << seed << ": " << forged.lie << " at " << forged.address);
+      const DecodedImage seen = decode_image(lying, {.values = true});
+      CHECK(seen.outcome == DecodeOutcome::ok);
+      CHECK(seen.damaged.empty());
+      CHECK_FALSE(check_image(seen).empty());
+      lies.insert(forged.lie);
+      ++told;
+    }
+  }
+  CHECK(lies.size() == 9);
+  CHECK(told > 100);
+  runner_memory().parts().final_image.reset();
+}
+
+}  // namespace tonearm::sim
