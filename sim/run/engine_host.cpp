@@ -20,6 +20,7 @@ Scrubber::Options scrub_options(const RunOptions& options) {
 
 // A call that needs more event-loop steps than this does not make progress.
 constexpr u64 steps_max = 2'000'000;
+constexpr const char* done_inside = "the call is done before it returns";
 
 template <class Value>
 void store(Encoded* encoded, const Value& value) {
@@ -94,7 +95,9 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   verify_.emplace(*forest_, arena);
 }
 
+// What is submitted completes in the event loop, never inside the call.
 void EngineHost::pump() {
+  if (done_) interrupt_->stuck(done_inside);
   const u64 tick_limit = disk_->now() + liveness_ticks_max_;
   const u64 step_limit = disk_->steps() + steps_max;
   while (!done_) {
@@ -258,6 +261,7 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
   Tree& tree = this->tree(name);
   const u64 asked_before = blocks_asked();
   std::array<bool, together_max> submitted{};
+  u32 submitted_count = 0;
   call.engine([&] {
     for (u32 i = 0; i < keys.size(); ++i) {
       Tree::Lookup& lookup = lookups_[i];
@@ -267,12 +271,14 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
         answers[i] = *answer;
         continue;
       }
+      ++submitted_count;
       ++lookups_pending_;
       lookup.done = Callback<Tree::Lookup&>::to<&EngineHost::lookup_done>(this);
       tree.lookup_from_levels_storage(lookup);
     }
   });
-  if (lookups_pending_ > 0) pump();
+  if (lookups_pending_ < submitted_count) interrupt_->stuck(done_inside);
+  if (submitted_count > 0) pump();
   call.end();
   check_reads("blocks read by a lookup", tree, keys.size(), asked_before);
   for (u32 i = 0; i < keys.size(); ++i) {

@@ -62,7 +62,7 @@ class Interrupt {
  public:
   // Before every event-loop step; throws to abandon the pump.
   virtual void before_step() = 0;
-  // The call cannot complete: nothing is pending, or it has taken too long. Throws.
+  // The call cannot complete: nothing is pending, or it has taken too long; or it was done too early. Throws.
   virtual void stuck(const char* why) = 0;
   // A call took more than it may. Returns if nobody minds.
   virtual void exceeded(const char* bound, const std::string& message) = 0;

@@ -93,7 +93,16 @@ GrooveSource::Wish GrooveSource::wish_of(u64 index) const {
   }
   wish.kind = phase_kind(phases_.at(index), wish.kind, random);
   if (wish.kind == OperationKind::orphan && !groove_spec(wish.groove).orphans) wish.kind = OperationKind::get;
+  if (before_scope(index) && below(remix(random, salt_scope), 4) == 0) wish.kind = OperationKind::prefetch;
   return wish;
+}
+
+// Of the same op. A scope inserts only what is known to be absent: some of these lines ask for it.
+bool GrooveSource::before_scope(u64 index) const {
+  const u64 period = schedule_.period();
+  if (period == 0) return false;
+  const Schedule::Chunk chunk = schedule_.chunk_of(index / period);
+  return chunk.scope_begin < period && index % period < chunk.scope_begin;
 }
 
 OperationKind GrooveSource::phase_kind(const PhaseRange& phase, OperationKind kind, u64 random) const {
@@ -173,6 +182,7 @@ GrooveSource::Target GrooveSource::target_of(u64 index, u32 depth) const {
   const bool careless = percent(drawn, options_.bias_surprise);
   if (kind == OperationKind::orphan) target.number -= target.number % orphans_one_in;
   if (careless || kind == OperationKind::upsert || kind == OperationKind::orphan) return target;
+  if (kind == OperationKind::prefetch && below(remix(drawn, 3), 2) == 0) return target;
   if (kind == OperationKind::insert) {
     if (!sweeping || below(remix(drawn, 1), 2) == 0 || percent(remix(drawn, 2), options_.bias_removed)) {
       aim(index, target.wish, depth, &target.number);
@@ -272,6 +282,25 @@ u64 GrooveSource::inserted_at(u64 index, const Target& target) const {
   return inserted_timestamp(line);
 }
 
+// All lines of a chunk look at the same one: what it changes is asked for before it and behind it, in one op.
+bool GrooveSource::watched_timestamp(u64 index, GrooveName groove, u64* timestamp) const {
+  const u64 period = schedule_.period();
+  if (period == 0) return false;
+  const u64 begin = index / period * period;
+  const bool keyed = !groove_spec(groove).has_id;
+  const u64 first = below(remix(schedule_.chunk_of(index / period).random, salt_end), period);
+  for (u64 i = 0; i < aim_tries; ++i) {
+    const u64 watched = begin + (first + i) % period;
+    const Wish wish = wish_of(watched);
+    const bool changed = inserts(wish.kind) || (keyed && wish.kind == OperationKind::remove);
+    if (!changed || wish.groove != groove || !data_line(watched)) continue;
+    const Target target = target_of(watched, 0);
+    *timestamp = keyed ? space_.key_timestamp(target.number) : inserted_at(watched, target);
+    return true;
+  }
+  return false;
+}
+
 // Most likely of an object, by an earlier line that inserts one.
 u64 GrooveSource::some_timestamp(u64 index, const Target& target, u64 random) const {
   u64 timestamp = inserted_at(index, target);
@@ -299,9 +328,13 @@ void GrooveSource::look(u64 index, const Target& target, u64 random, Operation* 
   if (!by_timestamp) return;
   if (kind == OperationKind::prefetch) operation->timestamped = true;
   static constexpr u64 limits[] = {0, timestamp_max, timestamp_max + 1, u64_max};
-  operation->key = Key::of(percent(remix(drawn, 1), 2 * options_.bias_limit)
-                               ? limits[below(remix(drawn, 2), std::size(limits))]
-                               : some_timestamp(index, target, drawn));
+  u64 timestamp = 0;
+  if (percent(remix(drawn, 1), 2 * options_.bias_limit)) {
+    timestamp = limits[below(remix(drawn, 2), std::size(limits))];
+  } else if (below(remix(drawn, 4), 2) == 0 || !watched_timestamp(index, target.wish.groove, &timestamp)) {
+    timestamp = some_timestamp(index, target, drawn);
+  }
+  operation->key = Key::of(timestamp);
 }
 
 // About an object that a line of this op before the scope made known.
@@ -326,9 +359,14 @@ void GrooveSource::scoped(u64 index, u64 random, Operation* operation) const {
                                             OperationKind::remove, OperationKind::upsert,
                                             OperationKind::upsert, OperationKind::get};
   const u64 drawn = remix(random, salt_scope_end);
+  // What was only looked at may be missing, and new to the cache.
+  static constexpr OperationKind looked[] = {OperationKind::upsert, OperationKind::upsert,
+                                             OperationKind::insert, OperationKind::update};
   const bool removed = known.kind == OperationKind::remove;
-  const OperationKind kind =
-      removed ? gone[below(drawn, std::size(gone))] : there[below(drawn, std::size(there))];
+  const bool changed = changes(known.kind);
+  const OperationKind kind = removed   ? gone[below(drawn, std::size(gone))]
+                             : changed ? there[below(drawn, std::size(there))]
+                                       : looked[below(drawn, std::size(looked))];
   fill({.wish = {.kind = kind, .groove = known.groove()}, .number = target_of(earlier, 0).number}, random,
        operation);
   const u128 key = object_key(known);

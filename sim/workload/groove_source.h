@@ -47,6 +47,7 @@ class GrooveSource final : public OperationSource {
   bool aim(u64 index, const Wish& wish, u32 depth, u64* number) const;
   bool leaves(const Wish& earlier, const Wish& wish) const;
   bool data_line(u64 index) const;
+  bool before_scope(u64 index) const;
   u64 distance(u64 index, u64 random) const;
 
   bool ladder(u64 index, Operation* operation) const;
@@ -57,6 +58,7 @@ class GrooveSource final : public OperationSource {
   void set_fields(const Target& target, u64 random, Operation* operation) const;
   void look(u64 index, const Target& target, u64 random, Operation* operation) const;
   void scan(u64 index, const Target& target, u64 random, Operation* operation) const;
+  bool watched_timestamp(u64 index, GrooveName groove, u64* timestamp) const;
   u64 some_timestamp(u64 index, const Target& target, u64 random) const;
   u64 inserted_at(u64 index, const Target& target) const;
 
