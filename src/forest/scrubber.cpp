@@ -146,16 +146,13 @@ bool Scrubber::submit_of_trailer(const CheckpointTrailer& trailer) {
   return true;
 }
 
-// The manifest may have changed since the last step. A table that is gone was released with all its blocks.
+// The manifest may have changed since the last step. A table that has moved is met again further down; one
+// that is gone was released with all its blocks.
 void Scrubber::find_table() {
   ASSERT(index_ == Index::ready);
   op_ = forest_->op();
-  for (u32 level = table_.level(); level < forest_->format_options().levels; ++level) {
-    const TableInfo* table = tree().manifest().lookup(level, table_.key_min);
-    if (table == nullptr || table->index_block() != table_.index_block()) continue;
-    table_ = *table;
-    return;
-  }
+  const TableInfo* table = tree().manifest().lookup(table_.level(), table_.key_min);
+  if (table != nullptr && *table == table_) return;
   skip(value_block_count_ - value_block_);
   index_ = Index::none;
 }

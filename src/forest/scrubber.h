@@ -45,7 +45,7 @@ class Scrubber {
     u64 manifest = 0;
     u64 trailer = 0;
     u64 damaged = 0;
-    u64 released = 0;  // Ignored, or left out, because they were released meanwhile.
+    u64 released = 0;  // Ignored, or left out, because they were released meanwhile, or moved.
     u64 retries = 0;   // Reads that were tried again.
     u64 tours = 0;     // Finished.
 
