@@ -94,7 +94,7 @@ class ForgedTable {
     info.checksum = seal(index, info.address, BlockType::index);
     info.set_label(level, ManifestEvent::insert);
     editor.write(info.address, index);
-    forest_.tree(tree_).manifest().open_table(info);
+    ASSERT(forest_.tree(tree_).manifest().open_table(info) == nullptr);
   }
 
   ValueMetadata& value_metadata(std::size_t i) { return metadata_of<ValueMetadata>(values[i].data()); }
