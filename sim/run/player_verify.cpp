@@ -214,7 +214,8 @@ void Player::verify_forged() {
   Image image = disk_->durable_image();
   const Forged forged = forge_image(&image, decoded_, random);
   if (forged.address == 0) return;
-  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource), config_->poison);
+  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource),
+                config_->poison);
   ++result_.counters.damages_shown;
   ++result_.counters.checks;
   if (const Error error = shadow.host().open()) {
