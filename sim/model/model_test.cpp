@@ -72,13 +72,13 @@ TEST_CASE("a model key orders as the keys of its tree do", "[model]") {
                       {.lo = 9, .hi = topic}, {.lo = 0, .hi = topic + 1}, key_max(TreeName::notes_topic)};
   const Key narrow[] = {Key::of(0), Key::of(u64_max), Key::of(u128{5} << 64 | 6), Key::of(topic),
                         Key::of(u128_max - 1)};
-  const auto check = [](TreeName tree, std::span<const Key> keys) {
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-      INFO(key_text(tree, keys[i]));
-      CHECK(engine_key(tree, model_key(keys[i])) == keys[i]);
-      for (std::size_t j = 0; j < keys.size(); ++j) {
-        CHECK((model_key(keys[i]) < model_key(keys[j])) == (i < j));
-        CHECK((model_key(keys[i]) == model_key(keys[j])) == (i == j));
+  const auto check = [](TreeName tree, std::span<const Key> sorted) {
+    for (std::size_t i = 0; i < sorted.size(); ++i) {
+      INFO(key_text(tree, sorted[i]));
+      CHECK(engine_key(tree, model_key(sorted[i])) == sorted[i]);
+      for (std::size_t j = 0; j < sorted.size(); ++j) {
+        CHECK((model_key(sorted[i]) < model_key(sorted[j])) == (i < j));
+        CHECK((model_key(sorted[i]) == model_key(sorted[j])) == (i == j));
       }
     }
   };

@@ -326,9 +326,14 @@ void GrooveSource::scoped(u64 index, u64 random, Operation* operation) const {
                                             OperationKind::remove, OperationKind::upsert,
                                             OperationKind::upsert, OperationKind::get};
   const u64 drawn = remix(random, salt_scope_end);
+  // What was only looked at may be missing, and new to the cache.
+  static constexpr OperationKind looked[] = {OperationKind::upsert, OperationKind::upsert,
+                                             OperationKind::insert, OperationKind::update};
   const bool removed = known.kind == OperationKind::remove;
-  const OperationKind kind =
-      removed ? gone[below(drawn, std::size(gone))] : there[below(drawn, std::size(there))];
+  const bool changed = changes(known.kind);
+  const OperationKind kind = removed   ? gone[below(drawn, std::size(gone))]
+                             : changed ? there[below(drawn, std::size(there))]
+                                       : looked[below(drawn, std::size(looked))];
   fill({.wish = {.kind = kind, .groove = known.groove()}, .number = target_of(earlier, 0).number}, random,
        operation);
   const u128 key = object_key(known);

@@ -10,6 +10,7 @@ namespace tonearm::sim {
 
 namespace {
 
+constexpr u64 scope_lines_max = 24;
 constexpr u64 crash_follow_max = 2;  // Crash lines in a row after the one that was drawn.
 constexpr Ratio crash_follows = {3, 8};
 constexpr Ratio crash_in_checkpoint = {1, 3};
@@ -33,7 +34,8 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       weight_reopen_(o.weight_reopen),
       weight_checkpoint_(o.weight_checkpoint),
       prefetch_keys_max_(o.prefetch_keys_max),
-      scope_lead_(scope_lead) {
+      scope_lead_(scope_lead),
+      long_scopes_(grooves) {
   const Stream habits("habits", stream_seed(seed, "habits"));
   const u64 others = drawn + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
   total_ = std::max<u64>(1, others + o.weight_commit);
@@ -61,7 +63,9 @@ Schedule::Chunk Schedule::chunk_of(u64 chunk) const {
   if (plan.commit >= 3 + scope_lead_ && chance(remix(plan.random, salt_scope), scope_chance_)) {
     plan.scope_begin =
         scope_lead_ + below(remix(plan.random, salt_scope + 100), plan.commit - 2 - scope_lead_);
-    const u64 length_max = std::min<u64>(plan.commit - 1 - plan.scope_begin, 24);
+    const bool whole = long_scopes_ && below(remix(plan.random, salt_scope + 101), 3) == 0;
+    const u64 room = plan.commit - 1 - plan.scope_begin;
+    const u64 length_max = whole ? room : std::min<u64>(room, scope_lines_max);
     plan.scope_end = plan.scope_begin + between(remix(plan.random, salt_scope_end), 2, length_max);
   }
   return plan;

@@ -45,6 +45,7 @@ class Schedule {
   u32 weight_crash_, weight_reopen_, weight_checkpoint_;
   u32 prefetch_keys_max_;
   u64 scope_lead_;
+  bool long_scopes_;  // A scope may hold more changes than a set of the object cache.
   u64 period_ = 0;
   u64 total_;
   Ratio scope_chance_{};  // Of a chunk.

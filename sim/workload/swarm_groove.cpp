@@ -173,7 +173,10 @@ void draw_objects(const Draw& draw, bool tiny, RunOptions* o) {
     o->prefetch_workers = draw.between("tiny prefetch workers", 1, 4);
     return;
   }
-  o->object_cache_slots = static_cast<u32>(round_up(draw.magnitude("object slots", 4, 10), 16));
+  // One set now and then, so that scopes evict what they have changed.
+  o->object_cache_slots = draw.happens("object slots one set", 1, 3)
+                              ? 16
+                              : static_cast<u32>(round_up(draw.magnitude("object slots", 4, 10), 16));
   o->object_hash_bits =
       draw.happens("object hash bits usual", 3, 4) ? 64 : draw.between("object hash bits", 0, 64);
   o->prefetch_workers = draw.between("prefetch workers", 1, 16);
