@@ -21,7 +21,7 @@ namespace {
 // Of the runs: each of these costs about a hundredth of one.
 constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
-constexpr u64 forged_one_in = 8;
+constexpr u64 forged_one_in = 4;
 constexpr u32 log_level = ~u32{0};
 
 std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
