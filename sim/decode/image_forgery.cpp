@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/assert.h"
 #include "sim/decode/manifest_chain.h"
 #include "sim/decode/superblock_copies.h"
 #include "sim/disk/keyed.h"
@@ -13,7 +14,6 @@ namespace {
 
 namespace f = disk_format;
 
-constexpr u16 index_tree = 2;  // The secondary index.
 constexpr u64 tables_tried = 16;
 
 template <class T>
@@ -28,6 +28,7 @@ void add(std::span<std::byte> bytes, u64 offset, u64 amount) {
 // One table and one of its value blocks, in pieces to be changed.
 struct Pieces {
   const DecodedTable* table = nullptr;
+  const TreeShape* shape = nullptr;
   bool deepest = false;  // No table of its tree lies deeper.
   u64 slot = 0;          // The value block's in the index block.
   u64 random = 0;
@@ -51,8 +52,21 @@ struct Pieces {
   u64 index_address() const { return table->index.address; }
 };
 
-// Where a version is lost or out of place in the secondary index, its other versions give that away first.
-bool versions_matter(const Pieces& p) { return p.table->tree == index_tree; }
+// Where a version is lost or out of place in a secondary index, its other versions give that away first.
+bool versions_matter(const Pieces& p) { return p.shape->secondary_index(); }
+
+// The word that carries the tombstone flag of a secondary index; see forest_shape.h.
+u64 flag_offset(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::index: return 8;
+    case ValueKind::exists: return 0;
+    case ValueKind::wide: return 16;
+    case ValueKind::pair:
+    case ValueKind::id:
+    case ValueKind::object: break;
+  }
+  UNREACHABLE();
+}
 
 // Tells it, and returns the address of the block in which it is, or 0 if it cannot be told of this table.
 using Tell = u64 (*)(Pieces&);
@@ -111,9 +125,10 @@ u64 block_leaked(Pieces& p) {
 }
 
 u64 oldest_is_tombstone(Pieces& p) {
-  if (p.table->tree != index_tree || !p.deepest) return 0;
+  if (!p.shape->secondary_index() || !p.deepest) return 0;
   const std::span<std::byte> value = p.value_at(below(p.random, p.value_count()));
-  put<u64>(value, 8, f::load<u64>(value, 8) | u64{1} << 63);
+  const u64 offset = flag_offset(p.shape->kind);
+  put<u64>(value, offset, f::load<u64>(value, offset) | u64{1} << 63);
   return p.value_address();
 }
 
@@ -130,7 +145,7 @@ constexpr Lie lies[] = {
     {"a table has another number of values", another_count},
     {"an index block has another greatest key", greatest_key_less},
     {"a block is acquired and not reachable", block_leaked},
-    {"the oldest version of a key of the secondary index is a tombstone", oldest_is_tombstone},
+    {"the oldest version of a key of a secondary index is a tombstone", oldest_is_tombstone},
 };
 
 class Forger {
@@ -164,6 +179,7 @@ class Forger {
     if (!find_entry(table.index.address)) return 0;
     Pieces pieces;
     pieces.table = &table;
+    pieces.shape = decoded_.shape->find(table.tree);
     pieces.deepest = std::none_of(decoded_.tables.begin(), decoded_.tables.end(), [&](const DecodedTable& t) {
       return t.tree == table.tree && t.level > table.level;
     });
