@@ -37,6 +37,7 @@ struct RunArgs {
   std::string answers;
   std::string until;
   std::string break_at;
+  std::string cpu_limit;  // Seconds; empty: the usual.
 };
 
 struct ReplayArgs {

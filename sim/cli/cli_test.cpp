@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <sstream>
 #include <string>
 
 #include "base/mark.h"
@@ -112,6 +113,11 @@ constexpr const char* bad_usage[] = {
     "run --seed 1 --set completion=best",
     "run --seed 1 --set fault.failed_sync=2/1",
     "run --seed 1 --disable polka",
+    "run --seed 1 --disable insert",
+    "run --seed 1 --workload cache --disable pop",
+    "replay component.scenario --disable acquire",
+    "campaign --seeds 1..2 --disable polka",
+    "run --seed 1 --cpu-limit x",
     "run --seed 1 --oracles model,polka",
     "run --seed 1 --oracles ''x",
     "run --seed 1 --twins -1",
@@ -161,6 +167,7 @@ TEST_CASE("bad usage ends with status 2 and one line", "[cli]") {
   f.write("bad.scenario", "tonearm 1\nworkload tree\nseed 0x5eed\n---\n17 putt kv key=5 value=9\n");
   f.write("other.scenario", "tonearm 1\nworkload polka\n---\n");
   f.write("version.scenario", "tonearm 2\n");
+  f.write("component.scenario", "tonearm 1\nworkload merge\n---\n1 pop times=3\n");
   f.write("empty.scenario", "");
   f.write("image.bin", "odd");
   for (const char* words : bad_usage) {
@@ -180,6 +187,43 @@ TEST_CASE("a malformed file is named with line and column", "[cli]") {
       f.tonearm("replay bad.scenario").err.starts_with("tonearm: bad.scenario:5:4: found `putt`, expected "));
   const Ended unknown = f.tonearm("run --seed 1 --set blok_size=512");
   CHECK(unknown.err.find("block_size") != std::string::npos);
+  CHECK(f.tonearm("run --seed 1 --disable comit").err.find("nearest: commit") != std::string::npos);
+  CHECK(f.tonearm("run --seed 1 --workload free_set --disable forfit").err.find("nearest: forfeit") !=
+        std::string::npos);
+}
+
+TEST_CASE("a verb of a component workload can be disabled, and the other lines stay", "[cli]") {
+  const Fixture f;
+  const std::string seed = "--workload free_set --seed 1 --ops 300";
+  REQUIRE(f.tonearm("print " + seed + " -o all.scenario").status == 0);
+  REQUIRE(f.tonearm("print " + seed + " --disable crash --disable hostile -o some.scenario").status == 0);
+  std::istringstream all(slurp(f.directory / "all.scenario"));
+  std::string expected;
+  u64 dropped = 0;
+  for (std::string line; std::getline(all, line);) {
+    const bool drop = std::regex_search(line, std::regex("^[0-9]+ (crash|hostile) "));
+    dropped += drop ? 1 : 0;
+    if (!drop) expected += line + "\n";
+  }
+  CHECK(dropped > 0);
+  CHECK(std::regex_replace(expected, std::regex("(set weight[^\n]*\n)"), "") ==
+        std::regex_replace(slurp(f.directory / "some.scenario"), std::regex("(set weight[^\n]*\n)"), ""));
+  const Ended seeds = f.tonearm("run " + seed + " --disable crash --disable hostile");
+  const Ended file = f.tonearm("run --scenario all.scenario --disable crash --disable hostile");
+  CAPTURE(seeds.out, file.out);
+  CHECK(seeds.status == 0);
+  CHECK(field(seeds.last_line(), "answers") == field(file.last_line(), "answers"));
+  CHECK(f.tonearm("workloads -v").out.find("forfeit") != std::string::npos);
+}
+
+TEST_CASE("a run that takes too much CPU time counts as hanging", "[cli]") {
+  const Fixture f;
+  const Ended ended = f.tonearm("run --seed 1 --ops 4000000000 --cpu-limit 1");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 1);
+  CHECK(ended.last_line().starts_with("FAIL class=hang "));
+  CHECK(ended.out.find("\nreproduce: tonearm run --workload tree --seed 0x1 --ops 4000000000\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("what cannot be written ends with status 3", "[cli]") {

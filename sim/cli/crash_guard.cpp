@@ -1,6 +1,7 @@
 #include "sim/cli/crash_guard.h"
 
 #include <fmt/format.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,7 +28,7 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL};
+constexpr int signals[] = {SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGPROF};
 
 struct Words {
   int signal;  // 0: a sanitizer's report.
@@ -55,14 +56,18 @@ void write_words(int signal) {
   }
 }
 
-#ifdef TONEARM_ADDRESS_SANITIZER
-void on_death() { write_words(0); }
-#else
 void on_signal(int signal) {
   write_words(signal);
   _exit(exit_failed);
 }
 
+#ifdef TONEARM_ADDRESS_SANITIZER
+void on_death() { write_words(0); }
+void install_handlers() {
+  __sanitizer_set_death_callback(on_death);
+  std::signal(SIGPROF, on_signal);  // The others are the sanitizer's.
+}
+#else
 void install_handlers() {
   constexpr std::size_t stack_size = 64 * 1024;
   alignas(16) static std::array<char, stack_size> stack;
@@ -93,11 +98,7 @@ CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output, bo
   for (const int signal : signals)
     all_words[at++] = {.signal = signal, .text = words_of(prepared, output, signal)};
   active = true;
-#ifdef TONEARM_ADDRESS_SANITIZER
-  __sanitizer_set_death_callback(on_death);
-#else
   install_handlers();
-#endif
   std::fflush(stdout);
   const bool json = output.json;
   // The runner's report of an assertion; it ends the process with status 1 afterwards.
@@ -120,6 +121,12 @@ CrashGuard::CrashGuard(const PreparedRun& prepared, const OutputArgs& output, bo
 CrashGuard::~CrashGuard() {
   active = false;
   set_fatal_failure(nullptr);
+}
+
+void CpuLimit::set(u32 seconds) {
+  itimerval timer{};
+  timer.it_value.tv_sec = seconds;
+  setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
 Failure signal_failure(int signal, int exit_status) {

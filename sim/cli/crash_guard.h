@@ -19,6 +19,21 @@ class CrashGuard {
   CrashGuard& operator=(const CrashGuard&) = delete;
 };
 
+// A run may take this much CPU time; a run of a million operations takes seconds.
+inline constexpr u32 run_cpu_seconds_max = 60;
+
+// While it lives, the process is ended by SIGPROF when it takes so many CPU seconds; 0: no limit.
+class CpuLimit {
+ public:
+  explicit CpuLimit(u32 seconds) { set(seconds); }
+  ~CpuLimit() { set(0); }
+  CpuLimit(const CpuLimit&) = delete;
+  CpuLimit& operator=(const CpuLimit&) = delete;
+
+ private:
+  static void set(u32 seconds);
+};
+
 // The failure of a run that a signal ended. Signal 0: the process exited by itself (a sanitizer).
 Failure signal_failure(int signal, int exit_status);
 

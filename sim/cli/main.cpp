@@ -107,7 +107,8 @@ class CommandLine {
     to->add_option("--ops", play->ops, "Lines of the run; the same as --set ops=N");
     add_many(to, "--set", &play->set, "KEY=VALUE, repeatable; see `tonearm options`");
     add_many(to, "--disable", &play->disable,
-             "An operation kind, a tree, a fault kind, or latency; repeatable");
+             "An operation kind, a tree, a fault kind, a variation, latency, or a verb of a component "
+             "workload (see `tonearm workloads -v`); repeatable");
   }
 
   static void add_play(CLI::App* to, PlayArgs* play) {
@@ -133,6 +134,8 @@ class CommandLine {
     run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
     add_play(run, &run_.play);
     add_stops(run, &run_);
+    run->add_option("--cpu-limit", run_.cpu_limit,
+                    "CPU seconds that the run may take before it counts as hanging; default 60, 0: no limit");
     run->footer("Example:\n  tonearm run --workload tree --seed 0x5eed --ops 5000");
   }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 
 #include "sim/cli/problems.h"
 #include "sim/scenario/number.h"
@@ -54,10 +55,10 @@ SettingChange parse_change(const std::string& text) {
 constexpr u64 ratio_zero = 1;  // 0/1.
 
 // An operation kind or a tree: its weight; a fault kind or a variation: its ratio; latency, vary: all
-// settings of that name.
+// settings of that name. It may be a verb too, or only that: see check_disabled().
 void parse_disable(const std::string& name, PlayPlan* plan) {
   const std::size_t before = plan->changes.size();
-  std::vector<std::string> known{"latency", "vary"};
+  plan->verbs.push_back(name);
   for (u16 i = 0; i < settings().size(); ++i) {
     const Setting& setting = settings()[i];
     const std::string_view full = setting.name;
@@ -65,19 +66,63 @@ void parse_disable(const std::string& name, PlayPlan* plan) {
     const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
     const bool switchable = prefix == "weight" || prefix == "fault" || prefix == "vary";
     const bool group = (prefix == "latency" || prefix == "vary") && name == prefix;
-    if (switchable) known.emplace_back(full.substr(dot + 1));
     if (!(switchable && full.substr(dot + 1) == name) && !group) continue;
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }
-  if (plan->changes.size() == before) {
-    throw UsageError(
-        fmt::format("--disable: found {}, expected one of: {}", quoted(name), fmt::join(known, ", ")));
-  }
+  if (plan->changes.size() == before) plan->not_settings.push_back(name);
   for (u32 i = 0; i < operation_kind_count; ++i) {
     const OperationKind kind = static_cast<OperationKind>(i);
     if (name == operation_kind_name(kind)) plan->disabled.push_back(kind);
   }
 }
+
+// Each name that is no setting must be a verb of one of the workloads; none given: of any.
+void check_disabled(const PlayPlan& plan, std::span<const Workload* const> played) {
+  std::vector<std::string> verbs;
+  for (const Workload& workload : workloads()) {
+    const bool wanted = std::find(played.begin(), played.end(), &workload) != played.end();
+    const Alphabet* alphabet = find_alphabet(workload.name);
+    if (alphabet == nullptr || !(wanted || played.empty())) continue;
+    for (const Verb& verb : alphabet->verbs) verbs.emplace_back(verb.name);
+  }
+  for (const std::string& name : plan.not_settings) {
+    if (std::find(verbs.begin(), verbs.end(), name) != verbs.end()) continue;
+    std::vector<std::string> known{"latency", "vary"};
+    for (const Setting& setting : settings()) {
+      const std::string_view full = setting.name;
+      const std::size_t dot = full.find('.');
+      const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
+      if (prefix == "weight" || prefix == "fault" || prefix == "vary")
+        known.emplace_back(full.substr(dot + 1));
+    }
+    known.insert(known.end(), verbs.begin(), verbs.end());
+    std::sort(known.begin(), known.end());
+    known.erase(std::unique(known.begin(), known.end()), known.end());
+    throw UsageError(fmt::format(
+        "--disable: found {}, expected an operation kind, a tree, a fault kind, a variation, latency, or a "
+        "verb of the workload, nearest: {}",
+        quoted(name), fmt::join(nearest_names(name, known, 3), ", ")));
+  }
+}
+
+// The lines of a component workload without those of some verbs. The others keep their ids.
+class WithoutVerbs final : public OperationSource {
+ public:
+  WithoutVerbs(std::unique_ptr<OperationSource> whole, const std::vector<std::string>& verbs)
+      : whole_(std::move(whole)) {
+    Operation operation;
+    for (u64 i = 0; i < whole_->count(); ++i) {
+      whole_->at(i, &operation);
+      if (std::find(verbs.begin(), verbs.end(), operation.verb->name) == verbs.end()) kept_.push_back(i);
+    }
+  }
+  u64 count() const override { return kept_.size(); }
+  void at(u64 index, Operation* operation) const override { whole_->at(kept_[index], operation); }
+
+ private:
+  std::unique_ptr<OperationSource> whole_;
+  std::vector<u64> kept_;
+};
 
 // `all,-model`, `model,audit`, `none`.
 OracleSet parse_oracles(const std::string& list) {
@@ -130,7 +175,7 @@ u32 line_of(std::string_view text, std::string_view word) {
 
 }  // namespace
 
-PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
+PlayPlan parse_play(const PlayArgs& args, const char* default_workload, bool of_files) {
   PlayPlan plan;
   plan.workloads = parse_workloads(args.workload.empty() ? default_workload : args.workload);
   if (!args.ops.empty()) {
@@ -145,6 +190,7 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload) {
     parse_disable(name, &plan);
     append_words(&plan.words, "--disable", name);
   }
+  if (!of_files) check_disabled(plan, plan.workloads);
   if (!args.oracles.empty()) {
     plan.oracles = parse_oracles(args.oracles);
     append_words(&plan.judged, "--oracles", args.oracles);
@@ -181,7 +227,11 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
   workload.draw(seed, &prepared.options);
   prepared.options.disk.seed = seed;
   *problem = geometry_problem(workload.name, &prepared.options, plan);
-  if (problem->empty()) prepared.source = workload.source(seed, prepared.options);
+  if (!problem->empty()) return prepared;
+  prepared.source = workload.source(seed, prepared.options);
+  if (find_alphabet(workload.name) != nullptr && !plan.verbs.empty()) {
+    prepared.source = std::make_unique<WithoutVerbs>(std::move(prepared.source), plan.verbs);
+  }
   return prepared;
 }
 
@@ -206,12 +256,17 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
     throw UsageError(fmt::format("{}:{}:10: found {}, expected a workload, see `tonearm workloads`", file,
                                  line_of(text, "workload "), quoted(scenario.workload)));
   }
+  const Workload* const played[] = {find_workload(scenario.workload)};
+  check_disabled(plan, played);
   prepared.options = scenario.options;
   const std::string problem = geometry_problem(scenario.workload, &prepared.options, plan);
   if (!problem.empty()) {
     throw UsageError(fmt::format("{}:{}:1: {}", file, line_of(text, "set "), problem));
   }
   std::erase_if(scenario.operations, [&](const Operation& operation) {
+    if (operation.kind == OperationKind::call) {
+      return std::find(plan.verbs.begin(), plan.verbs.end(), operation.verb->name) != plan.verbs.end();
+    }
     return std::find(plan.disabled.begin(), plan.disabled.end(), operation.kind) != plan.disabled.end();
   });
   prepared.workload = scenario.workload;

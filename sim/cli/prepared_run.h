@@ -19,12 +19,15 @@ struct PlayPlan {
   std::vector<const Workload*> workloads;  // At least one.
   std::vector<SettingChange> changes;      // --ops, --set and --disable.
   std::vector<OperationKind> disabled;     // Of a scenario file these lines are dropped.
+  std::vector<std::string> not_settings;   // Of --disable: verbs of a component workload, or nothing.
+  std::vector<std::string> verbs;          // Of --disable: lines of these verbs are dropped.
   OracleSet oracles = OracleSet::all();
   Checks checks;
   std::string words;   // The same again as options, to end a `reproduce:` line; begins with a space.
   std::string judged;  // Those of them that a scenario file does not hold, to end a `replay:` line.
 };
-PlayPlan parse_play(const PlayArgs& args, const char* default_workload);
+// `of_files`: which workload is played, and so which verbs can be disabled, is known with the file only.
+PlayPlan parse_play(const PlayArgs& args, const char* default_workload, bool of_files = false);
 
 struct PreparedRun {
   std::string workload;

@@ -25,6 +25,12 @@ void apply_stops(const RunArgs& args, RunConfig* config) {
   }
 }
 
+u32 cpu_limit(const RunArgs& args) {
+  constexpr u64 day = 86400;
+  if (args.cpu_limit.empty()) return run_cpu_seconds_max;
+  return static_cast<u32>(number_argument("--cpu-limit", args.cpu_limit, 0, day));
+}
+
 struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -55,6 +61,7 @@ RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const Play
   RunResult result;
   {
     const CrashGuard guard(prepared, args.play.output, save);
+    const CpuLimit limit(cpu_limit(args));
     RunnerMemory memory;
     result = play_checked(config, plan.checks, memory);
   }
@@ -137,7 +144,7 @@ int run_command(const RunArgs& args) {
         "--scenario: a file has its own workload and operations, expected neither --workload nor --ops");
   }
   const OutputArgs& output = args.play.output;
-  const PlayPlan plan = parse_play(args.play, "tree");
+  const PlayPlan plan = parse_play(args.play, "tree", !args.scenario.empty());
   PreparedRun prepared;
   if (!args.scenario.empty()) {
     prepared = prepare_file(plan, args.scenario);
@@ -146,6 +153,7 @@ int run_command(const RunArgs& args) {
     if (args.seed.empty() && !output.json) fmt::print("seed {:#x}\n", seed);
     prepared = prepare_seed(plan, seed);
   }
+  (void)cpu_limit(args);  // A mistake in it is one before anything runs.
   const RunResult result = play_here(args, prepared, plan, true);
   std::string file;
   if (result.failed()) file = save_failure(prepared, result.failure);
@@ -160,7 +168,7 @@ int run_command(const RunArgs& args) {
 }
 
 int replay_command(const ReplayArgs& args) {
-  const PlayPlan plan = parse_play(args.run.play, "tree");
+  const PlayPlan plan = parse_play(args.run.play, "tree", true);
   std::vector<std::string> files;
   for (const std::string& name : args.files) collect(name == "last" ? last_failure() : name, &files);
   // A malformed file is bad input, and then nothing runs.

@@ -127,6 +127,9 @@ int workloads_command(const ListArgs& args) {
   for (const Workload& workload : workloads()) {
     list.push_back({{"workload", std::string(workload.name)}, {"help", std::string(workload.help)}});
     if (!args.output.json) fmt::print("{:<16} {}\n", workload.name, workload.help);
+    const Alphabet* alphabet = find_alphabet(workload.name);
+    if (!args.output.verbose || args.output.json || alphabet == nullptr) continue;
+    for (const Verb& verb : alphabet->verbs) fmt::print("    {:<14} {}\n", verb.name, verb.help);
   }
   if (args.output.json) fmt::print("{}\n", json_text(list));
   return exit_passed;

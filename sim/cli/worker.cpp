@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,13 +31,6 @@ u64 cpu_micros() {
   return static_cast<u64>(time.tv_sec) * 1'000'000 + static_cast<u64>(time.tv_nsec) / 1000;
 }
 
-// Ends the process by SIGPROF when the run takes too long; 0: no limit.
-void limit_cpu(u32 seconds) {
-  itimerval timer{};
-  timer.it_value.tv_sec = seconds;
-  setitimer(ITIMER_PROF, &timer, nullptr);
-}
-
 void become_worker() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::signal(SIGINT, SIG_IGN);  // The parent decides what an interrupt means.
@@ -55,9 +47,11 @@ void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, 
     send_report(pipe,
                 {.result = result, .cpu_micros = cpu_micros() - before, .impossible = {}, .last = true});
   });
-  limit_cpu(run_cpu_seconds_max);
-  RunResult result = play_checked(prepared.config(), checks, memory);
-  limit_cpu(0);
+  RunResult result;
+  {
+    const CpuLimit limit(run_cpu_seconds_max);
+    result = play_checked(prepared.config(), checks, memory);
+  }
   send_report(
       pipe,
       {.result = std::move(result), .cpu_micros = cpu_micros() - before, .impossible = {}, .last = false});

@@ -12,9 +12,8 @@
 
 namespace tonearm::sim {
 
-// A run may take this much CPU time; a run of a million operations takes seconds.
-inline constexpr u32 run_cpu_seconds_max = 60;
-// And this long by the clock, if it sleeps: then something is wrong with the machine or the harness.
+// A run may take this long by the clock, if it sleeps: then something is wrong with the machine or the
+// harness.
 inline constexpr u32 run_wall_seconds_max = 900;
 
 struct Job {

@@ -23,19 +23,15 @@
 #include <set>
 #include <utility>
 
+#include "sim/component/grid_block.h"
 #include "sim/component/grid_tap.h"
 #include "sim/component/support.h"
 #include "sim/component/tested.h"
-#include "sim/decode/disk_format.h"
-#include "sim/decode/manifest_chain.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-namespace f = disk_format;
-
-constexpr u128 cluster = 0x6e1d;
 constexpr u32 asked_max = 64;  // Reads at once; writes too.
 
 struct alignas(4096) Page {
@@ -43,14 +39,8 @@ struct alignas(4096) Page {
 };
 using Pages = std::vector<Page>;
 
-enum class State : u8 { writing, written, failed, released };
-
-struct Block {
-  u64 version = 0;
-  u32 size = 0;
-  u128 checksum = 0;
-  State state = State::writing;
-};
+using Block = GridBlock;
+using State = GridBlock::State;
 
 class GridComponent final : public Component {
  public:
@@ -68,7 +58,7 @@ class GridComponent final : public Component {
     Grid::measure(measure, options_);
     Arena arena{poisoned_memory(referee, measure.used())};
     grid_.emplace(tap_, arena, options_);
-    grid_->set_cluster(cluster);
+    grid_->set_cluster(grid_block_cluster);
     grid_->free_set().open_empty();
     tap_.on_write = [this](const Storage::Write& write) { judge_request(write); };
     tap_.another = [this](u64 address) { return another_block(address); };
@@ -153,34 +143,10 @@ class GridComponent final : public Component {
     return std::next(blocks_.begin(), static_cast<i64>((place + n) % blocks_.size()))->first;
   }
 
-  // --- blocks, written down without the engine
+  // --- blocks
 
   Block make(u64 address, u64 version, std::byte* into) const {
-    const u64 random = content_.at(address, version);
-    const u32 block_size = options_.format.block_size;
-    std::vector<std::byte> block(block_size);
-    // An eighth has no body, an eighth is full.
-    const u64 body = random % 8 == 0   ? 0
-                     : random % 8 == 1 ? block_size - f::header_size
-                                       : below(remix(random, 1), block_size - f::header_size + 1);
-    const u32 size = static_cast<u32>(f::header_size + body);
-    for (u64 at = f::header_size; at < size; at += 8) {
-      const u64 word = remix(random, at) | 1;
-      std::memcpy(block.data() + at, &word, std::min<u64>(8, size - at));
-    }
-    const auto put = [&block](u32 offset, auto value) {
-      std::memcpy(block.data() + offset, &value, sizeof(value));
-    };
-    put(f::header_cluster, cluster);
-    put(f::header_block_size, size);
-    put(f::header_release, f::release_known);
-    put(f::header_command, f::command_block);
-    put(f::header_address, address);
-    put(f::header_snapshot, version);
-    put(f::header_type, f::type_value);
-    const u128 checksum = seal_manifest_block(block);
-    std::memcpy(into, block.data(), block.size());
-    return {.version = version, .size = size, .checksum = checksum, .state = State::writing};
+    return make_grid_block(content_, address, version, {into, options_.format.block_size});
   }
 
   // Intact, and in another place than it should be.
@@ -259,10 +225,9 @@ class GridComponent final : public Component {
   // --- reads
 
   void read(u64 address, u64 how, u64 repeats) {
-    if (address == 0) return referee_->skip();
-    const Block& block = blocks_.at(address);
-    if (block.state == State::failed) return referee_->skip();
     if (outstanding_ >= asked_max) settle();
+    if (address == 0 || blocks_.at(address).state == State::failed) return referee_->skip();
+    const Block& block = blocks_.at(address);
     for (u64 times = how >= 8 ? 2 : 1; times > 0; --times) {
       Asked& asked = take(asked_);
       asked.version = block.version;
@@ -283,19 +248,6 @@ class GridComponent final : public Component {
     asked.step = disk_.steps();
     ++outstanding_;
     grid_->read(asked.read);
-  }
-
-  BlockResult expected_of(const GridTap::Delivered& delivered, const Asked& asked) const {
-    switch (delivered.result) {
-      case BlockResult::valid:
-      case BlockResult::invalid_padding: break;
-      case BlockResult::invalid_checksum:
-      case BlockResult::unexpected_command:
-      case BlockResult::invalid_checksum_body:
-      case BlockResult::unexpected_checksum:
-      case BlockResult::read_failed: return delivered.result;
-    }
-    return asked.stale || delivered.other ? BlockResult::unexpected_checksum : delivered.result;
   }
 
   void read_done(Asked& asked) {
@@ -339,10 +291,10 @@ class GridComponent final : public Component {
     root_step_ = disk_.steps();
     note(!asked.writing, "read: from the disk while it is written", what);
     for (std::size_t i = 0; i + 1 < delivered.size(); ++i) {
-      note(expected_of(delivered[i], asked) != BlockResult::valid, "read: again without need", what);
+      note(delivered[i].seen(asked.stale) != BlockResult::valid, "read: again without need", what);
     }
     const bool valid = read.result == BlockResult::valid;
-    note(read.result == expected_of(delivered.back(), asked), "read: another result", what);
+    note(read.result == delivered.back().seen(asked.stale), "read: another result", what);
     note(delivered.size() <= attempts_max() && (valid || delivered.size() == attempts_max()),
          "read: another number of attempts", what);
     if (valid && read.cache_write) note(grid_->cached(read.block) != nullptr, "read: not in the cache", what);
@@ -379,12 +331,11 @@ class GridComponent final : public Component {
   }
 
   void stale(u64 address, u64 how) {
-    const auto old = held_.find(address);
-    if (old == held_.end() || blocks_.at(address).state == State::writing ||
-        blocks_.at(address).state == State::failed) {
-      return referee_->skip();
-    }
     if (outstanding_ >= asked_max) settle();
+    const auto old = held_.find(address);
+    if (old == held_.end()) return referee_->skip();
+    const State state = blocks_.at(address).state;
+    if (state == State::writing || state == State::failed) return referee_->skip();
     const bool known = grid_->cached({.address = address, .checksum = old->second}) != nullptr;
     check(*referee_, !known, "cached: what the address held before",
           [&] { return fmt::format("block {}", address); });
@@ -403,7 +354,7 @@ class GridComponent final : public Component {
     if (data == nullptr) return;
     const bool was_written = block.state == State::written || block.state == State::released;
     check(*referee_, was_written && same(data, address, block.version), "cached: other bytes",
-          [&] { return fmt::format("block {}", address); });
+          [&] { return fmt::format("block {}, which {} written", address, was_written ? "is" : "is not"); });
   }
 
   // --- the free set, as far as it concerns the grid

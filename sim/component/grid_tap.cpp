@@ -34,6 +34,12 @@ const char* read_fault_name(ReadFault fault) {
   return names[static_cast<u32>(fault)];
 }
 
+// That it is another block is noticed after all but the padding.
+BlockResult GridTap::Delivered::seen(bool stale) const {
+  const bool intact = result == BlockResult::valid || result == BlockResult::invalid_padding;
+  return intact && (stale || other) ? BlockResult::unexpected_checksum : result;
+}
+
 void GridTap::fault(u64 address, ReadFault kind, u64 times, u64 detail) {
   faults_[address] = {.kind = kind, .times = times == 0 ? u64_max : times, .detail = detail};
 }

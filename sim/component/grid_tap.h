@@ -42,6 +42,7 @@ class GridTap final : public Storage {
   struct Delivered {
     BlockResult result = BlockResult::valid;  // But for the checksum that is expected.
     bool other = false;
+    BlockResult seen(bool stale) const;  // By who expects it, or what the address held before.
   };
   std::vector<Delivered>& delivered(u16 tag) { return delivered_[tag]; }
   u64 writes_failed(u16 tag) { return writes_failed_[tag]; }

@@ -16,7 +16,6 @@
 #include <array>
 #include <cstring>
 #include <numeric>
-#include <optional>
 
 #include "sim/component/component.h"
 #include "sim/component/key_line.h"
@@ -249,12 +248,7 @@ struct Model {
 };
 
 const char* name_of(Result result) {
-  switch (result) {
-    case Result::value: return "a row";
-    case Result::end: return "the end";
-    case Result::pending: return "pending";
-  }
-  UNREACHABLE();
+  return result == Result::value ? "a row" : result == Result::end ? "the end" : "pending";
 }
 
 std::string stream_text(u32 stream) {

@@ -250,6 +250,7 @@ std::string Decoder::block_fault(Bytes block, const BlockRef& ref, u8 type) cons
   if (load<u64>(block, f::header_address) != ref.address) return "address";
   if (load<u128>(block, f::header_cluster) != out_.cluster) return "cluster";
   if (load<u8>(block, f::header_type) != type) return "type";
+  if (load<u32>(block, f::header_release) != f::release_known) return "release";
   return "";
 }
 

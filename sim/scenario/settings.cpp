@@ -384,15 +384,21 @@ std::optional<u16> find_setting(std::string_view name) {
   return std::nullopt;
 }
 
-std::vector<std::string> nearest_settings(std::string_view name, u32 limit) {
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names, u32 limit) {
   constexpr std::size_t compared_max = 64;  // Longer than any name: the rest cannot come nearer.
   name = name.substr(0, compared_max);
-  std::vector<std::pair<u32, u32>> order;  // Distance, then place in the table.
-  for (u32 i = 0; i < std::size(table); ++i) order.emplace_back(edit_distance(name, table[i].name), i);
+  std::vector<std::pair<u32, u32>> order;  // Distance, then place in the list.
+  for (u32 i = 0; i < names.size(); ++i) order.emplace_back(edit_distance(name, names[i]), i);
   std::sort(order.begin(), order.end());
   std::vector<std::string> nearest;
-  for (u32 i = 0; i < limit && i < order.size(); ++i) nearest.emplace_back(table[order[i].second].name);
+  for (u32 i = 0; i < limit && i < order.size(); ++i) nearest.push_back(names[order[i].second]);
   return nearest;
+}
+
+std::vector<std::string> nearest_settings(std::string_view name, u32 limit) {
+  std::vector<std::string> names;
+  for (const Setting& setting : table) names.emplace_back(setting.name);
+  return nearest_names(name, names, limit);
 }
 
 std::string expected_setting(std::string_view name) {

@@ -31,7 +31,9 @@ struct Setting {
 
 std::span<const Setting> settings();
 std::optional<u16> find_setting(std::string_view name);
-std::vector<std::string> nearest_settings(std::string_view name, u32 limit);  // By edit distance.
+// By edit distance, the nearest first.
+std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names, u32 limit);
+std::vector<std::string> nearest_settings(std::string_view name, u32 limit);
 // "a setting, nearest: cache_blocks, cache_hash_bits": what an unknown name is told.
 std::string expected_setting(std::string_view name);
 

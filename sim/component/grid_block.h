@@ -1,0 +1,24 @@
+// Blocks for the workload `grid`, made without the engine: of any size, any bytes, and a right checksum.
+#pragma once
+
+#include <span>
+
+#include "sim/disk/keyed.h"
+
+namespace tonearm::sim {
+
+inline constexpr u128 grid_block_cluster = 0x6e1d;
+
+struct GridBlock {
+  enum class State : u8 { writing, written, failed, released };
+
+  u64 version = 0;
+  u32 size = 0;
+  u128 checksum = 0;
+  State state = State::writing;
+};
+
+// What an address holds in this version. `into` has the size of a block; all of it is written.
+GridBlock make_grid_block(const Stream& content, u64 address, u64 version, std::span<std::byte> into);
+
+}  // namespace tonearm::sim
