@@ -207,7 +207,8 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
                                  line_of(text, "workload "), quoted(scenario.workload)));
   }
   prepared.options = scenario.options;
-  if (const std::string problem = geometry_problem(scenario.workload, &prepared.options, plan); !problem.empty()) {
+  const std::string problem = geometry_problem(scenario.workload, &prepared.options, plan);
+  if (!problem.empty()) {
     throw UsageError(fmt::format("{}:{}:1: {}", file, line_of(text, "set "), problem));
   }
   std::erase_if(scenario.operations, [&](const Operation& operation) {

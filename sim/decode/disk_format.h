@@ -17,6 +17,7 @@
 #include <cstring>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/types.h"
 
@@ -93,5 +94,10 @@ u128 checksum(Bytes bytes);
 
 // "0x" and 32 digits.
 std::string hex(u128 value);
+
+// What a trailer's stream says, without zero words at the end. EWAH: marker (bit 0 the uniform bit, 31 bits
+// count of uniform words, 32 bits count of literals), literals. False: it is none, or describes too much.
+inline constexpr u64 bitmap_words_max = u64{1} << 20;
+bool decode_bitmap(Bytes stream, std::vector<u64>* words);
 
 }  // namespace tonearm::sim::disk_format

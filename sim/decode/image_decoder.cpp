@@ -1,7 +1,5 @@
 #include "sim/decode/image_decoder.h"
 
-#include <xxhash.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,26 +13,13 @@ namespace tonearm::sim {
 
 namespace f = disk_format;
 
-namespace disk_format {
-
-u128 checksum(Bytes bytes) {
-  const XXH128_hash_t hash = XXH3_128bits(bytes.data(), bytes.size());
-  return u128{hash.high64} << 64 | hash.low64;
-}
-
-std::string hex(u128 value) {
-  return fmt::format("0x{:016x}{:016x}", static_cast<u64>(value >> 64), static_cast<u64>(value));
-}
-
-}  // namespace disk_format
-
 namespace {
 
+using f::bitmap_words_max;
 using f::Bytes;
 using f::load;
 
 constexpr u64 zone_size = u64{f::copies} * f::copy_size;
-constexpr u64 bitmap_words_max = u64{1} << 20;  // A stream that describes more than this is refused.
 
 bool power_of_two(u64 value) { return value != 0 && (value & (value - 1)) == 0; }
 
@@ -303,23 +288,6 @@ void Decoder::fetch(const BlockRef& ref) const {
   }
 }
 
-// EWAH: marker (bit 0 the uniform bit, 31 bits count of uniform words, 32 bits count of literals).
-bool decode_bitmap(Bytes stream, std::vector<u64>* words) {
-  if (stream.size() % 8 != 0) return false;
-  u64 at = 0;
-  while (at < stream.size()) {
-    const u64 marker = load<u64>(stream, at);
-    at += 8;
-    const u64 uniform = marker >> 1 & 0x7fffffff;
-    const u64 literals = marker >> 32;
-    if (words->size() + uniform + literals > bitmap_words_max) return false;
-    if (literals > (stream.size() - at) / 8) return false;
-    words->insert(words->end(), uniform, (marker & 1) != 0 ? u64_max : 0);
-    for (u64 i = 0; i < literals; ++i, at += 8) words->push_back(load<u64>(stream, at));
-  }
-  while (!words->empty() && words->back() == 0) words->pop_back();
-  return true;
-}
 
 void Decoder::read_trailer(BlockUse use, const BlockRef& last, u64 size, u128 payload,
                            std::vector<u64>* words) {
@@ -343,7 +311,7 @@ void Decoder::read_trailer(BlockUse use, const BlockRef& last, u64 size, u128 pa
     violation("the first trailer block has a predecessor");
   if (f::checksum(bytes) != payload)
     return violation(fmt::format("{}: payload checksum", block_use_name(use)));
-  if (!decode_bitmap(bytes, words)) violation(fmt::format("{}: malformed bitmap", block_use_name(use)));
+  if (!f::decode_bitmap(bytes, words)) violation(fmt::format("{}: malformed bitmap", block_use_name(use)));
 }
 
 // --- manifest and tables

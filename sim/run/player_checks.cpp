@@ -200,8 +200,8 @@ void Player::shadow_audit(u64 op, bool full) {
   options.object_cache_slots = std::min(options_.object_cache_slots, shadow_cache_slots);
   options.runtime.cache_blocks = std::min(options_.runtime.cache_blocks, shadow_cache_blocks);
   muted_ = true;
-  Shadow second(world_, disk_->durable_image(), options, memory_->shadow, config_->oracles.has(Oracle::resource),
-                config_->poison);
+  Shadow second(world_, disk_->durable_image(), options, memory_->shadow,
+                config_->oracles.has(Oracle::resource), config_->poison);
   EngineHost& shadow = second.host();
   const Error error = shadow.open();
   if (error) judge_fatal(error, "shadow open");
@@ -306,7 +306,8 @@ void Player::check_structure(u64 op, bool values) {
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  decoded_ = decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
+  decoded_ =
+      decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
   const DecodedImage& decoded = decoded_;
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.

@@ -21,7 +21,7 @@ namespace {
 // Of the runs: each of these costs about a hundredth of one.
 constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
-constexpr u64 forged_one_in = 8;
+constexpr u64 forged_one_in = 4;
 constexpr u32 log_level = ~u32{0};
 
 std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
@@ -214,7 +214,8 @@ void Player::verify_forged() {
   Image image = disk_->durable_image();
   const Forged forged = forge_image(&image, decoded_, random);
   if (forged.address == 0) return;
-  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource), config_->poison);
+  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource),
+                config_->poison);
   ++result_.counters.damages_shown;
   ++result_.counters.checks;
   if (const Error error = shadow.host().open()) {
