@@ -94,6 +94,7 @@ void Player::check_sticky(const Error& error, const char* what) {
   const u64 written = host_->blocks_written();
   const char* went_on = nullptr;
   if (world_.groove_count > 0) check_refused(first);
+  if (world_.groove_count > 0) audit_after_error();
   for (u32 i = 0; world_.groove_count == 0 && i < world_.count; ++i) {
     const TreeName tree = world_.tree(i);
     const Key key = tree_range(tree).min;

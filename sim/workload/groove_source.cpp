@@ -182,7 +182,10 @@ GrooveSource::Target GrooveSource::target_of(u64 index, u32 depth) const {
   const bool careless = percent(drawn, options_.bias_surprise);
   if (kind == OperationKind::orphan) target.number -= target.number % orphans_one_in;
   if (careless || kind == OperationKind::upsert || kind == OperationKind::orphan) return target;
-  if (kind == OperationKind::prefetch && below(remix(drawn, 3), 2) == 0) return target;
+  if (kind == OperationKind::prefetch && before_scope(index) && below(remix(drawn, 3), 4) != 0) {
+    aim(index, {.kind = OperationKind::insert, .groove = target.wish.groove}, depth, &target.number);
+    return target;
+  }
   if (kind == OperationKind::insert) {
     if (!sweeping || below(remix(drawn, 1), 2) == 0 || percent(remix(drawn, 2), options_.bias_removed)) {
       aim(index, target.wish, depth, &target.number);

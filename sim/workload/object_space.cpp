@@ -27,6 +27,7 @@ ObjectSpace::ObjectSpace(u64 seed, const RunOptions& options)
       increasing_(options.timestamps == Timestamps::increasing),
       bias_hot_(options.bias_hot) {
   const Stream stream("object space", stream_seed(seed, "object space"));
+  halves_swapped_ = below(stream.at(6), 4) == 0;
   gap_ = below(stream.at(1), 2) == 0 ? 1 : (timestamp_max - 1) / (timestamps_each * (universe_ + 1));
   // 1: as they come. Else any odd number: a permutation of all timestamps but 0.
   factor_ = below(stream.at(2), 3) == 0 ? 1 : stream.at(3) | 1;
@@ -34,17 +35,19 @@ ObjectSpace::ObjectSpace(u64 seed, const RunOptions& options)
     const u64 density = between(stream.at(4, g), 1, 4);
     for (u32 f = 0; f < groove_spec(static_cast<GrooveName>(g)).fields.size(); ++f) {
       const u64 random = stream.at(5, g, f);
-      habits_[g][f] = {.style = static_cast<Style>(below(random, 4)),
+      habits_[g][f] = {.style = static_cast<Style>(below(random, 5)),
                        .hot = u64{1} << below(remix(random, 1), 5),
                        .used = below(remix(random, 2), 4) < density};
     }
   }
 }
 
-// Never 0, which is no id: number 0 of the keys is left out.
+// Never 0, which is no id: number 0 of the keys is left out. Those that lie close together differ in their
+// low halves only, or in their high ones.
 u128 ObjectSpace::id(u64 number) const {
   ASSERT(number < universe_);
-  return keys_.key(TreeName::things_id, number + 1).lo;
+  const u128 id = keys_.key(TreeName::things_id, number + 1).lo;
+  return halves_swapped_ ? id << 64 | id >> 64 : id;
 }
 
 u64 ObjectSpace::scrambled(u64 number) const {
@@ -72,6 +75,11 @@ u128 ObjectSpace::hot_value(const FieldHabit& habit, u128 max, u64 number) const
     case Style::sparse: return std::min<u128>(1 + 7 * number, max);
     case Style::spread: return max / habit.hot * number;
     case Style::high: return max - number;
+    case Style::apart: {  // The low halves are the same.
+      u128 half = max;
+      while (half > max / half) half >>= 1;
+      return std::min<u128>(number * (half + 1), max);
+    }
   }
   UNREACHABLE();
 }

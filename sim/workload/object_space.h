@@ -26,7 +26,7 @@ class ObjectSpace {
   Key key(TreeName tree, u64 number, u64 timestamp, u64 random) const;
 
  private:
-  enum class Style : u8 { dense, sparse, spread, high };
+  enum class Style : u8 { dense, sparse, spread, high, apart };
   struct FieldHabit {
     Style style = Style::dense;
     u64 hot = 1;
@@ -39,6 +39,7 @@ class ObjectSpace {
   u64 universe_;
   KeySpace keys_;
   bool increasing_;
+  bool halves_swapped_;
   u64 gap_;
   u64 factor_;
   u32 bias_hot_;
