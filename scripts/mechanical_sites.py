@@ -138,10 +138,13 @@ class Body:
             elif word == "[" and after == "[":
                 self.put_off(i, self.partner.get(i, i))
 
-    # The statement at token i is a mark, and no `else` belongs to it.
+    # The statement at token i is a mark, in braces or not, and no `else` belongs to it.
     def marks_only(self, i):
-        end = self.find(i, ";")
-        return self.words[i:i + 2] == ["mark", "("] and self.words[end + 1:end + 2] != ["else"]
+        braced = self.words[i] == "{"
+        end = self.find(i + 1 if braced else i, ";")
+        if braced:
+            i, end = i + 1, self.partner[i] if self.partner[i] == end + 1 else i
+        return self.words[i:i + 2] == ["mark", "("] and self.words[end + 1:end + 2] != ["else"] and end > i
 
     def find(self, i, word):
         while i < len(self.words) and self.words[i] != word:
@@ -408,6 +411,9 @@ inline bool Level::fits(u32 count, const Key& key) const {
   constexpr u32 spare = 7;  // 1 < 2
   if (const Table* table = find(key)) mark(Mark::found, 9);
   if (count + 2 > 1) mark(Mark::several);
+  if (count + 3 > 1) {
+    mark(Mark::many);
+  }
   poison(list_.data() + 1, count - 1);
   if (count == 0 || ends_[0]) return false;
   for (u32 i = 0; i < count; ++i) list_.push_back(static_cast<u32>(min(i, spare)));

@@ -113,7 +113,7 @@ constexpr const char* bad_usage[] = {
     "run --seed 1 --set completion=best",
     "run --seed 1 --set fault.failed_sync=2/1",
     "run --seed 1 --disable polka",
-    "run --seed 1 --disable insert",
+    "run --seed 1 --disable pop",
     "run --seed 1 --workload cache --disable pop",
     "replay component.scenario --disable acquire",
     "campaign --seeds 1..2 --disable polka",

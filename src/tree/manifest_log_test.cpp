@@ -154,6 +154,11 @@ TEST_CASE("an empty log", "[manifest_log]") {
   REQUIRE_FALSE(opened->log.error());
   REQUIRE(opened->log.idle());
   REQUIRE(opened->tables.empty());
+  const BlockReference block{.address = 1, .checksum = 1};
+  for (const ManifestReferences& wrong :
+       {ManifestReferences{.oldest = block}, ManifestReferences{.newest = block}}) {
+    REQUIRE(f.open(wrong)->log.error().kind == ErrorKind::block_damaged);
+  }
 }
 
 TEST_CASE("replay delivers the latest record of each live table, newest first", "[manifest_log]") {
