@@ -315,18 +315,12 @@ def without_comments(text):
     return tidy.TOKEN.sub(keep, text)
 
 
-# The functions that check what a user has described are constexpr, but no program calls them.
-def evaluated_by_the_compiler(path, head):
-    described = path.startswith("src/groove/description") and re.search(r"\bconstexpr\b", head)
-    return described or re.search(r"\bconsteval\b", head)
-
-
 def sites_of(path, text):
     code = tidy.DIRECTIVE.sub(lambda match: tidy.blank(match.group()), tidy.code_only(text))
     bare = without_comments(text)
     seen = Counter()
     for head, function, _, opening, closing in tidy.bodies(text):
-        if function.startswith(CHECKS_NAMED) or evaluated_by_the_compiler(path, head):
+        if function.startswith(CHECKS_NAMED) or re.search(r"\bconsteval\b", head):
             continue
         body = Body(code, head, opening + 1, closing)
         for kind, i, first, last, changed in changes_of(body, bare):
