@@ -161,9 +161,10 @@ void Player::audit_full(FailureClass failure_class, const char* where) {
   directed_.clear();
 }
 
-// What a change puts into trees, about: an insert or a removal writes to all of them, an update to a few.
+// What a live object has in the trees of its groove, about: measured so, as many changes as there are objects
+// make an audit due.
 u64 Player::values_per_change() const {
-  return world_.groove_count == 0 ? 1 : (world_.count / world_.groove_count + 1) / 2;
+  return world_.groove_count == 0 ? 1 : world_.count / world_.groove_count;
 }
 
 // After a checkpoint: structure of the durable image, and a shadow engine that opens it. A full audit is
