@@ -35,6 +35,7 @@ struct RunArgs {
   std::string seed;
   std::string scenario;
   std::string answers;
+  std::string trace;
   std::string until;
   std::string break_at;
   std::string cpu_limit;  // Seconds; empty: the usual.

@@ -13,6 +13,8 @@ namespace {
 RunConfig silent(const RunConfig& config) {
   RunConfig again = config;
   again.answer_listener = nullptr;
+  again.timeline = nullptr;
+  again.event_listener = nullptr;
   again.break_at.reset();
   again.break_at_tick.reset();
   return again;

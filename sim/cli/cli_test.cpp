@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <regex>
 #include <sstream>
@@ -304,6 +305,68 @@ TEST_CASE("answers are written one a line", "[cli]") {
   const std::string answers = slurp(f.directory / "answers.txt");
   REQUIRE_FALSE(answers.empty());
   CHECK(std::regex_search(answers, std::regex("^[0-9.]+ -> \\S")));
+}
+
+namespace {
+
+// Of a trace: how often there was what, by "process/category"; asynchronous ones once.
+std::map<std::string, u64> count_events(const nlohmann::json& events) {
+  std::map<std::string, u64> counts;
+  std::map<u64, nlohmann::json> open;
+  u64 lines_open = 0;
+  u64 tick = 0;
+  for (const nlohmann::json& event : events) {
+    const std::string phase = event["ph"];
+    if (phase == "M") continue;
+    CAPTURE(event.dump());
+    REQUIRE(event["ts"].get<u64>() >= tick);
+    tick = event["ts"];
+    const std::string what = std::to_string(event["pid"].get<u64>()) + "/" + event["cat"].get<std::string>();
+    if (phase == "b") {
+      REQUIRE(open.emplace(event["id"].get<u64>(), event).second);
+    } else if (phase == "e") {
+      const auto begin = open.extract(event["id"].get<u64>());
+      REQUIRE_FALSE(begin.empty());
+      REQUIRE(begin.mapped()["name"] == event["name"]);
+      REQUIRE(begin.mapped()["cat"] == event["cat"]);
+      ++counts[what];
+    } else if (phase == "B") {
+      REQUIRE(++lines_open == 1);
+    } else if (phase == "E") {
+      REQUIRE(--lines_open == 0);
+      ++counts[what];
+    } else {
+      REQUIRE(phase == "i");
+      ++counts[what];
+    }
+  }
+  CHECK(open.empty());
+  CHECK(lines_open == 0);
+  return counts;
+}
+
+}  // namespace
+
+TEST_CASE("a trace shows lines, engine and disk over virtual time", "[cli]") {
+  const Fixture f;
+  const std::string run = "run --workload forest --seed 3 --ops 1500 --twins 0 --set weight.crash=3";
+  const Ended plain = f.tonearm(run);
+  const Ended traced = f.tonearm(run + " --trace once.json");
+  CAPTURE(plain.out, traced.out, traced.err);
+  REQUIRE(traced.status == 0);
+  CHECK(traced.last_line() == plain.last_line());
+  const std::string text = slurp(f.directory / "once.json");
+  const std::map<std::string, u64> counts = count_events(nlohmann::json::parse(text));
+  for (const char* what :
+       {"1/line", "2/open", "2/beat", "2/half-bar", "2/checkpoint", "2/compaction", "2/manifest compaction",
+        "2/lookup", "2/prefetch", "2/prefetch worker", "2/mark", "3/read", "3/write", "3/sync", "3/crash"}) {
+    CAPTURE(what);
+    CHECK(counts.contains(what));
+  }
+  CHECK(counts.at("1/line") == 1500);
+  REQUIRE(f.tonearm(run + " --trace again.json --check-determinism").status == 0);
+  CHECK(slurp(f.directory / "again.json") == text);
+  CHECK(f.tonearm("run --seed 1 --ops 5 --trace nowhere/x").status == 3);
 }
 
 TEST_CASE("a run compared with itself shows no difference", "[cli]") {

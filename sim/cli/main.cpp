@@ -123,6 +123,9 @@ class CommandLine {
 
   static void add_stops(CLI::App* to, RunArgs* run) {
     to->add_option("--answers", run->answers, "Write each query's answer to this file, one line each");
+    to->add_option("--trace", run->trace,
+                   "Write operations, engine and disk over virtual time to this file, for Perfetto or "
+                   "chrome://tracing");
     to->add_option("--until", run->until, "Stop after the line with this id");
     to->add_option("--break-at", run->break_at, "OP or tick:N: raise SIGTRAP there, for a debugger");
   }

@@ -8,6 +8,7 @@
 #include "sim/cli/crash_guard.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
+#include "sim/cli/trace_file.h"
 #include "sim/cli/worker.h"
 
 namespace tonearm::sim {
@@ -58,6 +59,7 @@ RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const Play
   RunConfig config = prepared.config();
   apply_stops(args, &config);
   AnswerFile answers(args.answers, &config);
+  TraceFile trace(args.trace, &config);
   RunResult result;
   {
     const CrashGuard guard(prepared, args.play.output, save);
@@ -66,6 +68,7 @@ RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const Play
     result = play_checked(config, plan.checks, memory);
   }
   answers.finish();
+  trace.finish();
   return result;
 }
 
@@ -115,7 +118,8 @@ bool replay_file(const ReplayArgs& args, const PlayPlan& plan, const std::string
   const PreparedRun prepared = prepare_file(plan, file);
   // Stops are for debuggers, which follow this process.
   const bool here =
-      single && (!args.run.until.empty() || !args.run.break_at.empty() || !args.run.answers.empty());
+      single && !(args.run.until.empty() && args.run.break_at.empty() && args.run.answers.empty() &&
+                  args.run.trace.empty());
   const RunResult result = here ? play_here(args.run, prepared, plan, false) : play_isolated(prepared, plan);
   const bool expected = as_expected(*prepared.scenario, result);
   if (output.json) {
@@ -173,8 +177,9 @@ int replay_command(const ReplayArgs& args) {
   for (const std::string& name : args.files) collect(name == "last" ? last_failure() : name, &files);
   // A malformed file is bad input, and then nothing runs.
   if (files.size() > 1) {
-    if (!(args.run.until.empty() && args.run.break_at.empty() && args.run.answers.empty())) {
-      throw UsageError("--until, --break-at, --answers: expected a single file");
+    if (!(args.run.until.empty() && args.run.break_at.empty() && args.run.answers.empty() &&
+          args.run.trace.empty())) {
+      throw UsageError("--until, --break-at, --answers, --trace: expected a single file");
     }
     for (const std::string& file : files) prepare_file(plan, file);
   }

@@ -36,6 +36,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
 
 Player::~Player() {
   set_mark_hook({});
+  set_span_hook({});
   set_variation_source({});
   trace_.set_listener(nullptr, nullptr);
 }
@@ -147,6 +148,7 @@ void Player::judge_canary() {
 }
 
 void Player::record_operation() {
+  if (config_->timeline != nullptr) config_->timeline->line_begins(disk_->now(), line_);
   trace_.record(disk_->now(), EventKind::operation, line_.id.number, line_.id.child, content_hash(line_));
 }
 

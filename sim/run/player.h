@@ -156,6 +156,7 @@ class Player final : public ActiveRun, public Interrupt {
 
   // --- player_checks.cpp
   void watch_engine();
+  void watch_spans();
   void on_mark(Mark mark, u16 tree, const Key* key);
   void directed_checks();
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);

@@ -16,7 +16,7 @@ constexpr u32 points_full = 32;
 // What an audit needs of the caches of a shadow engine is little.
 constexpr u32 shadow_cache_slots = 256;
 constexpr u32 shadow_cache_blocks = 256;
-constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
+constexpr u32 shadow_keys = 128;    // That a shadow engine is asked for through a groove, at least.
 constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
@@ -53,12 +53,32 @@ void Player::watch_engine() {
                               return self.variations_.ask(site, a, b, self.disk_->attribution());
                             },
                         .sites = variations_.sites()});
+  if (config_->timeline != nullptr) watch_spans();
+}
+
+// Of the live engine only: the time of a shadow engine is another one.
+void Player::watch_spans() {
+  set_span_hook({.context = this,
+                 .begins =
+                     [](void* context, SpanKind kind, const void* owner, SpanPlace place) {
+                       const HarnessCode harness;
+                       Player& self = *static_cast<Player*>(context);
+                       if (self.muted_) return;
+                       self.config_->timeline->span_begins(self.disk_->now(), kind, owner, place);
+                     },
+                 .ends =
+                     [](void* context, SpanKind kind, const void* owner) {
+                       const HarnessCode harness;
+                       Player& self = *static_cast<Player*>(context);
+                       if (!self.muted_) self.config_->timeline->span_ends(self.disk_->now(), kind, owner);
+                     }});
 }
 
 void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
+  if (config_->timeline != nullptr && disk_) config_->timeline->mark_hit(disk_->now(), mark, tree);
   if (key == nullptr || !world_.has_id(tree)) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
     return;

@@ -5,6 +5,7 @@
 
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/span.h"
 #include "base/variation.h"
 
 namespace tonearm {
@@ -45,6 +46,7 @@ void CompactionSchedule::half_bar_commence(u64 op, std::span<Tree* const> trees)
   ASSERT(!active_);
   ASSERT(op % (format_.beats / 2) == 0);
   active_ = true;
+  span_begins(SpanKind::half_bar, this);
   job_count_ = 0;
   job_ = 0;
   values_left_ = 0;
@@ -229,6 +231,7 @@ void CompactionSchedule::half_bar_complete() {
   jobs_done_ += job_count_;
   job_count_ = 0;
   active_ = false;
+  span_ends(SpanKind::half_bar, this);
 }
 
 bool CompactionSchedule::overflows(const CompactionJob& job) const {

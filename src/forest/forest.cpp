@@ -24,12 +24,24 @@ bool Forest::checkpoint_due(u64 op) const {
          tonearm::checkpoint_op(options_.format, op) > checkpoint_op();
 }
 
+SpanKind Forest::span_of(Progress progress) {
+  switch (progress) {
+    case Progress::format: return SpanKind::format;
+    case Progress::open: return SpanKind::open;
+    case Progress::compact: return SpanKind::beat;
+    case Progress::checkpoint: return SpanKind::checkpoint;
+    case Progress::none: break;
+  }
+  UNREACHABLE();
+}
+
 bool Forest::begin(Progress progress, Callback<> done) {
   ASSERT(progress_ == Progress::none);
   ASSERT(verifications_ == 0);
   ASSERT(done);
   progress_ = progress;
   done_ = done;
+  span_begins(span_of(progress), this);
   if (!error_) return true;
   mark(Mark::sticky_error);
   finish();
@@ -45,6 +57,7 @@ void Forest::finish() {
 
 void Forest::tick_done(Storage::NextTick&) {
   ASSERT(stage_ == Stage::finish);
+  span_ends(span_of(progress_), this);
   progress_ = Progress::none;
   stage_ = Stage::idle;
   const Callback<> done = done_;
@@ -246,12 +259,14 @@ void Forest::advance_compact() {
     if (schedule_.error()) return fail(schedule_.error());
     if (half_bar_ends) {
       stage_ = Stage::manifest_compact;
+      span_begins(SpanKind::manifest_compaction, &manifest_log_);
       manifest_log_.compact(Callback<>::to<&Forest::stage_done>(this));
       return;
     }
     schedule_.beat_forfeit();
   } else {
     ASSERT(stage_ == Stage::manifest_compact);
+    span_ends(SpanKind::manifest_compaction, &manifest_log_);
     ASSERT(half_bar_ends);
     if (manifest_log_.error()) return fail(manifest_log_.error());
     schedule_.half_bar_complete();

@@ -31,6 +31,7 @@
 #include "base/callback.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "base/span.h"
 #include "forest/compaction_schedule.h"
 #include "grid/checkpoint_trailer.h"
 #include "grid/grid.h"
@@ -137,6 +138,7 @@ class Forest {
   Forest(Storage& storage, const ForestOptions& options, std::span<std::byte> memory, const Parts& parts);
   static void measure(Arena& arena, const ForestOptions& options);
 
+  static SpanKind span_of(Progress progress);
   bool begin(Progress progress, Callback<> done);  // False: refused with the error there is.
   void stage_done();                      // The running stage completed: decide what is next.
   void sync_done(Storage::Sync& sync);

@@ -5,6 +5,7 @@
 
 #include "base/checksum.h"
 #include "base/mark.h"
+#include "base/span.h"
 #include "groove/object_traits.h"
 
 namespace tonearm {
@@ -110,6 +111,7 @@ void Prefetch::run(Callback<> done) {
   ASSERT(done);
   ASSERT(waiting_ == 0);
   running_ = true;
+  span_begins(SpanKind::prefetch, this, {.tree = trees_.objects->config().id});
   done_ = done;
   waited_ = false;
   const bool any = next_ < count_;
@@ -127,6 +129,7 @@ void Prefetch::work(Worker& worker) {
     if (start(worker) == Step::answered) continue;
     ++waiting_;
     waited_ = true;
+    span_begins(SpanKind::prefetch_worker, &worker, {.tree = trees_.objects->config().id});
     return;
   }
 }
@@ -145,6 +148,7 @@ void Prefetch::lookup_done(Worker& worker) {
     step = worker.finds_id ? id_found(worker, value) : object_found(worker, value);
   }
   if (step == Step::waits) return;
+  span_ends(SpanKind::prefetch_worker, &worker);
   --waiting_;
   work(worker);
   if (waiting_ > 0) return;
@@ -163,6 +167,7 @@ void Prefetch::finish() {
 void Prefetch::tick_done(Storage::NextTick&) {
   ASSERT(running_);
   running_ = false;
+  span_ends(SpanKind::prefetch, this);
   const Callback<> done = done_;
   done_ = {};
   done();

@@ -5,6 +5,7 @@
 
 #include "base/mark.h"
 #include "base/math.h"
+#include "base/span.h"
 #include "base/variation.h"
 
 namespace tonearm {
@@ -116,6 +117,8 @@ void Compaction::run(u64 values, Reservation& reservation, Callback<> done) {
   ASSERT(in_flight_ == 0);
   ASSERT(values > 0);
   running_ = true;
+  span_begins(SpanKind::compaction, this,
+              {.tree = job_->tree->config().id, .level = static_cast<u8>(job_->level_b)});
   completing_ = false;
   values_run_ = 0;
   values_allowed_ = values;
@@ -152,6 +155,7 @@ void Compaction::tick_done(Storage::NextTick&) {
   ASSERT(running_);
   ASSERT(in_flight_ == 0);
   running_ = false;
+  span_ends(SpanKind::compaction, this);
   if (!error_ && merged_) {
     job_->done = true;
     ASSERT(job_->values_consumed == job_->values_in);

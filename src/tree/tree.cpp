@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/mark.h"
+#include "base/span.h"
 #include "base/variation.h"
 
 namespace tonearm {
@@ -156,6 +157,7 @@ void Tree::lookup_from_levels_storage(Lookup& lookup) {
   ASSERT(lookup.done);
   ASSERT(lookup.level_min <= manifest_.levels());
   lookup.tree = this;
+  span_begins(SpanKind::lookup, &lookup, {.tree = config_.id, .level = static_cast<u8>(lookup.level_min)});
   lookup.error = {};
   lookup.found = false;
   lookup.candidate = 0;
@@ -257,6 +259,7 @@ void Tree::lookup_finish(Lookup& lookup) {
   ASSERT(lookup.stage != Lookup::Stage::idle);
   if (lookup.error) ASSERT(!lookup.found);
   lookup.stage = Lookup::Stage::idle;
+  span_ends(SpanKind::lookup, &lookup);
   lookup.done(lookup);
 }
 
