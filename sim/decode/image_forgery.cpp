@@ -15,6 +15,8 @@ namespace {
 namespace f = disk_format;
 
 constexpr u64 tables_tried = 16;
+constexpr u64 tables_tried_of_groove = 64;  // Most are of the wrong tree.
+constexpr u64 tombstone = u64{1} << 63;
 
 template <class T>
 void put(std::span<std::byte> bytes, u64 offset, T value) {
@@ -29,12 +31,16 @@ void add(std::span<std::byte> bytes, u64 offset, u64 amount) {
 struct Pieces {
   const DecodedTable* table = nullptr;
   const TreeShape* shape = nullptr;
-  bool deepest = false;  // No table of its tree lies deeper.
-  u64 slot = 0;          // The value block's in the index block.
+  const GrooveShape* groove = nullptr;  // That the tree belongs to, if any.
+  bool deepest = false;                 // No table of its tree lies deeper.
+  bool shallowest = false;              // Nor less deep: what it says is not superseded.
+  u64 slot = 0;                         // The value block's in the index block.
   u64 random = 0;
   std::vector<std::byte> value;
   std::vector<std::byte> index;
   ManifestEntry entry;
+  u16 wrong_tree = 0;  // As in Forged.
+  u64 wrong_timestamp = 0;
 
   u64 value_count() const { return f::load<u32>(value, f::header_metadata + f::value_count); }
   u64 value_size() const { return f::load<u32>(value, f::header_metadata + f::value_size); }
@@ -132,6 +138,77 @@ u64 oldest_is_tombstone(Pieces& p) {
   return p.value_address();
 }
 
+// --- what only the trees of a groove together give away
+
+u64 id_names_another(Pieces& p) {
+  if (!p.shallowest || p.shape->id != p.groove->id_tree) return 0;
+  const std::span<std::byte> value = p.value_at(below(p.random, p.value_count()));
+  const u64 timestamp = f::load<u64>(value, 16);
+  const u64 other = 1 + below(remix(p.random, 1), u64{1} << 40);
+  if ((timestamp & tombstone) != 0 || timestamp == other) return 0;
+  put<u64>(value, 16, other);
+  p.wrong_tree = p.shape->id;
+  p.wrong_timestamp = timestamp == 0 ? other : std::min(timestamp, other);
+  return p.value_address();
+}
+
+u64 object_has_another_id(Pieces& p) {
+  if (!p.shallowest || p.shape->id != p.groove->object_tree || p.groove->id_tree == 0) return 0;
+  const std::span<std::byte> object = p.value_at(below(p.random, p.value_count()));
+  const u64 timestamp = f::load<u64>(object, p.shape->timestamp_at);
+  const u64 other = f::load<u64>(object, p.groove->id_at) ^ u64 { 1 } << below(remix(p.random, 1), 64);
+  if ((timestamp & tombstone) != 0 || other == 0 || other == u64_max) return 0;
+  put<u64>(object, p.groove->id_at, other);
+  p.wrong_tree = p.groove->id_tree;
+  p.wrong_timestamp = timestamp;
+  return p.value_address();
+}
+
+// Of all its bits one that is indexed.
+u64 object_has_another_field(Pieces& p) {
+  if (!p.shallowest || p.shape->id != p.groove->object_tree) return 0;
+  const std::span<std::byte> object = p.value_at(below(p.random, p.value_count()));
+  const u64 timestamp = f::load<u64>(object, p.shape->timestamp_at);
+  if ((timestamp & tombstone) != 0) return 0;
+  std::vector<IndexEntry> before;
+  p.groove->entries(object, &before);
+  std::sort(before.begin(), before.end());
+  for (u64 i = 0; i < 16; ++i) {
+    const u64 bit = below(remix(p.random, i), object.size() * 8);
+    const u64 byte = bit / 8;
+    if (byte - p.shape->timestamp_at < 8) continue;
+    if (p.groove->id_tree != 0 && byte - p.groove->id_at < 16) continue;
+    object[byte] ^= static_cast<std::byte>(1U << bit % 8);
+    std::vector<IndexEntry> after;
+    p.groove->entries(object, &after);
+    std::sort(after.begin(), after.end());
+    std::vector<IndexEntry> differ;
+    std::set_symmetric_difference(before.begin(), before.end(), after.begin(), after.end(),
+                                  std::back_inserter(differ));
+    if (differ.empty()) continue;
+    p.wrong_tree = differ.front().tree;
+    p.wrong_timestamp = timestamp;
+    return p.value_address();
+  }
+  return 0;
+}
+
+// The next timestamp, as long as the block's keys stay in order and its ends what they are.
+u64 entry_of_another_object(Pieces& p) {
+  if (!p.shallowest || !p.deepest || !p.shape->secondary_index() || p.value_count() < 3) return 0;
+  const u64 at = 1 + below(p.random, p.value_count() - 2);
+  const std::span<std::byte> value = p.value_at(at);
+  const u64 offset = flag_offset(p.shape->kind);
+  const u64 timestamp = f::load<u64>(value, offset);
+  std::vector<std::byte> other(value.begin(), value.end());
+  put<u64>(other, offset, timestamp + 1);
+  if (std::equal(other.begin(), other.end(), p.value_at(at + 1).begin())) return 0;
+  std::copy(other.begin(), other.end(), value.begin());
+  p.wrong_tree = p.shape->id;
+  p.wrong_timestamp = timestamp;
+  return p.value_address();
+}
+
 struct Lie {
   const char* name;
   Tell tell;
@@ -146,6 +223,13 @@ constexpr Lie lies[] = {
     {"an index block has another greatest key", greatest_key_less},
     {"a block is acquired and not reachable", block_leaked},
     {"the oldest version of a key of a secondary index is a tombstone", oldest_is_tombstone},
+};
+
+constexpr Lie groove_lies[] = {
+    {"an id names another timestamp", id_names_another},
+    {"an object has another id", object_has_another_id},
+    {"an object has another value of an indexed field", object_has_another_field},
+    {"an index entry is of another object", entry_of_another_object},
 };
 
 class Forger {
@@ -175,14 +259,20 @@ class Forger {
     return chain_.fault.empty();
   }
 
-  u64 tell(const Lie& lie, const DecodedTable& table, u64 random) {
-    if (!find_entry(table.index.address)) return 0;
+  Forged tell(const Lie& lie, const DecodedTable& table, u64 random) {
+    if (!find_entry(table.index.address)) return {};
     Pieces pieces;
     pieces.table = &table;
     pieces.shape = decoded_.shape->find(table.tree);
-    pieces.deepest = std::none_of(decoded_.tables.begin(), decoded_.tables.end(), [&](const DecodedTable& t) {
-      return t.tree == table.tree && t.level > table.level;
-    });
+    for (const GrooveShape& groove : decoded_.shape->grooves) {
+      if (is_of(groove, table.tree)) pieces.groove = &groove;
+    }
+    pieces.deepest = pieces.shallowest = true;
+    for (const DecodedTable& other : decoded_.tables) {
+      if (other.tree != table.tree) continue;
+      if (other.level > table.level) pieces.deepest = false;
+      if (other.level < table.level) pieces.shallowest = false;
+    }
     pieces.slot = below(remix(random, 1), table.value_blocks.size());
     pieces.random = remix(random, 2);
     pieces.value = read(table.value_blocks[pieces.slot].ref.address);
@@ -190,10 +280,16 @@ class Forger {
     pieces.entry = chain_.blocks[block_].entries[entry_];
     const u64 address = lie.tell(pieces);
     if (address != 0) write_all(&pieces);
-    return address;
+    return {
+        .address = address, .lie = lie.name, .tree = pieces.wrong_tree, .timestamp = pieces.wrong_timestamp};
   }
 
  private:
+  static bool is_of(const GrooveShape& groove, u16 tree) {
+    const auto& indexes = groove.index_trees;
+    return tree == groove.object_tree || tree == groove.id_tree ||
+           std::find(indexes.begin(), indexes.end(), tree) != indexes.end();
+  }
   // Its latest record.
   bool find_entry(u64 address) {
     for (block_ = chain_.blocks.size(); block_-- > 0;) {
@@ -256,11 +352,15 @@ class Forger {
 Forged forge_image(Image* image, const DecodedImage& decoded, u64 random) {
   Forger forger(*image, decoded);
   if (decoded.outcome != DecodeOutcome::ok || decoded.tables.empty() || !forger.begin()) return {};
-  const Lie& lie = lies[below(random, std::size(lies))];
-  for (u64 i = 1; i <= tables_tried; ++i) {
+  const bool of_groove = !decoded.shape->grooves.empty() && below(remix(random, 0), 2) == 0;
+  const std::span<const Lie> told =
+      of_groove ? std::span<const Lie>(groove_lies) : std::span<const Lie>(lies);
+  const Lie& lie = told[below(random, told.size())];
+  const u64 tries = of_groove ? tables_tried_of_groove : tables_tried;
+  for (u64 i = 1; i <= tries; ++i) {
     const DecodedTable& table = decoded.tables[below(remix(random, i), decoded.tables.size())];
-    const u64 address = forger.tell(lie, table, remix(random, 100 + i));
-    if (address != 0) return {.address = address, .lie = lie.name};
+    const Forged forged = forger.tell(lie, table, remix(random, 100 + i));
+    if (forged.address != 0) return forged;
   }
   return {};
 }

@@ -32,6 +32,7 @@ class TreesEngine final : public Engine {
   void mark_checkpoint_durable() override { forest_.mark_checkpoint_durable(); }
   bool scope_open() override { return forest_.scope_open(); }
   void scope_close(ScopeMode mode) override { forest_.scope_close(mode); }
+  std::span<const GrooveVerify::Reader> readers() const override { return {}; }
 
  private:
   Forest forest_;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "forest/forest.h"
+#include "groove/groove_verify.h"
 #include "sim/model/object.h"
 #include "sim/scenario/run_options.h"
 #include "sim/scenario/schema.h"
@@ -54,6 +55,8 @@ class Engine {
   virtual void mark_checkpoint_durable() = 0;
   virtual bool scope_open() = 0;  // False: refused.
   virtual void scope_close(ScopeMode mode) = 0;
+  // For verification, one for each tree; none in a world without grooves.
+  virtual std::span<const GrooveVerify::Reader> readers() const = 0;
 };
 
 OptionsError engine_validate(const World& world, const RunOptions& options);

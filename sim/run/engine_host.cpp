@@ -77,6 +77,7 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
   Scrubber::measure(beside, options.format, scrub_options(options));
+  // That of grooves takes as much.
   ForestVerify::measure(beside, {.format = options.format, .runtime = options.runtime, .trees = {}});
   const u64 beside_at = round_up(engine_size, Arena::align_max);
   const u64 size = beside_at + beside.used();
@@ -92,7 +93,11 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   forest_ = &engine_->forest();
   Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
   scrubber_.emplace(*forest_, arena, scrub_options(options));
-  verify_.emplace(*forest_, arena);
+  if (world.groove_count > 0) {
+    groove_verify_.emplace(*forest_, engine_->readers(), arena);
+  } else {
+    verify_.emplace(*forest_, arena);
+  }
 }
 
 // What is submitted completes in the event loop, never inside the call.
@@ -177,11 +182,17 @@ void EngineHost::scrub_tour(u64 origin) {
 
 Error EngineHost::verify(ForestVerify::Counts* counts) {
   Call call(*this, "verify");
-  call.engine([&] { verify_->run(nullptr, Callback<>::to<&EngineHost::call_done>(this)); });
+  const Callback<> done = Callback<>::to<&EngineHost::call_done>(this);
+  call.engine([&] { groove_verify_ ? groove_verify_->run(done) : verify_->run(nullptr, done); });
   pump();
   call.end();
-  *counts = verify_->counts();
-  return verify_->error();
+  if (!groove_verify_) {
+    *counts = verify_->counts();
+    return verify_->error();
+  }
+  *counts = groove_verify_->counts();
+  disagreement_ = groove_verify_->disagreement();
+  return groove_verify_->error();
 }
 
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "forest/forest_verify.h"
 #include "forest/scrubber.h"
+#include "groove/groove_verify.h"
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
 #include "sim/run/engine.h"
@@ -102,6 +102,7 @@ class EngineHost {
   void scrub_wait();            // Until none of its reads is in flight.
   void scrub_tour(u64 origin);  // A whole one.
   Error verify(ForestVerify::Counts* counts);
+  const GrooveDisagreement& disagreement() const { return disagreement_; }  // Found by verify().
 
   [[nodiscard]] PutResult put(TreeName tree, const Key& key, u64 value);
   [[nodiscard]] PutResult remove(TreeName tree, const Key& key);
@@ -160,7 +161,9 @@ class EngineHost {
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.
   std::optional<Scrubber> scrubber_;
-  std::optional<ForestVerify> verify_;
+  std::optional<ForestVerify> verify_;  // One of the two: with grooves the second.
+  std::optional<GrooveVerify> groove_verify_;
+  GrooveDisagreement disagreement_;
 };
 
 }  // namespace tonearm::sim

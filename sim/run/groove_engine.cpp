@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "groove/groove_entries.h"
 #include "groove/groove_forest.h"
 #include "sim/run/harness_grooves.h"
 
@@ -167,6 +168,7 @@ class GroovesEngine final : public Engine {
   void mark_checkpoint_durable() override { grooves_.mark_checkpoint_durable(); }
   bool scope_open() override { return grooves_.scope_open(); }
   void scope_close(ScopeMode mode) override { grooves_.scope_close(mode); }
+  std::span<const GrooveVerify::Reader> readers() const override { return groove_readers<Descriptions...>; }
 
  private:
   Grooves grooves_;

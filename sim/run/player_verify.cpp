@@ -225,10 +225,16 @@ void Player::verify_forged() {
   }
   ForestVerify::Counts counts;
   const Error error = shadow.host().verify(&counts);
-  if (error.kind == ErrorKind::inconsistent && error.address == forged.address) return;
+  const GrooveDisagreement& found = shadow.host().disagreement();
+  const bool named = forged.tree == 0 ? error.address == forged.address
+                                      : found.tree == forged.tree && found.timestamp == forged.timestamp;
+  if (error.kind == ErrorKind::inconsistent && named) return;
   fail(FailureClass::oracle, fmt::format("verify: a lie is believed: {}", forged.lie),
-       fmt::format("{} at block {}; verification ended in {} ({} at {})", forged.lie, forged.address,
-                   error_name(error.kind), error.reason, error.address));
+       fmt::format(
+           "{} at block {}, in tree {} of timestamp {}; verification ended in {} ({} at {}), in tree {} "
+           "of timestamp {}",
+           forged.lie, forged.address, forged.tree, forged.timestamp, error_name(error.kind), error.reason,
+           error.address, found.tree, found.timestamp));
 }
 
 // The end of a run: of the last image.

@@ -73,7 +73,7 @@ void draw_merge(u64 seed, RunOptions* options) {
 
 void draw_superblock(u64 seed, RunOptions* options) {
   draw_component(seed, options);
-  options->ops = Draw(seed).skewed("superblock lines", 300, 1500);
+  options->ops = Draw(seed).skewed("superblock lines", 1500, 6000);
 }
 
 }  // namespace tonearm::sim

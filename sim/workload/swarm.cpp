@@ -220,7 +220,6 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
 void draw_manifest_log(u64 seed, RunOptions* options) {
   const Draw draw(seed);
   draw_run(seed, draw.happens("manifest tiny", 7, 8), options);
-  options->ops = draw.skewed("manifest lines", 100, 500);
   options->phase_lines = draw.between("component phase", 20, 120);
   FormatOptions& f = options->format;
   f.levels = draw.between("manifest levels", 2, 3);
@@ -229,9 +228,13 @@ void draw_manifest_log(u64 seed, RunOptions* options) {
       static_cast<u32>(std::min<u64>(64, draw.magnitude("manifest extra blocks", 0, 6)));
   // Of three trees; each half-bar takes what it appends and compacts, and gives back late.
   const u64 entries = body_bytes(f) / manifest_entry_bytes;
-  const u64 append = div_ceil(3 * u64{div_ceil(f.levels, 2)} * 2 * (1 + f.growth), entries);
+  const u64 changes = 3 * u64{div_ceil(f.levels, 2)} * 2 * (1 + f.growth);
+  const u64 append = div_ceil(changes, entries);
   const u64 live = div_ceil(3 * (level_tables(f, 0) + level_tables(f, 1) + level_tables(f, 2)), entries);
   const u64 log = live + append * div_ceil(live, f.manifest_extra_blocks);
+  // A line costs more the more it may append, and the longer the log is.
+  const bool costly = log + 2 * changes > 120;
+  options->ops = log > 300 ? 1300 : costly ? 2000 : draw.skewed("manifest lines", 2000, 4000);
   const u64 needed = 2 * log + 16 * (2 * append + f.manifest_extra_blocks);
   options->runtime.blocks_count = std::clamp<u64>(round_up(needed, 64), 256, u64{1} << 14);
   options->disk.blocks_count = options->runtime.blocks_count;

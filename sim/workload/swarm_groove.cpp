@@ -208,6 +208,7 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
+  if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
   o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
 

@@ -28,6 +28,11 @@ enum class VariationKind : u8 { schedule, layout };
   X(key_range_ignored, schedule, "a lookup goes to the levels although the tree never had the key") \
   X(scan_refilled_early, schedule, "a scan asks to be refilled before a level has run dry")         \
   X(suffix_sorted_early, schedule, "a memory table is sorted after a put")                          \
+  X(prefetch_uncached, schedule, "a prefetch looks in the trees for what the object cache knows")   \
+  X(prefetch_narrow, schedule, "a prefetch has one worker")                                         \
+  X(prefetch_backwards, schedule, "a prefetch takes its keys from the last to the first")           \
+  X(object_stashed, schedule, "an object goes to the stash although the object cache has room")     \
+  X(object_cache_emptied, schedule, "at the end of a bar the object cache forgets everything")      \
   X(compaction_narrow, schedule, "a share of a compaction uses the least number of buffers")        \
   X(flush_not_deferred, layout, "a small immutable table is flushed although it could wait")        \
   X(beat_uneven, layout, "a beat consumes more or less than its even share")                        \

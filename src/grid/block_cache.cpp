@@ -10,8 +10,7 @@ BlockCache::Memory::Memory(Arena& arena, const Options& options) {
 }
 
 BlockCache::BlockCache(Arena& arena, const Options& options)
-    : block_size_(options.block_size),
-      hash_mask_(options.hash_bits == 0 ? 0 : u64_max << (64 - options.hash_bits)) {
+    : block_size_(options.block_size), hash_mask_(cache_hash_mask(options.hash_bits)) {
   ASSERT(options.blocks_count >= ways);
   ASSERT(options.blocks_count % ways == 0);
   ASSERT(options.hash_bits <= 64);
@@ -23,7 +22,7 @@ BlockCache::BlockCache(Arena& arena, const Options& options)
 }
 
 bool BlockCache::contains(u64 address) const {
-  const Place place = place_of(address);
+  const CachePlace place = place_of(address);
   return find(sets_[place.set], place.tag, address) != ways;
 }
 
@@ -32,14 +31,14 @@ void BlockCache::insert(const std::byte* block) {
   ASSERT(header.address >= 1);
   ASSERT(header.size >= block_header_size);
   ASSERT(header.size <= block_size_);
-  const Place place = place_of(header.address);
+  const CachePlace place = place_of(header.address);
   Set& set = sets_[place.set];
 
   u32 way = find(set, place.tag, header.address);
   if (way == ways) {
     way = vacate(place.set);
     for (u32 other = 0; other < ways; ++other) {
-      if (set.counts[other] > 0 && set.tags[other] == place.tag) {
+      if (set.clock.counts[other] > 0 && set.clock.tags[other] == place.tag) {
         mark(Mark::grid_cache_tag_collision);
         break;
       }
@@ -49,29 +48,23 @@ void BlockCache::insert(const std::byte* block) {
   poison(block_at(place.set, way), block_size_);
   unpoison(block_at(place.set, way), header.size);
   std::memcpy(block_at(place.set, way), block, header.size);
-  set.tags[way] = place.tag;
-  set.counts[way] = 1;
+  set.clock.tags[way] = place.tag;
+  set.clock.counts[way] = 1;
   set.addresses[way] = header.address;
   set.checksums[way] = header.checksum;
 }
 
-u32 BlockCache::vacate(u64 set_index) {
-  Set& set = sets_[set_index];
-  // Each round takes one off every count: after three at the latest some count is zero.
-  for (u32 step = 0; step <= ways * count_max; ++step) {
-    const u32 way = set.hand;
-    set.hand = static_cast<u8>((way + 1) % ways);
-    if (set.counts[way] == 0) return way;
-    if (--set.counts[way] > 0) continue;
-    empty_way(set_index, way);
+u32 BlockCache::vacate(u64 set) {
+  const ClockWays::Vacated vacated = sets_[set].clock.vacate();
+  if (vacated.evicted) {
+    empty_way(set, vacated.way);
     mark(Mark::grid_cache_evicted);
-    return way;
   }
-  UNREACHABLE();
+  return vacated.way;
 }
 
 void BlockCache::empty_way(u64 set, u32 way) {
-  sets_[set].counts[way] = 0;
+  sets_[set].clock.counts[way] = 0;
   sets_[set].addresses[way] = 0;
   sets_[set].checksums[way] = 0;
   std::memset(block_at(set, way), 0, block_header_size);
@@ -79,16 +72,16 @@ void BlockCache::empty_way(u64 set, u32 way) {
 }
 
 void BlockCache::demote(u64 address) {
-  const Place place = place_of(address);
+  const CachePlace place = place_of(address);
   Set& set = sets_[place.set];
   const u32 way = find(set, place.tag, address);
   if (way == ways) return;
-  set.counts[way] = 1;
+  set.clock.counts[way] = 1;
   mark(Mark::grid_cache_demoted);
 }
 
 void BlockCache::remove(u64 address) {
-  const Place place = place_of(address);
+  const CachePlace place = place_of(address);
   const u32 way = find(sets_[place.set], place.tag, address);
   if (way != ways) empty_way(place.set, way);
 }
@@ -96,7 +89,7 @@ void BlockCache::remove(u64 address) {
 u32 BlockCache::count() const {
   u32 total = 0;
   for (const Set& set : sets_) {
-    for (u32 way = 0; way < ways; ++way) total += set.counts[way] > 0 ? 1 : 0;
+    for (u32 way = 0; way < ways; ++way) total += set.clock.counts[way] > 0 ? 1 : 0;
   }
   return total;
 }

@@ -1,20 +1,13 @@
-// The cache of whole blocks: set-associative, 16 ways with 8-bit tags and CLOCK counters 0..3.
+// The cache of whole blocks by address: set-associative, 16 ways a set (base/clock_ways.h).
 //
-//   product = hash(address), its top `hash_bits` bits, * sets    (a number of 128 bits)
-//   set     = upper half of the product
-//   tag     = top 8 bits of the lower half
-//
-// A way with count 0 is empty, whatever its tag. Tags only narrow the search: a hit is decided by
-// the full reference (address and checksum), kept beside the tags so that looking does not touch
-// the blocks. A hit raises the count up to 3. An insertion goes round the set from its hand, taking
-// one off each count, and settles in the first way whose count is or becomes 0 (Nth chance).
+// A hit is decided by the full reference (address and checksum), kept beside the tags so that looking
+// does not touch the blocks.
 #pragma once
 
-#include <bit>
-#include <cstring>
 #include <span>
 
 #include "base/arena.h"
+#include "base/clock_ways.h"
 #include "grid/block.h"
 
 namespace tonearm {
@@ -28,7 +21,7 @@ struct BlockReference {
 
 class BlockCache {
  public:
-  static constexpr u32 ways = 16;
+  static constexpr u32 ways = ClockWays::ways;
 
   struct Options {
     u32 blocks_count;  // A multiple of 16.
@@ -37,11 +30,9 @@ class BlockCache {
   };
 
   struct Set {
-    alignas(16) u8 tags[ways];
-    alignas(16) u8 counts[ways];
+    ClockWays clock;
     u64 addresses[ways];
     Checksum checksums[ways];
-    u8 hand;
   };
 
   struct Memory {
@@ -55,18 +46,18 @@ class BlockCache {
 
   // The block, or null. Valid until the next insert() or remove().
   const std::byte* get(const BlockReference& block) {
-    const Place place = place_of(block.address);
+    const CachePlace place = place_of(block.address);
     Set& set = sets_[place.set];
     const u32 way = find(set, place.tag, block.address);
     if (way == ways || set.checksums[way] != block.checksum) return nullptr;
-    if (set.counts[way] < count_max) ++set.counts[way];
+    set.clock.use(way);
     return block_at(place.set, way);
   }
 
   // Brings what is looked at first in the block, if it is cached, into the processor's caches: of the header
   // the lines that say what it is, and the first of the body. Changes nothing.
   void prefetch(u64 address) const {
-    const Place place = place_of(address);
+    const CachePlace place = place_of(address);
     const u32 way = find(sets_[place.set], place.tag, address);
     if (way == ways) return;
     const std::byte* block = block_at(place.set, way);
@@ -88,42 +79,17 @@ class BlockCache {
   u32 count() const;  // Blocks cached. O(blocks).
 
  private:
-  struct Place {
-    u64 set;
-    u8 tag;
-  };
-  static constexpr u8 count_max = 3;
-
-  Place place_of(u64 address) const {
-    const u64 hash = hash_of(address) & hash_mask_;
-    const u128 product = u128{hash} * sets_.size();
-    return {.set = static_cast<u64>(product >> 64), .tag = static_cast<u8>(static_cast<u64>(product) >> 56)};
-  }
+  CachePlace place_of(u64 address) const { return cache_place(hash_of(address) & hash_mask_, sets_.size()); }
 
   // The way that holds the address, or `ways`.
   static u32 find(const Set& set, u8 tag, u64 address) {
-    for (u32 half = 0; half < ways; half += 8) {
-      u64 tags;
-      std::memcpy(&tags, set.tags + half, 8);
-      if constexpr (std::endian::native == std::endian::big) tags = __builtin_bswap64(tags);
-      // The top bit of each byte that is zero, that is, of each tag that is equal. (A byte above
-      // an equal one may be reported wrongly; the address decides anyway.)
-      const u64 difference = tags ^ ones * tag;
-      u64 equal = (difference - ones) & ~difference & ones << 7;
-      for (; equal != 0; equal &= equal - 1) {
-        const u32 way = half + static_cast<u32>(std::countr_zero(equal)) / 8;
-        if (set.addresses[way] == address && set.counts[way] > 0) return way;
-      }
-    }
-    return ways;
+    return set.clock.find(tag, [&](u32 way) { return set.addresses[way] == address; });
   }
 
   std::byte* block_at(u64 set, u32 way) const { return blocks_.data() + (set * ways + way) * block_size_; }
   // The way for a new block; whatever it held is gone.
   u32 vacate(u64 set);
   void empty_way(u64 set, u32 way);
-
-  static constexpr u64 ones = 0x0101010101010101;
 
   u32 block_size_;
   u64 hash_mask_;

@@ -29,6 +29,7 @@
 
 #include "base/bit_set.h"
 #include "base/mark.h"
+#include "base/variation.h"
 #include "groove/set_associative_cache.h"
 
 namespace tonearm {
@@ -154,6 +155,8 @@ class CacheMap {
     young_count_ = 0;
     stash_count_ = 0;
     ++generation_;
+    // Legal: of what is not young nobody may rely on anything being here.
+    if (cache_ && variation(Variation::object_cache_emptied, generation_) != 0) cache_->clear();
   }
 
   u64 stash_count() const { return stash_count_; }
@@ -230,6 +233,11 @@ class CacheMap {
   void put(const Value& value) {
     const Key key = Traits::key_of(value);
     if (!cache_) return stash_put(key, &value);
+    // Legal: the stash has room for all that a bar may make young, and this is.
+    if (variation(Variation::object_stashed, Traits::hash(key), changes_) != 0) {
+      forget(key);
+      return stash_put(key, &value);
+    }
     Value before;
     const typename Cache::Upserted upserted = cache_->upsert(value, &before);
     if (upserted.evicted) {

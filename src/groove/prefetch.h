@@ -24,9 +24,9 @@
 
 namespace tonearm {
 
-enum class [[nodiscard]] PrefetchResult : u8 {
-  ok,
-  prefetch_full,  // The op has enqueued prefetch_keys_max keys already. Nothing changed.
+enum class [[nodiscard]] PrefetchResult : u8{
+    ok,
+    prefetch_full,  // The op has enqueued prefetch_keys_max keys already. Nothing changed.
 };
 
 // What a prefetch needs of the object cache.
@@ -120,9 +120,11 @@ class Prefetch {
   Memory memory_;
   u32 count_ = 0;
   u32 keys_this_op_ = 0;  // Those forgotten by setup() included.
+  u32 first_ = 0;         // The run at hand began with this entry.
   u32 next_ = 0;          // The entries before were taken by workers.
   u32 waiting_ = 0;       // Workers.
   bool waited_ = false;
+  bool backwards_ = false;
   bool running_ = false;
   Error error_;
   Callback<> done_;

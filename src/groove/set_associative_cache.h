@@ -48,7 +48,7 @@ class SetAssociativeCache {
     ASSERT(options.slots >= ClockWays::ways);
     ASSERT(options.slots % ClockWays::ways == 0);
     ASSERT(options.hash_bits <= 64);
-    for (ClockWays& set : memory_.sets) set = ClockWays{};
+    clear();
   }
   SetAssociativeCache(const SetAssociativeCache&) = delete;
 
@@ -98,6 +98,10 @@ class SetAssociativeCache {
   void remove(u64 slot) {
     ASSERT(used(slot));
     set_of(slot).counts[slot % ClockWays::ways] = 0;
+  }
+
+  void clear() {
+    for (ClockWays& set : memory_.sets) set = ClockWays{};
   }
 
   // The next candidate for eviction in its set.
