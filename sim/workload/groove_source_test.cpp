@@ -10,7 +10,9 @@
 #include "sim/model/model.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/geometry.h"
+#include "sim/workload/scan_play.h"
 #include "sim/workload/swarm.h"
+#include "sim/workload/workload.h"
 
 namespace tonearm::sim {
 
@@ -20,7 +22,7 @@ constexpr u64 seeds = 150;
 
 struct Generated {
   Generated(u64 seed, const char* name) : workload(name) {
-    std::string_view(name) == "forest" ? draw_forest(seed, &options) : draw_groove(seed, &options);
+    find_workload(name)->draw(seed, &options);
     world = &world_of(name, options.groove);
     source.emplace(seed, options, *world);
   }
@@ -99,6 +101,7 @@ class ModelPlay : public Counts {
     ++lines;
     ++kinds[static_cast<u32>(line.kind)];
     using K = OperationKind;
+    const bool applies = scans.play(line, model_, options_.runtime.scans_max, op_);
     switch (line.kind) {
       case K::commit: return commit(line, line.count);
       case K::checkpoint:
@@ -126,10 +129,20 @@ class ModelPlay : public Counts {
       case K::get:
       case K::exists:
       case K::prefetch: return object(line);
+      case K::query:
+      case K::page:
+      case K::scan_open:
+      case K::scan_next:
+      case K::scan_probe:
+      case K::scan_abort:
+      case K::scan_close:
+        if (!applies) skip(line);
+        return;
     }
   }
 
   u64 objects_max = 0;
+  ScanPlay scans;
 
  private:
   void skip(const Operation& line) {
@@ -246,7 +259,7 @@ std::string text_of(const Operation& line) {
 
 TEST_CASE("groove lines are a pure function of their index", "[groove source]") {
   for (u64 seed = 0; seed < 20; ++seed) {
-    for (const char* workload : {"groove", "forest"}) {
+    for (const char* workload : {"groove", "forest", "scan"}) {
       const Generated generated(seed, workload);
       const Generated again(seed, workload);
       const u64 count = generated.source->count();
@@ -265,7 +278,8 @@ TEST_CASE("groove lines are a pure function of their index", "[groove source]") 
 
 TEST_CASE("groove scenarios survive print, parse, print, and the loss of any line", "[groove source]") {
   for (u64 seed = 0; seed < 12; ++seed) {
-    const Generated generated(seed, seed % 2 == 0 ? "groove" : "forest");
+    static constexpr const char* names[] = {"groove", "forest", "scan"};
+    const Generated generated(seed, names[seed % 3]);
     Scenario scenario;
     scenario.workload = generated.workload;
     scenario.seed = seed;
@@ -326,7 +340,9 @@ TEST_CASE("groove lines mostly apply, and every refusal happens", "[groove sourc
   INFO(c.text());
   CHECK(5 * c.skips < c.lines);
   CHECK(3 * c.scope_skips < c.scope_lines);
-  CHECK(5 * c.changes > 2 * c.lines);
+  u64 asking = 0;
+  for (u32 k = static_cast<u32>(OperationKind::query); k < operation_kind_count; ++k) asking += c.kinds[k];
+  CHECK(5 * c.changes > 2 * (c.lines - asking));
   CHECK(20 * c.refused_batch < c.changes);
   for (const u64 count : {c.refused_batch, c.refused_prefetch, c.refused_invalid, c.unchanged}) {
     CHECK(count > 1000);
@@ -370,6 +386,81 @@ TEST_CASE("objects of grooves come again after every span of time", "[groove sou
     CAPTURE(i);
     CHECK(c.spans[i] > 500);
   }
+}
+
+namespace {
+
+struct Questions {
+  ScanCounts counts;
+  u64 lines = 0, queries = 0, of_scans = 0, skipped = 0;
+
+  Questions(const char* workload, u64 seed_count) {
+    for (u64 seed = 0; seed < seed_count; ++seed) {
+      const Generated generated(seed, workload);
+      ModelPlay play(generated);
+      Operation line;
+      for (u64 i = 0; i < generated.source->count(); ++i) {
+        generated.source->at(i, &line);
+        play.play(line);
+      }
+      INFO("seed " << seed << " " << workload << ": skips " << play.skips << " of " << play.lines);
+      CHECK(3 * play.skips < play.lines);
+      counts.add(play.scans.counts);
+      lines += play.lines;
+      for (u32 k = static_cast<u32>(OperationKind::query); k < operation_kind_count; ++k) {
+        const bool scan = of_scan(static_cast<OperationKind>(k));
+        (scan ? of_scans : queries) += play.kinds[k];
+        skipped += play.kind_skips[k];
+      }
+    }
+  }
+  std::string text() const {
+    return counts.text() + "lines " + std::to_string(lines) + ", queries and pages " +
+           std::to_string(queries) + ", of scans " + std::to_string(of_scans) + ", skipped " +
+           std::to_string(skipped);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("queries of scan match much, little and nothing", "[groove source]") {
+  const Questions asked("scan", 60);
+  const ScanCounts& c = asked.counts;
+  INFO(asked.text());
+  CHECK(5 * asked.queries > asked.lines);
+  CHECK(10 * asked.of_scans > asked.lines);
+  CHECK(6 * asked.skipped < asked.queries + asked.of_scans);
+  CHECK(c.refused > c.queries / 20);
+  CHECK(c.refused < c.queries / 3);
+  CHECK(c.empty > c.queries / 10);
+  CHECK(c.empty < c.queries * 6 / 10);
+  CHECK(c.partial > c.queries / 4);
+  CHECK(c.all > c.queries / 100);
+  CHECK(c.resumed > c.queries / 8);
+  CHECK(c.exact > c.queries / 20);
+  CHECK(c.one_more > c.queries / 30);
+  CHECK(c.pages_later > 1500);
+  CHECK(c.last_pages > c.pages / 10);
+  CHECK(c.last_pages < c.pages * 7 / 10);
+  CHECK(c.together > c.opened / 4);
+  CHECK(c.open_refused > 100);
+  CHECK(c.next_rows > 10'000);
+  CHECK(c.next_ends > 1000);
+  CHECK(c.probes_drop > c.probes / 8);
+  CHECK(c.aborted > 100);
+  for (u32 leaves = 1; leaves <= query_leaves_max; ++leaves) CHECK(c.by_leaves[leaves] > 10);
+  for (u32 depth = 0; depth < 4; ++depth) CHECK(c.by_depth[depth] > 100);
+  for (const u64 count : c.by_kind) CHECK(count > 1000);
+}
+
+TEST_CASE("grooves are asked now and then, too", "[groove source]") {
+  const Questions asked("forest", 40);
+  INFO(asked.text());
+  CHECK(60 * (asked.queries + asked.of_scans) > asked.lines);
+  CHECK(5 * (asked.queries + asked.of_scans) < asked.lines);
+  CHECK(asked.counts.partial > 100);
+  CHECK(asked.counts.pages_later > 100);
+  CHECK(asked.counts.probes_drop > 10);
 }
 
 TEST_CASE("the swarm of grooves is as various as it should be", "[groove source]") {
