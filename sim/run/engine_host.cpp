@@ -292,9 +292,10 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
 Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
   rows->clear();
   Tree& tree = this->tree(request.tree);
-  TreeScan& scan = forest_->scan();
   Call call(*this, "scan");
-  call.engine([&] { scan.open(tree, request.range, request.direction, !request.cold); });
+  TreeScan& scan = call.engine([&]() -> TreeScan& {
+    return forest_->scan_open(tree, request.range, request.direction, !request.cold);
+  });
   Error error;
   while (rows->size() < request.limit) {
     const std::byte* value = nullptr;

@@ -170,6 +170,8 @@ const Setting table[] = {
                    runtime_field<&Runtime::compaction_blocks>, "Block buffers of compaction."),
     runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
                    "Tries to read a block before it counts as damaged."),
+    runtime_number("scans_max", 1, scans_limit, runtime_field<&Runtime::scans_max>,
+                   "Scans open at the same time."),
 
     of_grooves(runtime_number("object_cache_slots", 0, 1U << 20, field<&Run::object_cache_slots>,
                               "Objects that each groove caches; a multiple of 16, 0: none.")),

@@ -50,6 +50,20 @@ namespace tonearm {
   X(scan_table_gap, "a scan range fell between the value blocks of a table")                     \
   X(scan_merge_versions, "a scan met several versions of one key")                               \
   X(scan_tombstone, "a scan skipped a tombstone")                                                \
+  X(scan_block_gap, "a scan range fell into a gap inside a value block")                         \
+  X(scan_three_versions, "a scan met three versions of one key")                                 \
+  X(scan_read_again_level0, "a scan had to read level 0")                                        \
+  X(scan_read_again_level1, "a scan had to read level 1")                                        \
+  X(scan_read_again_deep, "a scan had to read level 2 or deeper")                                \
+  X(scan_probe_idle, "a probe was not beyond the beginning of what its scan wants")              \
+  X(scan_probe_lagging, "a probe lagged behind what its scan had returned")                      \
+  X(scan_probe_ended, "a probe beyond the range ended its scan")                                 \
+  X(scan_probe_needs_data, "a probe came to a scan that had to read")                            \
+  X(scan_probe_resliced, "a probe dropped some of the values at hand")                           \
+  X(scan_probe_block_skipped, "a probe spared a scan value blocks of a table")                   \
+  X(scan_probe_table_skipped, "a probe spared a scan a table, or the rest of one")               \
+  X(scan_aborted, "a scan was aborted")                                                          \
+  X(scan_buffers_full, "a scan was refused because too many were open")                          \
   X(manifest_node_split, "a full node of a level was split")                                     \
   X(manifest_node_joined, "two nodes of a level became one")                                     \
   X(manifest_removed_at_open, "open met the removal of a table in the manifest log")             \

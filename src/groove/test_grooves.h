@@ -356,8 +356,8 @@ class TestGrooves {
     engine_.emplace(storage_, options_, std::span(memory_).subspan(skip, size));
   }
   GrooveModel::Rows scan(Tree& tree) {
-    TreeScan& scan = engine_->forest().scan();
-    scan.open(tree, {.min = {}, .max = tree.kernel().key_max()}, Direction::ascending, true);
+    TreeScan& scan = engine_->forest().scan_open(tree, {.min = {}, .max = tree.kernel().key_max()},
+                                                 Direction::ascending, true);
     GrooveModel::Rows rows;
     for (;;) {
       const std::byte* value = nullptr;
