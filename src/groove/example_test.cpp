@@ -5,7 +5,7 @@
 #include "sim/disk/sim_storage.h"
 
 // [example]
-#include "groove/groove_forest.h"
+#include "groove/scan_lookup.h"
 
 using namespace tonearm;
 
@@ -26,6 +26,18 @@ struct Songs : GrooveDescription<"songs", Song,
                    DerivedExists<"long", 5, &is_long>,      // Indexed if a function says so.
                    Ignored<&Song::seconds>, Ignored<&Song::unused>> {};
 using Library = GrooveForest<Songs /* , Artists, ... */>;
+// [example]
+
+// [example]
+// Long songs of an album that were not played 10 to 99 times, newest first.
+Scan* forgotten(Library& library, u64 album) {
+  Groove<Songs>& songs = library.groove<Songs>();
+  ScanBuilder& scans = library.scans();
+  const ScanOptions options{.direction = Direction::descending};
+  return scans.merge_difference(
+      scans.merge_intersection(songs.scan<"album">(album, options), songs.scan<"long">(options)),
+      songs.scan_range<"plays">(10, 99, options));
+}
 // [example]
 
 namespace {
@@ -72,7 +84,7 @@ TEST_CASE("example: the groove of the README works", "[example]") {
       Song song{};
       song.id = op;
       song.album = op / 10;
-      song.seconds = op * 30;
+      song.seconds = op * 60;  // Long from 11 on.
       song.timestamp = op;
       REQUIRE(songs.insert(song) == InsertResult::ok);
       const auto half = songs.get(op / 2);
@@ -108,4 +120,18 @@ TEST_CASE("example: the groove of the README works", "[example]") {
     CHECK(song.object.album == (id <= library.op() ? id / 10 : 0));
     CHECK(song.object.plays == (id <= 9 ? 2 : 0));
   }
+  // Album 1 has the songs 10 to 19, which nobody has played up to op 19.
+  Scan* const scan = forgotten(library, 1);
+  REQUIRE(scan != nullptr);
+  ScanLookup<Songs> lookup(songs, *scan);
+  std::array<Song, 4> page;
+  std::vector<u64> found;
+  do {
+    lookup.read(page, waiter.callback());
+    waiter.wait(disk);
+    REQUIRE_FALSE(lookup.error());
+    for (const Song& song : std::span(page).first(lookup.count())) found.push_back(song.timestamp);
+  } while (lookup.state() == LookupState::buffer_finished);
+  library.scans().release(scan);
+  CHECK(found == std::vector<u64>{19, 18, 17, 16, 15, 14, 13, 12, 11});
 }

@@ -8,8 +8,8 @@
 //                        +---read--- needs_data <-+  next says read_again
 //
 // next() answers from what is buffered. When that has run dry it says `read_again`: call read(), wait for its
-// callback, which never runs inside the call, and call next() again. It may say so at any time, and nothing is
-// lost or repeated. A block that cannot be read ends the scan: `failed`, from then on always.
+// callback, which never runs inside the call, and call next() again. It may say so at any time, and nothing
+// is lost or repeated. A block that cannot be read ends the scan: `failed`, from then on always.
 //
 // probe(timestamp) says that nothing before `timestamp` (in the direction of the scan) is wanted any more. It
 // may come whenever the scan is not buffering, and may lag behind what was returned.
@@ -38,11 +38,17 @@ struct TimestampRange {
   bool contains(u64 timestamp) const { return min <= timestamp && timestamp <= max; }
 };
 
+struct ScanOptions {
+  Direction direction = Direction::ascending;
+  TimestampRange timestamps;
+  bool cold = false;  // No cached block may answer.
+};
+
 class Scan {
  public:
   enum class State : u8 {
-    idle,        // Nothing was read yet.
-    buffering,   // read() has not called back.
+    idle,       // Nothing was read yet.
+    buffering,  // read() has not called back.
     seeking,
     needs_data,  // next() has said read_again.
     aborted,     // The last three: next() says the same for ever.
@@ -102,10 +108,10 @@ class Scan {
   u64 rank_of(u64 timestamp) const { return ascending() ? timestamp : ~timestamp; }
 
   // --- what the kinds of scans do
-  // Fills a batch, which is there until the next call, and says what follows it: `value` if that is not known,
-  // and then the batch is not empty.
+  // Fills a batch, which is there until the next call, and says what follows it: `value` if that is not
+  // known, and then the batch is not empty.
   virtual Next fill() = 0;
-  virtual void read_source() = 0;  // Ends in read_done(), which is not called inside.
+  virtual void read_source() = 0;                // Ends in read_done(), which is not called inside.
   virtual void probe_source(u64 timestamp) = 0;  // Nothing before it is left in a batch.
   virtual void abort_source() = 0;
 
@@ -115,8 +121,12 @@ class Scan {
     end_ = end;
   }
   void read_done();
-  // A probe has found that nothing is left.
-  void probed_out() { state_ = State::finished; }
+  // Before a batch has said so: the range is empty (`finished`), or a probe has left nothing of it
+  // (`aborted`).
+  void over(State state) {
+    ASSERT(state == State::finished || state == State::aborted);
+    state_ = state;
+  }
   void fail(const Error& error) { error_ = error; }  // Before fill() says `failed`.
 
  private:

@@ -5,31 +5,28 @@
 namespace tonearm {
 
 void ScanLeaf::open_prefix(const ScanTree& tree, ScanBuffer& buffer, const Key& prefix,
-                           TimestampRange timestamps, Direction direction, bool cache_read) {
+                           const ScanOptions& options) {
   ASSERT(static_cast<u64>(prefix.lo) == 0);
   tree_ = tree;
   prefix_ = prefix;
   point_ = false;
-  timestamps_ = timestamps;
-  const KeyRange range{.min = key_of(timestamps.min), .max = key_of(timestamps.max)};
-  scan_->open(*tree.tree, buffer, range, direction, cache_read);
-  opened(direction);
+  open_range(buffer, {.min = key_of(options.timestamps.min), .max = key_of(options.timestamps.max)}, options);
 }
 
 void ScanLeaf::open_point(const ScanTree& tree, ScanBuffer& buffer, const Key& key,
-                          TimestampRange timestamps, Direction direction, bool cache_read) {
+                          const ScanOptions& options) {
   tree_ = tree;
   point_ = true;
-  timestamps_ = timestamps;
-  scan_->open(*tree.tree, buffer, {.min = key, .max = key}, direction, cache_read);
-  opened(direction);
+  open_range(buffer, {.min = key, .max = key}, options);
 }
 
-void ScanLeaf::opened(Direction direction) {
-  open(direction);
+void ScanLeaf::open_range(ScanBuffer& buffer, const KeyRange& range, const ScanOptions& options) {
+  timestamps_ = options.timestamps;
+  scan_->open(*tree_.tree, buffer, range, options.direction, !options.cold);
+  open(options.direction);
   if (scan_->state() == TreeScan::State::idle) return;
-  ASSERT(scan_->state() == TreeScan::State::finished);  // Of an empty range.
-  probed_out();
+  ASSERT(scan_->state() == TreeScan::State::finished);
+  over(State::finished);
 }
 
 Scan::Next ScanLeaf::fill() {
@@ -61,9 +58,13 @@ Scan::Next ScanLeaf::fill() {
 void ScanLeaf::read_source() { scan_->read(Callback<>::to<&ScanLeaf::source_read>(this)); }
 
 void ScanLeaf::probe_source(u64 timestamp) {
-  if (point_) return;
+  if (point_) {
+    u64& first = ascending() ? timestamps_.min : timestamps_.max;
+    if (before(first, timestamp)) first = timestamp;
+    return;
+  }
   scan_->probe(key_of(timestamp));
-  if (scan_->state() == TreeScan::State::aborted) probed_out();
+  if (scan_->state() == TreeScan::State::aborted) over(State::aborted);
 }
 
 void ScanLeaf::abort_source() { scan_->abort(); }

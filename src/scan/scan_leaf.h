@@ -1,8 +1,9 @@
 // A scan of one tree whose keys come in the order of their timestamps.
 //
 // They do where all keys of the scan are the same but for the timestamp, their least word: the entries of an
-// index with one prefix, those of an existence index, the objects themselves. A point, which is the one key of an
-// id, has at most one timestamp: probing it changes nothing, and it is nothing if the id is orphaned.
+// index with one prefix, those of an existence index, the objects themselves. A point, which is the one key
+// of an id, has at most one timestamp, which nobody knows before it is read: so a probe changes only whether
+// it is wanted then. It is nothing if the id is orphaned.
 #pragma once
 
 #include <cstring>
@@ -30,13 +31,11 @@ class ScanLeaf final : public Scan {
   explicit ScanLeaf(TreeScan& scan) : scan_(&scan) {}
 
   // The keys prefix | timestamp: the prefix is zero where the timestamp goes.
-  void open_prefix(const ScanTree& tree, ScanBuffer& buffer, const Key& prefix, TimestampRange timestamps,
-                   Direction direction, bool cache_read);
-  void open_point(const ScanTree& tree, ScanBuffer& buffer, const Key& key, TimestampRange timestamps,
-                  Direction direction, bool cache_read);
+  void open_prefix(const ScanTree& tree, ScanBuffer& buffer, const Key& prefix, const ScanOptions& options);
+  void open_point(const ScanTree& tree, ScanBuffer& buffer, const Key& key, const ScanOptions& options);
 
  private:
-  void opened(Direction direction);
+  void open_range(ScanBuffer& buffer, const KeyRange& range, const ScanOptions& options);
   Next fill() override;
   void read_source() override;
   void probe_source(u64 timestamp) override;

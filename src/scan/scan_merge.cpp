@@ -5,8 +5,8 @@
 namespace tonearm {
 
 void ScanMerge::open(Kind kind, std::span<Scan* const> operands, Storage& storage) {
-  static_assert(operands_max <= KWayMergeOf<ScanMerge>::streams_max);
-  static_assert(operands_max <= ZigZagMergeOf<ScanMerge>::streams_max);
+  static_assert(operands_max <= KWayMergeOf<Streams>::streams_max);
+  static_assert(operands_max <= ZigZagMergeOf<Streams>::streams_max);
   ASSERT(operands.size() >= 2 && operands.size() <= operands_max);
   ASSERT(kind != Kind::difference || operands.size() == 2);
   Scan::open(operands[0]->direction());
@@ -20,13 +20,14 @@ void ScanMerge::open(Kind kind, std::span<Scan* const> operands, Storage& storag
     operand->assign();
     operands_[operand_count_++] = operand;
   }
-  k_way_.init(*this, operand_count_, direction());
-  zig_zag_.init(*this, operand_count_, direction());
+  streams_.merge = this;
+  k_way_.init(streams_, operand_count_, direction());
+  zig_zag_.init(streams_, operand_count_, direction());
 }
 
 // --- the operands as streams. What fails ends, and the merge with it.
 
-PeekResult ScanMerge::peek(u32 stream, u64* timestamp) {
+PeekResult ScanMerge::peek_operand(u32 stream, u64* timestamp) {
   ASSERT(stream < operand_count_);
   Scan& operand = *operands_[stream];
   switch (operand.peek(timestamp)) {
@@ -38,24 +39,16 @@ PeekResult ScanMerge::peek(u32 stream, u64* timestamp) {
   UNREACHABLE();
 }
 
-PeekResult ScanMerge::peek(u32 stream, Key* key) {
-  u64 timestamp = 0;
-  const PeekResult result = peek(stream, &timestamp);
-  if (result == PeekResult::value) *key = Key::of(timestamp);
-  return result;
-}
-
-const std::byte* ScanMerge::pop(u32 stream) {
+void ScanMerge::pop_operand(u32 stream) {
   ASSERT(stream < operand_count_);
   const Next next = operands_[stream]->next(&popped_);
   ASSERT(next == Next::value);
-  return reinterpret_cast<const std::byte*>(&popped_);
 }
 
 // --- one step of each kind
 
 PeekResult ScanMerge::step_union(u64* timestamp) {
-  using Result = KWayMergeOf<ScanMerge>::Result;
+  using Result = KWayMergeOf<Streams>::Result;
   const std::byte* popped = nullptr;
   u32 stream = 0;
   switch (k_way_.pop(&popped, &stream)) {
@@ -67,7 +60,7 @@ PeekResult ScanMerge::step_union(u64* timestamp) {
 }
 
 PeekResult ScanMerge::step_intersection(u64* timestamp) {
-  using Result = ZigZagMergeOf<ScanMerge>::Result;
+  using Result = ZigZagMergeOf<Streams>::Result;
   switch (zig_zag_.pop(timestamp)) {
     case Result::value: return PeekResult::value;
     case Result::pending: return PeekResult::pending;
@@ -77,23 +70,22 @@ PeekResult ScanMerge::step_intersection(u64* timestamp) {
 }
 
 PeekResult ScanMerge::step_difference(u64* timestamp) {
-  Scan& a = *operands_[0];
   for (;;) {  // Each turn takes a value of both.
-    if (const PeekResult result = peek(0, timestamp); result != PeekResult::value) return result;
+    if (const PeekResult result = peek_operand(0, timestamp); result != PeekResult::value) return result;
     // Nothing of `b` before the head of `a` matters; if `b` has to read, it reads from there on.
     u64 subtracted = 0;
-    PeekResult result = peek(1, &subtracted);
+    PeekResult result = peek_operand(1, &subtracted);
     if (result == PeekResult::pending || (result == PeekResult::value && before(subtracted, *timestamp))) {
-      probe(1, *timestamp);
-      result = peek(1, &subtracted);
+      probe_operand(1, *timestamp);
+      result = peek_operand(1, &subtracted);
     }
     if (result == PeekResult::pending) {
       mark(Mark::scan_difference_pending);
       return PeekResult::pending;  // The head of `a` stays where it is.
     }
-    a.pop();
+    pop_operand(0);
     if (result == PeekResult::end || subtracted != *timestamp) return PeekResult::value;
-    pop(1);
+    pop_operand(1);
   }
 }
 
@@ -126,15 +118,19 @@ Scan::Next ScanMerge::fill() {
   return after;
 }
 
+void ScanMerge::probe_operand(u32 stream, u64 timestamp) {
+  if (kind_ == Kind::intersection && operands_[stream]->wants_read()) mark(Mark::scan_intersection_pending);
+  operands_[stream]->probe(timestamp);
+}
+
 void ScanMerge::read_source() {
   ASSERT(reads_pending_ == 0);
   for (u32 i = 0; i < operand_count_; ++i) {
     Scan& operand = *operands_[i];
-    if (operand.state() == State::aborted || operand.state() == State::finished) {
-      if (kind_ == Kind::set_union) mark(Mark::scan_union_without_operand);
+    if (!operand.wants_read()) {
+      if (kind_ == Kind::set_union && operand.state() == State::aborted) mark(Mark::scan_union_of_aborted);
       continue;
     }
-    if (!operand.wants_read()) continue;
     ++reads_pending_;
     operand.read(Callback<>::to<&ScanMerge::operand_read>(this));
   }

@@ -1,9 +1,9 @@
 // Scans combined into one: what is in any of them, in all of them, or in the first but not in the second.
 //
 // The operands are scans of the same direction, merges among them; each belongs to one merge. What is read of
-// them is what their batches hold; when some have run dry the merge says `read_again`, and its read() is one of
-// each operand that wants it, all at once. Operands that have ended, or were aborted by a probe beyond their
-// range, are streams without a value: a union goes on without them.
+// them is what their batches hold; when some have run dry the merge says `read_again`, and its read() is one
+// of each operand that wants it, all at once. Operands that have ended, or were aborted by a probe beyond
+// their range, are streams without a value: a union goes on without them.
 //
 // A probe goes to all operands. It may lag behind what the merge has returned, for one of them may yet be
 // before it: its merge drops what was returned already.
@@ -12,6 +12,7 @@
 #include <span>
 
 #include "scan/scan.h"
+#include "storage/storage.h"
 #include "table/k_way_merge.h"
 #include "table/zig_zag_merge.h"
 
@@ -29,15 +30,27 @@ class ScanMerge final : public Scan {
   u64 probes() const { return zig_zag_.probes(); }  // Of an intersection.
 
  private:
-  friend class KWayMergeOf<ScanMerge>;
-  friend class ZigZagMergeOf<ScanMerge>;
+  // The operands as the merges see them.
+  struct Streams {
+    PeekResult peek(u32 stream, u64* timestamp) { return merge->peek_operand(stream, timestamp); }
+    PeekResult peek(u32 stream, Key* key) {
+      u64 timestamp = 0;
+      const PeekResult result = merge->peek_operand(stream, &timestamp);
+      if (result == PeekResult::value) *key = Key::of(timestamp);
+      return result;
+    }
+    const std::byte* pop(u32 stream) {
+      merge->pop_operand(stream);
+      return reinterpret_cast<const std::byte*>(&merge->popped_);
+    }
+    void probe(u32 stream, u64 timestamp) { merge->probe_operand(stream, timestamp); }
 
-  // --- for the merges, of which the k-way one has wider keys
-  PeekResult peek(u32 stream, u64* timestamp);
-  PeekResult peek(u32 stream, Key* key);
-  const std::byte* pop(u32 stream);
-  void probe(u32 stream, u64 timestamp) { operands_[stream]->probe(timestamp); }
+    ScanMerge* merge = nullptr;
+  };
 
+  PeekResult peek_operand(u32 stream, u64* timestamp);
+  void pop_operand(u32 stream);
+  void probe_operand(u32 stream, u64 timestamp);
   PeekResult step(u64* timestamp);
   PeekResult step_union(u64* timestamp);
   PeekResult step_intersection(u64* timestamp);
@@ -55,8 +68,9 @@ class ScanMerge final : public Scan {
   Storage* storage_ = nullptr;
   Storage::NextTick next_tick_;
   std::array<Scan*, operands_max> operands_;
-  KWayMergeOf<ScanMerge> k_way_;
-  ZigZagMergeOf<ScanMerge> zig_zag_;
+  Streams streams_;
+  KWayMergeOf<Streams> k_way_;
+  ZigZagMergeOf<Streams> zig_zag_;
   u64 popped_ = 0;  // What was last taken from an operand.
   std::array<u64, batch_max> found_;
 };

@@ -5,13 +5,13 @@
 namespace tonearm {
 
 void ScanRange::open(const ScanTree& tree, ScanBuffer& buffer, const KeyRange& range, ScanFilter filter,
-                     Direction direction, bool cache_read) {
+                     const ScanOptions& options) {
   tree_ = tree;
   filter_ = filter;
-  scan_->open(*tree.tree, buffer, range, direction, cache_read);
-  Scan::open(direction);
+  scan_->open(*tree.tree, buffer, range, options.direction, !options.cold);
+  Scan::open(options.direction);
   assign();  // It is no operand of a merge.
-  if (scan_->state() != TreeScan::State::idle) probed_out();
+  if (scan_->state() != TreeScan::State::idle) over(State::finished);
 }
 
 // An orphaned id has no timestamp.

@@ -1,7 +1,7 @@
 // A scan of one tree in the order of its keys, through a filter that may end it.
 //
-// Its timestamps are in the order of the values that were asked for ("by author, then by timestamp"), so it can
-// be read and looked up, but neither probed nor merged with others.
+// Its timestamps are in the order of the values that were asked for ("by author, then by timestamp"), so it
+// can be read and looked up, but neither probed nor merged with others.
 #pragma once
 
 #include "scan/scan_leaf.h"
@@ -21,7 +21,7 @@ class ScanRange final : public Scan {
   explicit ScanRange(TreeScan& scan) : scan_(&scan) {}
 
   void open(const ScanTree& tree, ScanBuffer& buffer, const KeyRange& range, ScanFilter filter,
-            Direction direction, bool cache_read);
+            const ScanOptions& options);
 
  private:
   ScanDecision decide(const std::byte* value) const;

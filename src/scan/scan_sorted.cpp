@@ -7,20 +7,20 @@
 namespace tonearm {
 
 void ScanSorted::open(const ScanTree& tree, ScanBuffer& buffer, const KeyRange& range,
-                      TimestampRange timestamps, Direction direction, bool cache_read) {
-  Scan::open(direction);
+                      const ScanOptions& options) {
+  Scan::open(options.direction);
   tree_ = tree;
   buffer_ = &buffer;
   range_ = range;
-  cache_read_ = cache_read;
+  cache_read_ = !options.cold;
   passes_ = 0;
   // A timestamp of 0 is that of an orphan.
-  const u64 min = std::max<u64>(timestamps.min, 1);
-  const u64 max = std::min(timestamps.max, tombstone_bit - 1);
+  const u64 min = std::max<u64>(options.timestamps.min, 1);
+  const u64 max = std::min(options.timestamps.max, tombstone_bit - 1);
   from_ = rank_of(ascending() ? min : max);
   to_ = rank_of(ascending() ? max : min);
   begin_pass();
-  if (from_ > to_ || scan_->state() != TreeScan::State::idle) probed_out();
+  if (from_ > to_ || scan_->state() != TreeScan::State::idle) over(State::finished);
 }
 
 void ScanSorted::begin_pass() {
@@ -102,7 +102,7 @@ void ScanSorted::probe_source(u64 timestamp) {
   const u64 rank = rank_of(timestamp);
   if (rank <= from_) return;
   from_ = rank;
-  if (from_ > to_) probed_out();
+  if (from_ > to_) over(State::aborted);
 }
 
 void ScanSorted::abort_source() { scan_->abort(); }

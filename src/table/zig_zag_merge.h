@@ -1,16 +1,17 @@
 // Intersects sorted streams of timestamps: what all of them have, in order.
 //
-// The streams are read through three methods of their owner: peek says the head, that the stream has ended, or
-// that it is pending (what comes next is not here yet); pop takes the head; probe says that nothing before a
-// timestamp is wanted of a stream any more, which may let it leap over tables without reading them.
+// The streams are read through three methods of their owner: peek says the head, that the stream has ended,
+// or that it is pending (what comes next is not here yet); pop takes the head; probe says that nothing before
+// a timestamp is wanted of a stream any more, which may let it leap over tables without reading them.
 //
 // A tour of the streams looks for a candidate that all agree on. A head beyond the candidate is the new
-// candidate, and the tour begins again with it; a stream that is behind is probed to the candidate. One stream
-// that has ended ends the intersection.
+// candidate, and the tour begins again with it; a stream that is behind is probed to the candidate. One
+// stream that has ended ends the intersection.
 //
 // A pending stream is passed over: whatever it says later, nothing before the candidate of the others can be
-// in the result. So once those agree, each pending stream is probed to their candidate, once, and its next read
-// is a narrow one. Probes are not cheap, so none is repeated. With all streams pending there is no candidate.
+// in the result. So once those agree, each pending stream is probed to their candidate, once, and its next
+// read is a narrow one. Probes are not cheap, so none is repeated. With all streams pending there is no
+// candidate.
 #pragma once
 
 #include <array>
