@@ -224,6 +224,13 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: return skip();
     case OperationKind::insert:
     case OperationKind::update:
     case OperationKind::upsert:

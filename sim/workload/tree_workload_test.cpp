@@ -93,6 +93,13 @@ struct Play {
       case OperationKind::orphan:
       case OperationKind::exists:
       case OperationKind::prefetch:
+      case OperationKind::query:
+      case OperationKind::page:
+      case OperationKind::scan_open:
+      case OperationKind::scan_next:
+      case OperationKind::scan_probe:
+      case OperationKind::scan_abort:
+      case OperationKind::scan_close:
       case OperationKind::call: FAIL("not generated"); break;
     }
   }
