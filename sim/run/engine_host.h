@@ -58,6 +58,14 @@ struct ScanRequest {
   bool cold = false;
 };
 
+// What an open scan says when it is asked for its next value.
+struct ScanStep {
+  enum class Kind : u8 { none, row, end, failed };
+  Kind kind = Kind::none;
+  ScanRow row{};
+  Error error;  // If it failed.
+};
+
 class Interrupt {
  public:
   // Before every event-loop step; throws to abandon the pump.
@@ -77,6 +85,7 @@ void fill_poison(std::span<std::byte> memory, u64 poison);
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
+  static constexpr u32 scan_slots = 16;
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
@@ -115,6 +124,14 @@ class EngineHost {
   // Rows are appended to `rows` (cleared first), whose memory is reused.
   Error scan(const ScanRequest& request, std::vector<ScanRow>* rows);
 
+  // --- scans that stay open (engine_host_scan.cpp), by slot
+  bool scan_open(u32 slot, const ScanRequest& request);  // False: refused, too many are open.
+  // One value of each; those that must read do so together.
+  void scan_next(std::span<const u32> slots, std::span<ScanStep> steps);
+  void scan_probe(u32 slot, const Key& key);
+  void scan_abort(u32 slot);
+  void scan_close(u32 slot);
+
   // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
   void prefetch_setup();  // Of every groove.
   // False: prefetch_full.
@@ -136,7 +153,14 @@ class EngineHost {
   // Lives as long as a call into the engine: no part of it may allocate.
   class Call;
 
+  struct OpenScan {
+    TreeScan scan;
+    ScanBuffer* buffer = nullptr;  // Null: the slot is free.
+    TreeName tree = TreeName::kv;
+  };
+
   void call_done() { done_ = true; }
+  void scan_read_done() { done_ = --scan_reads_pending_ == 0; }
   void lookup_done(Tree::Lookup&) { done_ = --lookups_pending_ == 0; }
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
@@ -144,7 +168,9 @@ class EngineHost {
   u64 blocks_asked() const {
     return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
   }
-  void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
+  // An index block and a value block of each level that has a table.
+  u64 reads_allowed(const Tree& tree) const;
+  void check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before);
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
@@ -156,6 +182,8 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
+  std::array<OpenScan, scan_slots> open_scans_;
+  u32 scan_reads_pending_ = 0;
   std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.

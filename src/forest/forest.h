@@ -82,6 +82,7 @@ class Forest {
   const ScanBufferPool& scan_buffers() const { return scan_buffers_; }
   // One scan beside those, for a caller who needs one at a time: with a buffer of its own. To be closed.
   TreeScan& scan_open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read);
+  const TreeScan& scan() const { return scan_; }
 
   // Opens or closes a scope over all trees. False: refused, see error(); no scope is open.
   bool scope_open();
