@@ -14,6 +14,7 @@
 
 #include "base/math.h"
 #include "groove/groove.h"
+#include "groove/scan_lookup.h"
 
 namespace tonearm {
 
