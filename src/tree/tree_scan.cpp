@@ -258,9 +258,7 @@ const std::byte* TreeScan::pop(u32 stream) {
 }
 
 TreeScan::Next TreeScan::next(const std::byte** value) {
-  ASSERT(state_ != State::closed);
-  ASSERT(state_ != State::buffering);
-  if (over()) return state_ == State::failed ? Next::failed : Next::end;
+  if (state_ != State::seeking) return next_state();
   // Legal: read_again may come at any time. A value between two of them, so that the scan gets on.
   if (values_since_read_ > 0 && variation(Variation::scan_refilled_early, tree_->config().id, values_)) {
     state_ = State::needs_data;
@@ -278,12 +276,24 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
     if (merge_.versions_dropped() != dropped) versions_met(merge_.versions_dropped() - dropped);
     ++values_since_read_;
     ++values_;
-    if (!tree_->kernel().is_tombstone(*value)) {
-      state_ = State::seeking;
-      return Next::value;
-    }
+    if (!tree_->kernel().is_tombstone(*value)) return Next::value;
     mark(Mark::scan_tombstone, tree_->config().id);
   }
+}
+
+// What next() says in a state that yields nothing.
+TreeScan::Next TreeScan::next_state() {
+  switch (state_) {
+    case State::idle: return read_again();
+    case State::needs_data: return Next::read_again;
+    case State::aborted:
+    case State::finished: return Next::end;
+    case State::failed: return Next::failed;
+    case State::closed:
+    case State::buffering:
+    case State::seeking: break;
+  }
+  UNREACHABLE();
 }
 
 // Of the key that was returned before this one, older versions were dropped on the way.

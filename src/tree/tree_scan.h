@@ -35,10 +35,10 @@ class TreeScan {
  public:
   enum class State : u8 {
     closed,
-    idle,       // Open; nothing was read yet.
+    idle,       // Open; read_again.
     buffering,  // read() has not called back.
     seeking,
-    needs_data,  // next() has said read_again.
+    needs_data,  // read_again.
     aborted,     // The last three: next() says the same for ever.
     finished,
     failed,
@@ -112,6 +112,7 @@ class TreeScan {
   bool level_skip(Level& level, const Key& key);
   void tick_done(Storage::NextTick& next_tick);
   void dispatch();
+  Next next_state();
   Next read_again();
   void versions_met(u64 dropped) const;
 
