@@ -65,8 +65,9 @@ bool same(const Operation& a, const Operation& b) {
     return std::tie(operation.id, operation.kind, operation.tree, operation.direction, operation.cold,
                     operation.persist, operation.key, operation.key_end, operation.value, operation.limit,
                     operation.count, operation.timestamped, operation.named, operation.fields,
-                    operation.wide_field, operation.verb, operation.arguments, request.attribution,
-                    request.recovery, request.tag.purpose, request.tag.level, request.tag.tree, request.n);
+                    operation.slots, operation.query, operation.wide_field, operation.verb,
+                    operation.arguments, request.attribution, request.recovery, request.tag.purpose,
+                    request.tag.level, request.tag.tree, request.n);
   };
   const auto same_change = [](const SettingChange& x, const SettingChange& y) {
     return x.setting == y.setting && x.value == y.value;

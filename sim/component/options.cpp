@@ -70,6 +70,7 @@ constexpr Rule rules[] = {
     {RUNTIME(write_iops), fixed<1>, 1024, fixed<1>},
     {RUNTIME(compaction_blocks), fixed<6>, 1024, fixed<1>},
     {RUNTIME(read_attempts_max), fixed<1>, 64, fixed<1>},
+    {RUNTIME(scans_max), fixed<1>, 64, fixed<1>},
 };
 
 #undef FORMAT

@@ -212,18 +212,23 @@ void EngineHost::scope_close(ScopeMode mode) {
   call.end();
 }
 
-// Counted by the disk, because what the engine says about itself proves nothing; but a block that is
-// tried again counts once.
-void EngineHost::check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before) {
-  u64 levels = 0;  // That hold a table.
+u64 EngineHost::reads_allowed(const Tree& tree) const {
+  u64 levels = 0;
   for (u32 level = 0; level < tree.manifest().levels(); ++level) {
     if (!tree.manifest().level(level).empty()) ++levels;
   }
+  return 2 * levels;
+}
+
+// Counted by the disk, because what the engine says about itself proves nothing; but a block that is
+// tried again counts once.
+void EngineHost::check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before) {
   const u64 reads = blocks_asked() - asked_before;
   ++bounds_checked_;
-  if (reads <= 2 * levels * queries) return;
-  interrupt_->exceeded(bound, fmt::format("{}: {} for {}, expected at most two for each of {} levels", bound,
-                                          reads, queries, levels));
+  if (reads <= reads_max) return;
+  interrupt_->exceeded(
+      bound, fmt::format("{}: {} for {}, expected at most {}: two for each level with a table", bound, reads,
+                         queries, reads_max));
 }
 
 // What memory or the cached blocks say; else `lookup` says where to go on.
@@ -280,7 +285,7 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
   if (lookups_pending_ < submitted_count) interrupt_->stuck(done_inside);
   if (submitted_count > 0) pump();
   call.end();
-  check_reads("blocks read by a lookup", tree, keys.size(), asked_before);
+  check_reads("blocks read by a lookup", reads_allowed(tree) * keys.size(), keys.size(), asked_before);
   for (u32 i = 0; i < keys.size(); ++i) {
     if (!submitted[i]) continue;
     const Tree::Lookup& lookup = lookups_[i];
@@ -292,9 +297,10 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
 Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
   rows->clear();
   Tree& tree = this->tree(request.tree);
-  TreeScan& scan = forest_->scan();
   Call call(*this, "scan");
-  call.engine([&] { scan.open(tree, request.range, request.direction, !request.cold); });
+  TreeScan& scan = call.engine([&]() -> TreeScan& {
+    return forest_->scan_open(tree, request.range, request.direction, !request.cold);
+  });
   Error error;
   while (rows->size() < request.limit) {
     const std::byte* value = nullptr;
@@ -306,7 +312,7 @@ Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
       const u64 asked_before = blocks_asked();
       call.engine([&] { scan.read(Callback<>::to<&EngineHost::call_done>(this)); });
       pump();
-      check_reads("blocks read by a refill of a scan", tree, 1, asked_before);
+      check_reads("blocks read by a refill of a scan", reads_allowed(tree), 1, asked_before);
     } else {
       if (next == TreeScan::Next::failed) error = scan.error();
       break;

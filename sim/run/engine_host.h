@@ -58,6 +58,14 @@ struct ScanRequest {
   bool cold = false;
 };
 
+// What an open scan says when it is asked for its next value.
+struct ScanStep {
+  enum class Kind : u8 { none, row, end, failed };
+  Kind kind = Kind::none;
+  ScanRow row{};
+  Error error;  // If it failed.
+};
+
 class Interrupt {
  public:
   // Before every event-loop step; throws to abandon the pump.
@@ -115,6 +123,16 @@ class EngineHost {
   // Rows are appended to `rows` (cleared first), whose memory is reused.
   Error scan(const ScanRequest& request, std::vector<ScanRow>* rows);
 
+  // --- scans that stay open (engine_host_scan.cpp), by slot
+  bool scan_open(u32 slot, const ScanRequest& request);  // False: refused, too many are open.
+  // One value of each; those that must read do so together.
+  void scan_next(std::span<const u32> slots, std::span<ScanStep> steps);
+  // Asks for the next value, which the next scan_next answers with unless a probe passes it; reads nothing.
+  void scan_look_ahead(u32 slot);
+  void scan_probe(u32 slot, const Key& key);
+  void scan_abort(u32 slot);
+  void scan_close(u32 slot);
+
   // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
   void prefetch_setup();  // Of every groove.
   // False: prefetch_full.
@@ -136,7 +154,16 @@ class EngineHost {
   // Lives as long as a call into the engine: no part of it may allocate.
   class Call;
 
+  struct OpenScan {
+    TreeScan scan;
+    ScanBuffer* buffer = nullptr;  // Null: the slot is free.
+    TreeName tree = TreeName::kv;
+    std::optional<ScanRow> ahead = {};
+  };
+
+  ScanRow scan_row(TreeName tree, const std::byte* value);
   void call_done() { done_ = true; }
+  void scan_read_done() { done_ = --scan_reads_pending_ == 0; }
   void lookup_done(Tree::Lookup&) { done_ = --lookups_pending_ == 0; }
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
@@ -144,7 +171,9 @@ class EngineHost {
   u64 blocks_asked() const {
     return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
   }
-  void check_reads(const char* bound, const Tree& tree, u64 queries, u64 asked_before);
+  // An index block and a value block of each level that has a table.
+  u64 reads_allowed(const Tree& tree) const;
+  void check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before);
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
@@ -156,6 +185,8 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
+  std::array<OpenScan, scan_slots> open_scans_;
+  u32 scan_reads_pending_ = 0;
   std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.

@@ -23,6 +23,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       audits_("audits", stream_seed(config.seed, "audits")),
       setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       scrubs_("scrubs", stream_seed(config.seed, "scrubs")),
+      looks_("looks", stream_seed(config.seed, "looks")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -210,6 +211,7 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
+  maybe_close_scans();
   if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
@@ -224,6 +226,13 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
+    case OperationKind::query:
+    case OperationKind::page: return skip();
+    case OperationKind::scan_open: return world_.groove_count > 0 ? skip() : line_scan_open();
+    case OperationKind::scan_next: return line_scan_next();
+    case OperationKind::scan_probe: return line_scan_probe();
+    case OperationKind::scan_abort: return line_scan_abort();
+    case OperationKind::scan_close: return line_scan_close();
     case OperationKind::insert:
     case OperationKind::update:
     case OperationKind::upsert:

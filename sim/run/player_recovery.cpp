@@ -193,6 +193,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
   }
   disk_->crash(attribution, outcomes);
   host_.reset();
+  forget_scans();
   disk_->reconfigure(options_.disk);
   effective_op_.clear();
   directed_.clear();

@@ -28,6 +28,25 @@ class LineCursor {
     return line_.substr(begin, at_ - begin);
   }
 
+  // A word of a query: white space, parentheses and operators end it; each of these is a word, too.
+  std::string_view next_word() {
+    skip_space();
+    const std::size_t begin = at_;
+    if (begin == line_.size() || line_[begin] == '#') return line_.substr(begin, 0);
+    if (mark(line_[at_])) {
+      ++at_;
+    } else {
+      while (at_ < line_.size() && !space(line_[at_]) && !mark(line_[at_])) ++at_;
+    }
+    return line_.substr(begin, at_ - begin);
+  }
+  std::string_view peek_word() {
+    const std::size_t at = at_;
+    const std::string_view word = next_word();
+    at_ = at;
+    return word;
+  }
+
   // All that follows, comment signs included, without the white space around it.
   std::string_view rest() {
     skip_space();
@@ -58,6 +77,7 @@ class LineCursor {
 
  private:
   static bool space(char c) { return c == ' ' || c == '\t'; }
+  static bool mark(char c) { return c == '(' || c == ')' || c == '&' || c == '|' || c == '-'; }
 
   void skip_space() {
     while (at_ < line_.size() && space(line_[at_])) ++at_;
@@ -81,6 +101,10 @@ bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet*
 
 // What follows the kind of a line about an object: groove, key, fields; object_parser.cpp.
 bool parse_object_line(LineCursor& cursor, const World& world, Operation* operation);
+
+// What follows the groove of a `query` or `scan_open` line, up to the first word that is no operator;
+// query_parser.cpp.
+bool parse_query(LineCursor& cursor, GrooveName groove, Query* query);
 
 // "a, b or c" over names(0), names(1), ...
 template <class Names>

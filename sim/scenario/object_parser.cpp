@@ -38,6 +38,13 @@ Grammar grammar_of(OperationKind kind, const GrooveSpec& groove) {
     case OperationKind::reopen:
     case OperationKind::fault:
     case OperationKind::latency:
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close:
     case OperationKind::call: break;
   }
   UNREACHABLE();

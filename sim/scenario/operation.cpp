@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+#include <cstddef>
+#include <cstring>
+
 #include "base/assert.h"
 #include "base/checksum.h"
 #include "sim/scenario/number.h"
@@ -21,6 +25,29 @@ void append_key_argument(const char* name, TreeName tree, const Key& key, std::s
   append_key(tree, key, target);
 }
 
+void print_slots(u16 slots, std::string* target) {
+  const char* separator = " n=";
+  for (u32 slot = 0; slot < scan_slots; ++slot) {
+    if ((slots >> slot & 1) == 0) continue;
+    target->append(separator);
+    append_number(slot, target);
+    separator = ",";
+  }
+}
+
+void print_query_line(const Operation& operation, std::string* target) {
+  target->append(" ").append(groove_spec(operation.groove()).name);
+  if (operation.kind == OperationKind::page) return;
+  target->append(" ");
+  print_query(decode_query(operation.groove(), operation.query), target);
+  if (operation.direction == Direction::descending) target->append(" desc");
+  if (operation.kind == OperationKind::query) {
+    if (operation.limit != 0) append_argument(" limit=", operation.limit, target);
+    if (operation.value != query_buffer_default) append_argument(" buffer=", operation.value, target);
+  }
+  if (operation.cold) target->append(" cold");
+}
+
 void print_scan(const Operation& operation, std::string* target) {
   if (operation.key != Key{}) append_key_argument(" from=", operation.tree, operation.key, target);
   if (operation.key_end != key_max(operation.tree)) {
@@ -29,6 +56,13 @@ void print_scan(const Operation& operation, std::string* target) {
   if (operation.direction == Direction::descending) target->append(" desc");
   if (operation.limit != 0) append_argument(" limit=", operation.limit, target);
   if (operation.cold) target->append(" cold");
+}
+
+// Of a probe in a world of grooves the tree is not known, and it is about a timestamp.
+void print_probe(const Operation& operation, std::string* target) {
+  if (operation.timestamped) return append_argument(" timestamp=", operation.key.lo, target);
+  target->append(" ").append(tree_name(operation.tree));
+  append_key_argument(" key=", operation.tree, operation.key, target);
 }
 
 void print_crash(const Operation& operation, std::string* target) {
@@ -107,18 +141,73 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::orphan: return "orphan";
     case OperationKind::exists: return "exists";
     case OperationKind::prefetch: return "prefetch";
+    case OperationKind::query: return "query";
+    case OperationKind::page: return "page";
+    case OperationKind::scan_open: return "scan_open";
+    case OperationKind::scan_next: return "scan_next";
+    case OperationKind::scan_probe: return "scan_probe";
+    case OperationKind::scan_abort: return "scan_abort";
+    case OperationKind::scan_close: return "scan_close";
   }
   UNREACHABLE();
 }
 
 std::span<const OperationKind> operation_kinds(const World& world) {
   using K = OperationKind;
-  static constexpr K trees[] = {K::put,   K::remove, K::get,   K::scan,   K::commit, K::checkpoint,
-                                K::scope, K::end,    K::crash, K::reopen, K::fault,  K::latency};
-  static constexpr K grooves[] = {K::insert, K::update,   K::upsert, K::remove, K::orphan,     K::get,
-                                  K::exists, K::prefetch, K::scan,   K::commit, K::checkpoint, K::scope,
-                                  K::end,    K::crash,    K::reopen, K::fault,  K::latency};
+  static constexpr K trees[] = {K::put,        K::remove,     K::get,        K::scan,       K::scan_open,
+                                K::scan_next,  K::scan_probe, K::scan_abort, K::scan_close, K::commit,
+                                K::checkpoint, K::scope,      K::end,        K::crash,      K::reopen,
+                                K::fault,      K::latency};
+  static constexpr K grooves[] = {K::insert,     K::update,    K::upsert,     K::remove,     K::orphan,
+                                  K::get,        K::exists,    K::prefetch,   K::scan,       K::query,
+                                  K::page,       K::scan_open, K::scan_next,  K::scan_probe, K::scan_abort,
+                                  K::scan_close, K::commit,    K::checkpoint, K::scope,      K::end,
+                                  K::crash,      K::reopen,    K::fault,      K::latency};
   return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
+}
+
+void reset(Operation* operation) {
+  static const Operation blank{};
+  // All members in front of the code.
+  std::memcpy(static_cast<void*>(operation), &blank, offsetof(Operation, query) + offsetof(Query, code));
+  ASSERT(operation->query.size == 0);
+}
+
+bool ends_scans(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::put:
+    case OperationKind::remove:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::commit:
+    case OperationKind::checkpoint:
+    case OperationKind::scope:
+    case OperationKind::end:
+    case OperationKind::crash:
+    case OperationKind::reopen: return true;
+    case OperationKind::get:
+    case OperationKind::scan:
+    case OperationKind::fault:
+    case OperationKind::latency:
+    case OperationKind::call:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: return false;
+  }
+  UNREACHABLE();
+}
+
+u32 scan_slot(const Operation& operation) {
+  ASSERT(std::has_single_bit(operation.slots));
+  return static_cast<u32>(std::countr_zero(operation.slots));
 }
 
 u128 field_value(const Operation& operation, u32 field) {
@@ -212,6 +301,12 @@ u64 content_hash(const Operation& line) {
                          u64{line.limit}, line.count}) {
     hash = hash_of(hash ^ word);
   }
+  if (line.kind >= OperationKind::query) {
+    const bool descending = line.direction == Direction::descending;
+    hash = hash_of(hash ^ (u64{line.slots} << 3 | (descending ? 4 : 0) | (line.cold ? 2 : 0) |
+                           (line.timestamped ? 1 : 0)));
+    return hash_of(std::as_bytes(std::span(line.query.code).first(line.query.size)), hash);
+  }
   if (tree_spec(line.tree).groove == GrooveName::none) return hash;
   for (const u64 word :
        {static_cast<u64>(line.key.hi), static_cast<u64>(line.key.hi >> 64), static_cast<u64>(line.key_end.hi),
@@ -260,6 +355,27 @@ void print_operation(const Operation& operation, std::string* target) {
       target->append(" " + request_name_text(operation.request));
       append_argument(" ticks=", operation.count, target);
       break;
+    case OperationKind::query:
+    case OperationKind::page: print_query_line(operation, target); break;
+    case OperationKind::scan_open:
+      print_slots(operation.slots, target);
+      if (operation.query.size > 0) {
+        print_query_line(operation, target);
+      } else {
+        target->append(" ").append(tree_name(tree));
+        print_scan(operation, target);
+      }
+      break;
+    case OperationKind::scan_next:
+      print_slots(operation.slots, target);
+      if (operation.count != 1) append_argument(" count=", operation.count, target);
+      break;
+    case OperationKind::scan_probe:
+      print_slots(operation.slots, target);
+      print_probe(operation, target);
+      break;
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: print_slots(operation.slots, target); break;
     case OperationKind::call:
     case OperationKind::insert:
     case OperationKind::update:

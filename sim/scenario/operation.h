@@ -32,6 +32,22 @@
 //   25 prefetch things id=3                    needlessly; or timestamp=5, as exists would
 //   26 scan things.a from=1/0 to=1/90
 //
+// Scans that stay open from line to line have a number, from 0 to 15. Of trees:
+//
+//   40 scan_open n=2 kv from=1 to=90 desc cold
+//   41 scan_next n=2 count=5                   the next 5 values; default: 1
+//   42 scan_next n=2,5 count=9                 of both in turn; what they must read is read at once
+//   43 scan_probe n=2 kv key=45                everything in front of the key goes
+//   44 scan_abort n=2
+//   45 scan_close n=2
+//
+// Of grooves, where they yield timestamps, and whole queries, which yield objects (query.h):
+//
+//   40 query things a=1 & (b=7..9 - c=2) desc limit=3 buffer=2 cold
+//   41 page things                             the same again, behind the last timestamp that it returned
+//   42 scan_open n=1 things a=1 & b=3 desc     and scan_next, scan_abort, scan_close as above
+//   43 scan_probe n=1 timestamp=40
+//
 // The lines of a component workload are calls of its verbs instead, see verb.h.
 #pragma once
 
@@ -44,6 +60,7 @@
 #include "base/bounded_array.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/sim_storage.h"
+#include "sim/scenario/query.h"
 #include "sim/scenario/schema.h"
 #include "sim/scenario/verb.h"
 
@@ -70,8 +87,16 @@ enum class OperationKind : u8 {
   orphan,
   exists,
   prefetch,
+  query,
+  page,
+  // Of both.
+  scan_open,
+  scan_next,
+  scan_probe,
+  scan_abort,
+  scan_close,
 };
-inline constexpr u32 operation_kind_count = 19;
+inline constexpr u32 operation_kind_count = 26;
 const char* operation_kind_name(OperationKind kind);
 // What lines of this world may be, in the order in which an error lists them.
 std::span<const OperationKind> operation_kinds(const World& world);
@@ -84,6 +109,10 @@ inline constexpr u64 value_max = (u64{1} << 63) - 1;
 inline constexpr u64 commit_times_max = 1'000'000;
 inline constexpr u64 crash_step_max = u64{1} << 32;
 inline constexpr u64 latency_ticks_max = u64{1} << 40;
+inline constexpr u32 scan_slots = 16;  // Numbers of open scans.
+inline constexpr u64 scan_next_max = 10'000;
+inline constexpr u64 query_buffer_max = 4096;
+inline constexpr u64 query_buffer_default = 32;
 
 // Returns what was expected instead; empty: fine. `17` or `17.1`.
 std::string parse_op_id(std::string_view text, OpId* id);
@@ -118,27 +147,45 @@ struct Operation {
   TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
-  bool persist = false;                      // end.
-  bool superblock = false;                   // crash: count from the first superblock write after the line.
-  bool timestamped = false;                  // insert, upsert: not its own timestamp; prefetch: as exists.
-  u16 named = 0;                             // update: bit i for the i-th field of the groove.
-  Key key{};                                 // put, remove, get; scan: from; an object: id or timestamp.
-  Key key_end{};                             // scan: to, inclusive; not below from.
-  u64 value = 0;                             // put (63 bits); index: 0; insert, upsert: the timestamp.
-  u32 limit = 0;                             // scan; 0: none.
-  u64 count = 1;                             // commit: times; crash: at; latency: ticks.
-  RequestName request{};                     // fault, latency.
-  BoundedArray<CrashOutcome, 16> writes{};   // crash: explicit outcomes, by order of submission.
+  bool persist = false;                     // end.
+  bool superblock = false;                  // crash: count from the first superblock write after the line.
+  bool timestamped = false;                 // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;                            // update: bit i for the i-th field of the groove.
+  u16 slots = 0;                            // scan_*: bit i for scan number i; several for scan_next only.
+  Key key{};                                // put, remove, get, scan_probe; scan, scan_open: from; an object:
+                                            // id or timestamp.
+  Key key_end{};                            // scan, scan_open: to, inclusive; not below from.
+  u64 value = 0;                            // put (63 bits); index: 0; insert, upsert: the timestamp; query:
+                                            // how many objects its result buffer holds.
+  u32 limit = 0;                            // scan, query; 0: none.
+  u64 count = 1;                            // commit: times; crash: at; latency: ticks; scan_next.
+  RequestName request{};                    // fault, latency.
+  BoundedArray<CrashOutcome, 16> writes{};  // crash: explicit outcomes, by order of submission.
   BoundedArray<SettingChange, 8> changes{};  // reopen.
   const Verb* verb = nullptr;                // call.
   std::array<u64, verb_arguments_max> arguments{};
   std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
   u128 wide_field = 0;                   // Instead, of the one that has 128 bits.
+  Query query;                           // query; scan_open of a groove. Last: see reset().
 
-  bool of_groove() const { return tree_spec(tree).groove != GrooveName::none && kind != OperationKind::scan; }
+  // About an object.
+  bool of_groove() const {
+    return tree_spec(tree).groove != GrooveName::none && kind != OperationKind::scan &&
+           kind < OperationKind::query;
+  }
   GrooveName groove() const { return tree_spec(tree).groove; }
 };
 static_assert(std::is_trivially_copyable_v<Operation>);
+
+// As new, but for the bytes behind the end of a query: they mean nothing, and lines are made by the million.
+void reset(Operation* operation);
+
+// Whether the line takes the number of a scan.
+inline bool of_scan(OperationKind kind) { return kind >= OperationKind::scan_open; }
+// Whether open scans end when such a line comes, whatever becomes of it: nothing may change under them.
+bool ends_scans(OperationKind kind);
+// Of a line that takes one.
+u32 scan_slot(const Operation& operation);
 
 u128 field_value(const Operation& operation, u32 field);
 void set_field(Operation* operation, u32 field, u128 value);

@@ -1,4 +1,5 @@
-// A line is `[id] kind [tree or request] arguments`, the arguments in any order, each at most once.
+// A line is `[id] kind [number of a scan] [tree, groove and query, or request] arguments`, the arguments in
+// any order, each at most once.
 #include <fmt/format.h>
 
 #include <array>
@@ -25,35 +26,55 @@ enum class Argument : u8 {
   superblock,
   direction,
   ending,
-  fail
+  fail,
+  count,
+  buffer,
+  timestamp
 };
-constexpr u32 argument_count = 14;
+constexpr u32 argument_count = 17;
 
 struct Spelling {
   std::string_view text;  // With `=`: a value follows.
   Argument argument;
 };
 constexpr Spelling spellings[] = {
-    {"key=", Argument::key},       {"value=", Argument::value},
-    {"from=", Argument::from},     {"to=", Argument::to},
-    {"limit=", Argument::limit},   {"times=", Argument::times},
-    {"at=", Argument::at},         {"writes=", Argument::writes},
-    {"ticks=", Argument::ticks},   {"cold", Argument::cold},
-    {"asc", Argument::direction},  {"desc", Argument::direction},
-    {"persist", Argument::ending}, {"discard", Argument::ending},
-    {"fail", Argument::fail},      {"superblock", Argument::superblock},
+    {"key=", Argument::key},
+    {"value=", Argument::value},
+    {"from=", Argument::from},
+    {"to=", Argument::to},
+    {"limit=", Argument::limit},
+    {"times=", Argument::times},
+    {"at=", Argument::at},
+    {"writes=", Argument::writes},
+    {"ticks=", Argument::ticks},
+    {"cold", Argument::cold},
+    {"asc", Argument::direction},
+    {"desc", Argument::direction},
+    {"persist", Argument::ending},
+    {"discard", Argument::ending},
+    {"fail", Argument::fail},
+    {"superblock", Argument::superblock},
+    {"count=", Argument::count},
+    {"buffer=", Argument::buffer},
+    {"timestamp=", Argument::timestamp},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
 
 struct Grammar {
+  bool scan = false;  // The number of one.
   bool tree = false;
+  bool groove = false;
+  bool query = false;
   bool request = false;
   u32 required = 0;
   u32 optional = 0;
 };
 
-Grammar grammar_of(OperationKind kind, TreeName tree) {
+constexpr u32 range_arguments =
+    bit(Argument::from) | bit(Argument::to) | bit(Argument::direction) | bit(Argument::cold);
+
+Grammar grammar_of(OperationKind kind, TreeName tree, bool grooves) {
   switch (kind) {
     case OperationKind::put:
       return {.tree = true,
@@ -61,10 +82,25 @@ Grammar grammar_of(OperationKind kind, TreeName tree) {
     case OperationKind::remove: return {.tree = true, .required = bit(Argument::key)};
     case OperationKind::get:
       return {.tree = true, .required = bit(Argument::key), .optional = bit(Argument::cold)};
-    case OperationKind::scan:
-      return {.tree = true,
-              .optional = bit(Argument::from) | bit(Argument::to) | bit(Argument::direction) |
-                          bit(Argument::limit) | bit(Argument::cold)};
+    case OperationKind::scan: return {.tree = true, .optional = range_arguments | bit(Argument::limit)};
+    case OperationKind::query:
+      return {.groove = true,
+              .query = true,
+              .optional = bit(Argument::direction) | bit(Argument::limit) | bit(Argument::buffer) |
+                          bit(Argument::cold)};
+    case OperationKind::page: return {.groove = true};
+    case OperationKind::scan_open:
+      if (!grooves) return {.scan = true, .tree = true, .optional = range_arguments};
+      return {.scan = true,
+              .groove = true,
+              .query = true,
+              .optional = bit(Argument::direction) | bit(Argument::cold)};
+    case OperationKind::scan_next: return {.scan = true, .optional = bit(Argument::count)};
+    case OperationKind::scan_probe:
+      if (!grooves) return {.scan = true, .tree = true, .required = bit(Argument::key)};
+      return {.scan = true, .required = bit(Argument::timestamp)};
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: return {.scan = true};
     case OperationKind::commit: return {.optional = bit(Argument::times)};
     case OperationKind::checkpoint:
     case OperationKind::scope:
@@ -97,7 +133,8 @@ std::string expected_arguments(u32 set) {
 
 bool about_objects(OperationKind kind, const World& world) {
   if (world.groove_count == 0) return false;
-  return kind >= OperationKind::insert || kind == OperationKind::remove || kind == OperationKind::get;
+  return (kind >= OperationKind::insert && kind < OperationKind::query) || kind == OperationKind::remove ||
+         kind == OperationKind::get;
 }
 
 bool parse_kind(std::string_view token, LineCursor& cursor, const World& world, OperationKind* kind) {
@@ -120,6 +157,39 @@ bool parse_tree(LineCursor& cursor, const World& world, TreeName* tree) {
     return true;
   }
   return cursor.fail(token, "a tree: " + alternatives(world.count, name));
+}
+
+bool parse_groove(LineCursor& cursor, const World& world, TreeName* tree) {
+  const std::string_view token = cursor.next();
+  const auto name = [&](u32 i) { return groove_spec(world.groove(i)).name; };
+  for (u32 i = 0; i < world.groove_count; ++i) {
+    if (token != name(i)) continue;
+    *tree = groove_spec(world.groove(i)).objects;
+    return true;
+  }
+  return cursor.fail(token, "a groove: " + alternatives(world.groove_count, name));
+}
+
+// `n=2`, or of a line that may name several scans `n=2,5`.
+bool parse_slots(LineCursor& cursor, Operation* operation) {
+  const bool several = operation->kind == OperationKind::scan_next;
+  const std::string_view token = cursor.next();
+  if (!token.starts_with("n=")) {
+    return cursor.fail(token, several ? "n= and the numbers of scans" : "n= and the number of a scan");
+  }
+  std::string_view rest = token.substr(2);
+  while (true) {
+    const std::size_t comma = several ? rest.find(',') : std::string_view::npos;
+    const std::string_view text = rest.substr(0, comma);
+    u64 slot = 0;
+    if (const std::string wrong = parse_number(text, 0, scan_slots - 1, &slot); !wrong.empty()) {
+      return cursor.fail(text, wrong);
+    }
+    if ((operation->slots >> slot & 1) != 0) return cursor.fail(text, "each scan once");
+    operation->slots |= static_cast<u16>(1U << slot);
+    if (comma == std::string_view::npos) return true;
+    rest.remove_prefix(comma + 1);
+  }
 }
 
 bool parse_writes(std::string_view text, LineCursor& cursor, Operation* operation) {
@@ -153,6 +223,13 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
       break;
     case Argument::times: expected = parse_number(text, 1, commit_times_max, &operation->count); break;
     case Argument::at: expected = parse_number(text, 0, crash_step_max, &operation->count); break;
+    case Argument::count: expected = parse_number(text, 1, scan_next_max, &operation->count); break;
+    case Argument::buffer: expected = parse_number(text, 1, query_buffer_max, &operation->value); break;
+    case Argument::timestamp:
+      expected = parse_number(text, 0, timestamp_max, &limit);
+      operation->key = Key::of(limit);
+      operation->timestamped = true;
+      break;
     case Argument::ticks: expected = parse_number(text, 0, latency_ticks_max, &operation->count); break;
     case Argument::writes: return parse_writes(text, cursor, operation);
     case Argument::cold: operation->cold = true; break;
@@ -192,7 +269,8 @@ bool parse_arguments(const Grammar& grammar, LineCursor& cursor, Operation* oper
     tokens[static_cast<u32>(spelling->argument)] = text;
     if (!parse_argument(spelling->argument, text, cursor, operation)) return false;
   }
-  if (operation->kind == OperationKind::scan && operation->key > operation->key_end) {
+  if (operation->kind != OperationKind::scan && operation->kind != OperationKind::scan_open) return true;
+  if (operation->key > operation->key_end) {
     const bool has_to = (seen & bit(Argument::to)) != 0;
     const Argument wrong = has_to ? Argument::to : Argument::from;
     return cursor.fail(tokens[static_cast<u32>(wrong)], "from= not above to=");
@@ -328,16 +406,22 @@ bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet*
   if (!parse_kind(token, cursor, world, &operation->kind)) return false;
   if (operation->kind == OperationKind::reopen) return parse_changes(cursor, operation);
   if (about_objects(operation->kind, world)) return parse_object_line(cursor, world, operation);
-  if (grammar_of(operation->kind, operation->tree).tree && !parse_tree(cursor, world, &operation->tree))
-    return false;
-  const Grammar grammar = grammar_of(operation->kind, operation->tree);
+  const bool grooves = world.groove_count > 0;
+  const Grammar about = grammar_of(operation->kind, operation->tree, grooves);
+  if (about.scan && !parse_slots(cursor, operation)) return false;
+  if (about.tree && !parse_tree(cursor, world, &operation->tree)) return false;
+  if (about.groove && !parse_groove(cursor, world, &operation->tree)) return false;
+  if (about.query && !parse_query(cursor, operation->groove(), &operation->query)) return false;
+  const Grammar grammar = grammar_of(operation->kind, operation->tree, grooves);
   if (grammar.request) {
     const std::string_view name = cursor.next();
     if (const std::string expected = parse_request_name(name, &operation->request); !expected.empty()) {
       return cursor.fail(name, expected);
     }
   }
-  if (operation->kind == OperationKind::scan) operation->key_end = key_max(operation->tree);
+  const bool range = (grammar.optional & bit(Argument::to)) != 0;
+  if (range) operation->key_end = key_max(operation->tree);
+  if (operation->kind == OperationKind::query) operation->value = query_buffer_default;
   return parse_arguments(grammar, cursor, operation);
 }
 

@@ -40,6 +40,13 @@ TEST_CASE("operation: what is canonical prints as it was written") {
       "22 scan kv from=1 to=90 desc limit=3 cold",
       "22 scan index from=1/2 to=1/2",
       "22 scan id to=0",
+      "22 scan_open n=15 kv from=1 to=90 desc cold",
+      "22 scan_open n=0 index",
+      "22 scan_next n=2 count=5",
+      "22 scan_next n=0,2,5",
+      "22 scan_probe n=2 index key=45/3",
+      "22 scan_abort n=2",
+      "22 scan_close n=15",
       "23 commit",
       "23 commit times=1000000",
       "24 checkpoint",
@@ -92,6 +99,17 @@ TEST_CASE("operation: lines of grooves print as they were written") {
         "25 scan notes.topic from=0x10000000000000000/5",
         "25 scan notes.draft to=7",
         "25 scan events.weight",
+        "25 query things a=1 & (b=7..9 - c=2) desc limit=3 buffer=2 cold",
+        "25 query things a=1",
+        "25 query events timestamp=.. | weight=..7@9",
+        "25 page things",
+        "25 page events",
+        "25 scan_open n=1 notes (draft@..5 | large=60..) - id=3 - pinned=.. desc cold",
+        "25 scan_open n=2 notes draft",
+        "25 scan_next n=1,2 count=5",
+        "25 scan_probe n=1 timestamp=40",
+        "25 scan_abort n=1",
+        "25 scan_close n=1",
         "26 commit",
         "27 end persist",
         "28 reopen object_cache_slots=0 prefetch_workers=2"}},
@@ -121,6 +139,10 @@ TEST_CASE("operation: other spellings of the same line about an object") {
       {"7 update things c=0 id=3 b=2", "7 update things id=3 b=2 c=0\n"},
       {"7 prefetch things timestamp=1  # why", "7 prefetch things timestamp=1\n"},
       {"7 scan notes.topic from=min to=max", "7 scan notes.topic\n"},
+      {"7 query things ((a=1..1)&(b=0..18446744073709551615|c=0..5)) cold buffer=32  # why",
+       "7 query things a=1 & (b=.. | c=..5) cold\n"},
+      {"7 query things (a=1 - b=2) - c=3 - (d=4 - e=5)", "7 query things a=1 - b=2 - c=3 - (d=4 - e=5)\n"},
+      {"7 scan_next n=5,0x2 count=1", "7 scan_next n=2,5\n"},
   };
   for (const auto& [given, canonical] : pairs) {
     INFO(given);
@@ -265,4 +287,17 @@ TEST_CASE("number: what counts as one") {
   }
   REQUIRE(quoted(std::string("a\0b\xff", 4)) == "`a\\x00b\\xff`");
   REQUIRE(quoted(std::string(1000, 'y')) == "`" + std::string(40, 'y') + "...`");
+}
+
+TEST_CASE("operation: reset makes a line new, whatever it was") {
+  Operation line = require_scenario("tonearm 1\nworkload groove\n---\n5 query things a=1 & b=2 desc cold\n")
+                       .operations.at(0);
+  REQUIRE(line.query.size > 0);
+  reset(&line);
+  Operation blank;
+  CHECK(line.query == blank.query);
+  CHECK(content_hash(line) == content_hash(blank));
+  CHECK(printed(line) == printed(blank));
+  CHECK(!line.cold);
+  CHECK(sizeof(Operation) <= 1024);
 }

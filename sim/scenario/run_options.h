@@ -20,7 +20,7 @@ struct RunOptions {
   DiskOptions disk;
 
   // --- of grooves; each groove of a run has the same
-  GrooveName groove = GrooveName::things;  // That the workload `groove` plays.
+  GrooveName groove = GrooveName::things;  // That the workloads `groove` and `scan` play.
   u32 object_cache_slots = 1024;
   u32 object_hash_bits = 64;
   u32 prefetch_keys_max = 256;
@@ -46,6 +46,12 @@ struct RunOptions {
   u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
   u32 bias_cold = 50;                                                            // Percent of the reads.
   u32 ladder_victims = 2;
+  // Of lines between which scans are open, and of queries.
+  u32 weight_scan_open = 0, weight_query = 0, weight_page = 0;
+  u32 query_leaves_max = 4;  // Predicates of most queries.
+  u32 query_depth_max = 2;   // Operators around a predicate.
+  u32 bias_range = 30;       // Percent of the predicates: more than one value.
+  u32 bias_narrowed = 20;    // Percent of the predicates: timestamps of their own.
   // Of grooves, which have no puts.
   Timestamps timestamps = Timestamps::increasing;
   u32 weight_insert = 20, weight_update = 20, weight_upsert = 10, weight_orphan = 1;

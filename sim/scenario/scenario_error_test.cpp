@@ -47,9 +47,8 @@ TEST_CASE("scenario errors: the file") {
        "1:1: found `\\xef\\xbb\\xbftonearm`, expected `tonearm 1`: a scenario begins with its version"},
       {"tonearm 1\n--- x\n", "2:5: found `x`, expected the end of the line"},
       {"tonearm 1\n---\n---\n",
-       "3:1: found `---`, expected an operation: put, remove, get, scan, commit, checkpoint, scope, end, "
-       "crash, "
-       "reopen, fault or latency"},
+       "3:1: found `---`, expected an operation: put, remove, get, scan, scan_open, scan_next, "
+       "scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault or latency"},
   });
 }
 
@@ -104,9 +103,10 @@ TEST_CASE("scenario errors: operations on trees") {
   check(
       {
           {"17",
-           "3:3: found the end of the line, expected an operation: put, remove, get, scan, commit, "
-           "checkpoint, "
-           "scope, end, crash, reopen, fault or latency"},
+           "3:3: found the end of the line, expected an operation: put, remove, get, scan, scan_open, "
+           "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, "
+           "fault "
+           "or latency"},
           {"0 scope",
            "3:1: found `0`, expected an id like 17 or 17.1, a number from 1 to 9223372036854775807"},
           {"017 scope",
@@ -134,6 +134,23 @@ TEST_CASE("scenario errors: operations on trees") {
           {"scan kv limit=0", "3:15: found `0`, expected a number from 1 to 4294967295"},
           {"scan kv backwards", "3:9: found `backwards`, expected from=, to=, limit=, cold, asc or desc"},
           {"scan kv to=4 from=5", "3:12: found `4`, expected from= not above to="},
+          {"scan_open kv", "3:11: found `kv`, expected n= and the number of a scan"},
+          {"scan_open n=16 kv", "3:13: found `16`, expected a number from 0 to 15"},
+          {"scan_open n=1,2 kv", "3:13: found `1,2`, expected a number from 0 to 15"},
+          {"scan_open n=1", "3:14: found the end of the line, expected a tree: kv, index or id"},
+          {"scan_open n=1 kv limit=3", "3:18: found `limit=3`, expected from=, to=, cold, asc or desc"},
+          {"scan_open n=1 kv from=9 to=8", "3:28: found `8`, expected from= not above to="},
+          {"scan_next", "3:10: found the end of the line, expected n= and the numbers of scans"},
+          {"scan_next n=", "3:13: found the end of the line, expected a number from 0 to 15"},
+          {"scan_next n=1,", "3:15: found the end of the line, expected a number from 0 to 15"},
+          {"scan_next n=1,2,1", "3:17: found `1`, expected each scan once"},
+          {"scan_next n=1 count=0", "3:21: found `0`, expected a number from 1 to 10000"},
+          {"scan_next n=1 kv", "3:15: found `kv`, expected count="},
+          {"scan_probe n=1 key=3", "3:16: found `key=3`, expected a tree: kv, index or id"},
+          {"scan_probe n=1 kv", "3:18: found the end of the line, expected key="},
+          {"scan_probe n=1 kv timestamp=3", "3:19: found `timestamp=3`, expected key="},
+          {"scan_abort n=1 now", "3:16: found `now`, expected the end of the line"},
+          {"scan_close", "3:11: found the end of the line, expected n= and the number of a scan"},
       },
       "tonearm 1\n---\n", "\n");
 }
@@ -254,8 +271,10 @@ TEST_CASE("seeds: strict, in three spellings") {
 
 TEST_CASE("scenario errors: lines about objects") {
   const std::string kinds =
-      "insert, update, upsert, remove, orphan, get, exists, prefetch, scan, commit, checkpoint, scope, end, "
-      "crash, reopen, fault or latency";
+      "insert, update, upsert, remove, orphan, get, exists, prefetch, scan, query, page, scan_open, "
+      "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault "
+      "or "
+      "latency";
   CHECK(refusal("tonearm 1\nworkload groove\n---\nput things id=1\n") ==
         "4:1: found `put`, expected an operation: " + kinds);
   check(

@@ -88,6 +88,141 @@ inline void random_object(const Draw& draw, u64 i, Operation* operation) {
   }
 }
 
+// Appends a leaf, or an operator and its operands. Every other number is small.
+inline void random_query_node(const Draw& draw, u64 i, GrooveName groove, u32 leaves_max, QueryTree* tree) {
+  const u64 at = 64 * i + tree->nodes.count();
+  const auto number = [&](u64 n, u128 greatest) {
+    const u128 wide = u128{draw.bits("query high", 4 * at + n)} << 64 | draw.bits("query low", 4 * at + n);
+    const u128 value =
+        draw("query small", 4 * at + n, 2) == 0 ? wide % 10 : wide >> draw("query shift", at, 128);
+    return std::min(value & (greatest | 1), greatest);
+  };
+  if (leaves_max < 2 || draw("query leaf", at, 3) == 0) {
+    QueryNode& leaf = tree->nodes.push({});
+    const u32 place = static_cast<u32>(draw("query tree", at, query_trees(groove)));
+    leaf.tree = static_cast<TreeName>(static_cast<u32>(groove_spec(groove).objects) + place);
+    const u128 greatest = query_value_max(leaf.tree);
+    const auto extent = [&](std::string_view what, u64 n, u128 max, u128* from, u128* to) {
+      const u64 kind = draw(what, at, 5);
+      *from = kind == 0 ? 0 : number(n, max);
+      *to = kind == 1 ? max : kind == 2 ? *from : number(n + 1, max);
+      if (*to < *from) std::swap(*from, *to);
+    };
+    extent("query extent", 0, greatest, &leaf.min, &leaf.max);
+    if (!query_narrows(leaf.tree) || draw("query narrowed", at, 3) != 0) return;
+    u128 min = 0;
+    u128 max = 0;
+    extent("query times", 2, timestamp_max, &min, &max);
+    leaf.timestamp_min = static_cast<u64>(min);
+    leaf.timestamp_end = static_cast<u64>(max);
+    return;
+  }
+  const u32 begin = tree->nodes.count();
+  const QueryKind kind = static_cast<QueryKind>(1 + draw("query kind", at, 3));
+  const u32 operands =
+      kind == QueryKind::difference ? 2 : 2 + static_cast<u32>(draw("query operands", at, leaves_max - 1));
+  for (u32 operand = 0; operand < operands; ++operand) {
+    random_query_node(draw, i, groove, leaves_max / operands, tree);
+  }
+  tree->wrap(begin, kind, operands);
+}
+
+inline QueryTree random_query(const Draw& draw, u64 i, GrooveName groove) {
+  QueryTree tree;
+  random_query_node(draw, i, groove, 1 + static_cast<u32>(draw("query leaves", i, query_leaves_max)), &tree);
+  return tree;
+}
+
+inline void random_scan_line(const Draw& draw, u64 i, const World& world, Operation* operation) {
+  using K = OperationKind;
+  const K kind = operation->kind;
+  if (of_scan(kind)) operation->slots = static_cast<u16>(1U << draw("slot", i, scan_slots));
+  if (kind == K::scan_next) {
+    operation->slots |= static_cast<u16>(draw.bits("slots", i));
+    operation->count = 1 + draw("next", i, 3);
+  }
+  if (kind == K::scan_abort || kind == K::scan_close || kind == K::scan_next) return;
+  if (kind == K::scan_probe && world.groove_count > 0) {
+    operation->timestamped = true;
+    operation->key = Key::of(draw.bits("probed", i) >> (1 + draw("probed shift", i, 63)));
+    return;
+  }
+  if (world.groove_count == 0) {
+    operation->tree = world.tree(static_cast<u32>(draw("tree", i, world.count)));
+    operation->key = random_key(draw, "from", i, operation->tree);
+    if (kind == K::scan_probe) return;
+    operation->key_end = random_key(draw, "to", i, operation->tree);
+    if (operation->key_end < operation->key) std::swap(operation->key, operation->key_end);
+  } else {
+    const GrooveName groove = world.groove(static_cast<u32>(draw("groove", i, world.groove_count)));
+    operation->tree = groove_spec(groove).objects;
+    if (kind == K::page) return;
+    if (!encode_query(random_query(draw, i, groove), &operation->query)) {
+      QueryTree all;
+      all.nodes.push({.tree = operation->tree, .max = timestamp_max});
+      REQUIRE(encode_query(all, &operation->query));
+    }
+    if (kind == K::query) {
+      operation->limit = static_cast<u32>(draw("limited", i, 2) * (1 + draw("limit", i, 10)));
+      operation->value = 1 + draw("buffer", i, 40);
+    }
+  }
+  operation->direction = draw("direction", i, 2) == 0 ? Direction::ascending : Direction::descending;
+  operation->cold = draw("cold", i, 2) == 0;
+}
+
+inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
+  switch (operation->kind) {
+    case OperationKind::put:
+      if (!tree_spec(operation->tree).secondary_index) operation->value = draw.bits("value", i) >> 1;
+      [[fallthrough]];
+    case OperationKind::remove:
+    case OperationKind::get:
+      operation->key = random_key(draw, "key", i, operation->tree);
+      operation->cold = operation->kind == OperationKind::get && draw("cold", i, 2) == 0;
+      break;
+    case OperationKind::scan:
+      operation->key = random_key(draw, "from", i, operation->tree);
+      operation->key_end =
+          draw("end", i, 2) == 0 ? key_max(operation->tree) : random_key(draw, "to", i, operation->tree);
+      if (operation->key_end < operation->key) std::swap(operation->key, operation->key_end);
+      operation->direction = draw("direction", i, 2) == 0 ? Direction::ascending : Direction::descending;
+      operation->limit = static_cast<u32>(draw("limited", i, 2) * (1 + draw("limit", i, 10)));
+      operation->cold = draw("cold", i, 2) == 0;
+      break;
+    case OperationKind::commit: operation->count = 1 + draw("times", i, 3); break;
+    case OperationKind::checkpoint:
+    case OperationKind::scope: break;
+    case OperationKind::end: operation->persist = draw("persist", i, 2) == 0; break;
+    case OperationKind::crash:
+      operation->count = draw("at", i, 100);
+      for (u64 j = draw("writes", i, 17); j > 0; --j) {
+        operation->writes.push(static_cast<CrashOutcome>(draw("outcome", 16 * i + j, 4)));
+      }
+      break;
+    case OperationKind::reopen: random_changes(draw, i, operation); break;
+    case OperationKind::fault: operation->request = random_request(draw, i); break;
+    case OperationKind::latency:
+      operation->request = random_request(draw, i);
+      operation->count = draw("ticks", i, 5000);
+      break;
+    case OperationKind::call:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: break;
+  }
+}
+
 inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
   Operation operation;
   operation.id = {.number = 1 + 2 * i + draw("gap", i, 2),
@@ -98,6 +233,10 @@ inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
   using K = OperationKind;
   const bool of_tree = operation.kind == K::put || operation.kind == K::scan;
   const bool of_key = operation.kind == K::remove || operation.kind == K::get;
+  if (operation.kind >= K::query) {
+    random_scan_line(draw, i, world, &operation);
+    return operation;
+  }
   if (of_tree || (of_key && world.groove_count == 0)) operation.tree = tree;
   if (world.groove_count > 0 && (of_key || operation.kind >= K::insert)) {
     GrooveName groove = world.groove(static_cast<u32>(draw("groove", i, world.groove_count)));
@@ -112,55 +251,14 @@ inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
     random_object(draw, i, &operation);
     return operation;
   }
-  switch (operation.kind) {
-    case OperationKind::put:
-      if (!tree_spec(operation.tree).secondary_index) operation.value = draw.bits("value", i) >> 1;
-      [[fallthrough]];
-    case OperationKind::remove:
-    case OperationKind::get:
-      operation.key = random_key(draw, "key", i, operation.tree);
-      operation.cold = operation.kind == OperationKind::get && draw("cold", i, 2) == 0;
-      break;
-    case OperationKind::scan:
-      operation.key = random_key(draw, "from", i, operation.tree);
-      operation.key_end =
-          draw("end", i, 2) == 0 ? key_max(operation.tree) : random_key(draw, "to", i, operation.tree);
-      if (operation.key_end < operation.key) std::swap(operation.key, operation.key_end);
-      operation.direction = draw("direction", i, 2) == 0 ? Direction::ascending : Direction::descending;
-      operation.limit = static_cast<u32>(draw("limited", i, 2) * (1 + draw("limit", i, 10)));
-      operation.cold = draw("cold", i, 2) == 0;
-      break;
-    case OperationKind::commit: operation.count = 1 + draw("times", i, 3); break;
-    case OperationKind::checkpoint:
-    case OperationKind::scope: break;
-    case OperationKind::end: operation.persist = draw("persist", i, 2) == 0; break;
-    case OperationKind::crash:
-      operation.count = draw("at", i, 100);
-      for (u64 j = draw("writes", i, 17); j > 0; --j) {
-        operation.writes.push(static_cast<CrashOutcome>(draw("outcome", 16 * i + j, 4)));
-      }
-      break;
-    case OperationKind::reopen: random_changes(draw, i, &operation); break;
-    case OperationKind::fault: operation.request = random_request(draw, i); break;
-    case OperationKind::latency:
-      operation.request = random_request(draw, i);
-      operation.count = draw("ticks", i, 5000);
-      break;
-    case OperationKind::call:
-    case OperationKind::insert:
-    case OperationKind::update:
-    case OperationKind::upsert:
-    case OperationKind::orphan:
-    case OperationKind::exists:
-    case OperationKind::prefetch: break;
-  }
+  random_tree_line(draw, i, &operation);
   return operation;
 }
 
 inline Scenario random_scenario(u64 seed, u32 operations) {
   const Draw draw(seed);
   Scenario scenario;
-  static constexpr const char* workloads[] = {"tree", "groove", "groove", "forest"};
+  static constexpr const char* workloads[] = {"tree", "groove", "scan", "forest"};
   scenario.workload = workloads[draw("workload", 0, std::size(workloads))];
   scenario.seed = draw.bits("seed", 0);
   scenario.expect_fail = draw("expect", 0, 2) == 0;

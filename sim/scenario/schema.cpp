@@ -121,7 +121,7 @@ TreeName World::tree_of(u32 id) const {
 
 const World& world_of(std::string_view workload, GrooveName groove) {
   if (workload == "forest") return world_forest;
-  if (workload != "groove") return world_tree;  // Component workloads name no trees.
+  if (workload != "groove" && workload != "scan") return world_tree;  // Component workloads name no trees.
   switch (groove) {
     case GrooveName::things: return world_things;
     case GrooveName::notes: return world_notes;

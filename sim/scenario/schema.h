@@ -112,7 +112,7 @@ inline constexpr World world_notes = {"notes", TreeName::notes, 8, GrooveName::n
 inline constexpr World world_events = {"events", TreeName::events, 3, GrooveName::events, 1};
 inline constexpr World world_forest = {"forest", TreeName::things, 26, GrooveName::things, 3};
 
-// Of a run: `groove` (the setting) decides for the workload `groove` only.
+// Of a run: `groove` (the setting) decides for the workloads `groove` and `scan` only.
 const World& world_of(std::string_view workload, GrooveName groove);
 
 inline constexpr u64 timestamp_max = (u64{1} << 63) - 1;  // The bit above it is the tombstone's.

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "sim/scenario/number.h"
+#include "sim/scenario/query.h"
 
 namespace tonearm::sim {
 
@@ -170,6 +171,8 @@ const Setting table[] = {
                    runtime_field<&Runtime::compaction_blocks>, "Block buffers of compaction."),
     runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
                    "Tries to read a block before it counts as damaged."),
+    runtime_number("scans_max", 1, scans_limit, runtime_field<&Runtime::scans_max>,
+                   "Scans open at the same time."),
 
     of_grooves(runtime_number("object_cache_slots", 0, 1U << 20, field<&Run::object_cache_slots>,
                               "Objects that each groove caches; a multiple of 16, 0: none.")),
@@ -230,7 +233,7 @@ const Setting table[] = {
            "Reads of the scrubber in flight, which tours between the ops; 0: none."),
 
     of_grooves(name("groove", groove_names, groove_count, field<&Run::groove>,
-                    "Which one the workload `groove` plays.")),
+                    "Which one the workloads `groove` and `scan` play.")),
 
 #define X(name, kind, text) ratio("vary." #name, vary_field<Variation::name>, "Chance that " text "."),
     TONEARM_VARIATIONS(X)
@@ -258,6 +261,11 @@ const Setting table[] = {
     number("weight.index", 0, weight_max, field<&Run::weight_index>, "Of the tree index."),
     number("weight.id", 0, weight_max, field<&Run::weight_id>, "Of the tree id."),
 
+    number("weight.scan_open", 0, weight_max, field<&Run::weight_scan_open>,
+           "Of lines between which scans are open."),
+    of_grooves(number("weight.query", 0, weight_max, field<&Run::weight_query>, "Of query lines.")),
+    of_grooves(number("weight.page", 0, weight_max, field<&Run::weight_page>, "Of page lines.")),
+
     of_grooves(number("weight.insert", 0, weight_max, field<&Run::weight_insert>, "Of insert lines.")),
     of_grooves(number("weight.update", 0, weight_max, field<&Run::weight_update>, "Of update lines.")),
     of_grooves(number("weight.upsert", 0, weight_max, field<&Run::weight_upsert>, "Of upsert lines.")),
@@ -273,6 +281,15 @@ const Setting table[] = {
     number("bias.neighbour", 0, 100, field<&Run::bias_neighbour>, "Percent of the keys: a present one +-1."),
     number("bias.limit", 0, 100, field<&Run::bias_limit>, "Percent of the keys: limits of the type."),
     number("bias.cold", 0, 100, field<&Run::bias_cold>, "Percent of the reads that no cache may answer."),
+
+    of_grooves(number("query_leaves_max", 1, query_leaves_max, field<&Run::query_leaves_max>,
+                      "Predicates of most queries.")),
+    of_grooves(number("query_depth_max", 1, query_leaves_max, field<&Run::query_depth_max>,
+                      "Operators around a predicate.")),
+    of_grooves(number("bias.range", 0, 100, field<&Run::bias_range>,
+                      "Percent of the predicates: more than one value.")),
+    of_grooves(number("bias.narrowed", 0, 100, field<&Run::bias_narrowed>,
+                      "Percent of the predicates: timestamps of their own.")),
 
     of_grooves(number("bias.hot", 0, 100, field<&Run::bias_hot>, "Percent of the values of fields: few.")),
     of_grooves(number("bias.surprise", 0, 100, field<&Run::bias_surprise>,

@@ -23,11 +23,16 @@ bool changes(OperationKind kind) {
          kind == OperationKind::orphan;
 }
 
+bool asks(OperationKind kind) {
+  return kind == OperationKind::scan || kind == OperationKind::query || kind == OperationKind::page;
+}
+
 u64 changing_weights(const RunOptions& o) {
   return u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan;
 }
 u64 drawn_weights(const RunOptions& o) {
-  return changing_weights(o) + o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan;
+  return changing_weights(o) + o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan +
+         o.weight_query + o.weight_page;
 }
 
 }  // namespace
@@ -54,14 +59,14 @@ GrooveSource::GrooveSource(u64 seed, const RunOptions& options, const World& wor
 }
 
 void GrooveSource::at(u64 index, Operation* operation) const {
-  static const Operation blank{};
-  *operation = blank;
+  reset(operation);
   operation->id.number = index + 1;
   const u64 random = lines_.at(index);
   bool in_scope = false;
   if (schedule_.commit_or_scope(index, operation, &in_scope)) return;
   if (in_scope) return scoped(index, random, operation);
   if (schedule_.rare(index, random, operation)) return;
+  if (burst(index, operation)) return;
   if (ladder(index, operation)) return;
   look(index, target_of(index, 0), random, operation);
 }
@@ -83,7 +88,8 @@ GrooveSource::Wish GrooveSource::wish_of(u64 index) const {
       {OperationKind::upsert, o.weight_upsert}, {OperationKind::remove, o.weight_remove},
       {OperationKind::orphan, o.weight_orphan}, {OperationKind::get, o.weight_get},
       {OperationKind::exists, o.weight_exists}, {OperationKind::prefetch, o.weight_prefetch},
-      {OperationKind::scan, o.weight_scan}};
+      {OperationKind::scan, o.weight_scan},     {OperationKind::query, o.weight_query},
+      {OperationKind::page, o.weight_page}};
   u64 drawn = below(remix(random, salt_kind), total_);
   Wish wish{.kind = OperationKind::insert, .groove = drawn_groove(remix(random, salt_tree))};
   for (const auto& [kind, weight] : weights) {
@@ -91,6 +97,8 @@ GrooveSource::Wish GrooveSource::wish_of(u64 index) const {
     if (drawn < weight) break;
     drawn -= weight;
   }
+  if (wish.kind == OperationKind::query || wish.kind == OperationKind::page)
+    wish.kind = asking_kind(index, wish.kind, random);
   wish.kind = phase_kind(phases_.at(index), wish.kind, random);
   if (wish.kind == OperationKind::orphan && !groove_spec(wish.groove).orphans) wish.kind = OperationKind::get;
   if (before_scope(index) && below(remix(random, salt_scope), 4) == 0) wish.kind = OperationKind::prefetch;
@@ -142,13 +150,14 @@ bool GrooveSource::leaves(const Wish& earlier, const Wish& wish) const {
   return inserts(earlier.kind) || earlier.kind == OperationKind::update;
 }
 
-// Commits and scope lines have wishes too, which nobody plays.
+// Commits, scope lines and those of open scans have wishes too, which nobody plays.
 bool GrooveSource::data_line(u64 index) const {
   const u64 period = schedule_.period();
   if (period == 0) return true;
   const Schedule::Chunk chunk = schedule_.chunk_of(index / period);
   const u64 at = index % period;
-  return at != chunk.commit && (at < chunk.scope_begin || at > chunk.scope_end);
+  return at != chunk.commit && (at < chunk.scope_begin || at > chunk.scope_end) &&
+         (at < chunk.burst_begin || at >= chunk.burst_end);
 }
 
 // Of every magnitude alike.
@@ -172,7 +181,7 @@ bool GrooveSource::aim(u64 index, const Wish& wish, u32 depth, u64* number) cons
 GrooveSource::Target GrooveSource::target_of(u64 index, u32 depth) const {
   const u64 random = lines_.at(index);
   const PhaseRange phase = phases_.at(index);
-  Target target{.wish = wish_of(index), .number = 0};
+  Target target{.wish = wish_of(index), .number = 0, .era = era_of(index)};
   target.number = phases_.number(phase, random);
   const OperationKind kind = target.wish.kind;
   // What a phase inserts in its order is fresh anyway; what it removes in its order was there.
@@ -256,7 +265,7 @@ void GrooveSource::set_fields(const Target& target, u64 random, Operation* opera
   const u32 count = static_cast<u32>(groove_spec(groove).fields.size());
   const u64 drawn = remix(random, salt_shape);
   const auto set = [&](u32 field) {
-    set_field(operation, field, space_.value(groove, field, remix(drawn, 100 + field)));
+    set_field(operation, field, space_.value(groove, field, remix(drawn, 100 + field), target.era));
   };
   if (inserts(operation->kind)) {
     for (u32 field = 0; field < count; ++field) {
@@ -323,6 +332,7 @@ u64 GrooveSource::some_timestamp(u64 index, const Target& target, u64 random) co
 void GrooveSource::look(u64 index, const Target& target, u64 random, Operation* operation) const {
   const OperationKind kind = target.wish.kind;
   if (kind == OperationKind::scan) return scan(index, target, random, operation);
+  if (asks(kind)) return query(index, target, random, operation);
   fill(target, random, operation);
   const u64 drawn = remix(random, salt_rare + 100);
   const bool by_timestamp =
@@ -355,7 +365,11 @@ void GrooveSource::scoped(u64 index, u64 random, Operation* operation) const {
         known.kind == OperationKind::exists || (known.kind == OperationKind::prefetch && known.timestamped);
     if (known.of_groove() && !timestamp) break;
   }
-  if (!known.of_groove()) return fill(target_of(index, 0), random, operation);
+  if (!known.of_groove()) {
+    Target target = target_of(index, 0);
+    if (asks(target.wish.kind)) target.wish.kind = OperationKind::get;  // A scope answers no scans.
+    return fill(target, random, operation);
+  }
   static constexpr OperationKind gone[] = {OperationKind::insert, OperationKind::insert,
                                            OperationKind::upsert, OperationKind::get};
   static constexpr OperationKind there[] = {OperationKind::update, OperationKind::update,
@@ -370,8 +384,10 @@ void GrooveSource::scoped(u64 index, u64 random, Operation* operation) const {
   const OperationKind kind = removed   ? gone[below(drawn, std::size(gone))]
                              : changed ? there[below(drawn, std::size(there))]
                                        : looked[below(drawn, std::size(looked))];
-  fill({.wish = {.kind = kind, .groove = known.groove()}, .number = target_of(earlier, 0).number}, random,
-       operation);
+  fill({.wish = {.kind = kind, .groove = known.groove()},
+        .number = target_of(earlier, 0).number,
+        .era = era_of(index)},
+       random, operation);
   const u128 key = object_key(known);
   if (inserts(kind) && !groove_spec(known.groove()).has_id) {
     operation->value = static_cast<u64>(key);
@@ -390,7 +406,8 @@ bool GrooveSource::ladder(u64 index, Operation* operation) const {
   const u64 victim = ladders_.at(step % options_.ladder_victims, 1);
   Target target{.wish = {.kind = rungs[step / options_.ladder_victims % std::size(rungs)],
                          .groove = drawn_groove(victim)},
-                .number = below(remix(victim, salt_key), space_.universe())};
+                .number = below(remix(victim, salt_key), space_.universe()),
+                .era = era_of(index)};
   if (below(remix(victim, salt_limit), 4) == 0) target.number = (victim & 1) != 0 ? 0 : space_.universe() - 1;
   const OperationKind kind = target.wish.kind;
   if (kind == OperationKind::remove && options_.weight_remove == 0) return false;
@@ -424,7 +441,8 @@ void GrooveSource::scan(u64 index, const Target& target, u64 random, Operation* 
     const u64 end = below(remix(drawn, 1), 4);  // In an index, mostly all of a value.
     if ((of == KeyShape::index || of == KeyShape::wide_index) && end < 3)
       timestamp = salt == 1 ? 0 : timestamp_max;
-    return space_.key(tree, salt == 1 ? target.number : below(drawn, space_.universe()), timestamp, drawn);
+    return space_.key(tree, salt == 1 ? target.number : below(drawn, space_.universe()), timestamp, drawn,
+                      target.era);
   };
   operation->key = key(1);
   operation->key_end = key(2);

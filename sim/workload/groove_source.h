@@ -1,6 +1,7 @@
 // The generator of `groove` and `forest`: line i of a run as a pure function of (seed, options, i).
 //
-// Commits, scopes, crashes: schedule.h. Phases: phases.h. What objects are made of: object_space.h.
+// Commits, scopes, bursts of scans, crashes: schedule.h. Phases: phases.h. What objects are made of:
+// object_space.h.
 //
 //   aim      an insert wants an object that is gone, every other change one that is there; so most take
 //            the object of an earlier line that must have left it so, found by computing back. Distances
@@ -8,8 +9,11 @@
 //            lines do not care (`bias.surprise`), and an object that they hit is a surprise to others.
 //   fields   an update names a few; an insert or upsert all that the run uses.
 //   scope    its lines are about objects that lines of the same op before it made known.
+//   queries  and open scans: groove_queries.cpp.
 //   ladder   every `ladder_lines` lines one rung for a victim, see tree_workload.h.
 #pragma once
+
+#include <algorithm>
 
 #include "sim/workload/object_space.h"
 #include "sim/workload/phases.h"
@@ -38,6 +42,7 @@ class GrooveSource final : public OperationSource {
   struct Target {
     Wish wish;
     u64 number;
+    u64 era;  // Of the line, see ObjectSpace::value().
   };
 
   Wish wish_of(u64 index) const;
@@ -58,6 +63,22 @@ class GrooveSource final : public OperationSource {
   void set_fields(const Target& target, u64 random, Operation* operation) const;
   void look(u64 index, const Target& target, u64 random, Operation* operation) const;
   void scan(u64 index, const Target& target, u64 random, Operation* operation) const;
+  u64 era_of(u64 index) const { return index / std::max<u64>(1, options_.phase_lines); }
+
+  // --- groove_queries.cpp
+  void query(u64 index, const Target& target, u64 random, Operation* operation) const;
+  bool burst(u64 index, Operation* operation) const;
+  void make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const;
+  void query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, QueryTree* tree) const;
+  QueryNode predicate(u64 index, GrooveName groove, u64 random) const;
+  TreeName predicate_tree(GrooveName groove, u64 random) const;
+  u128 predicate_value(u64 index, TreeName tree, u64 random) const;
+  bool earlier_value(u64 index, GrooveName groove, u32 field, u64 random, u128* value) const;
+  u64 query_timestamp(u64 index, GrooveName groove, u64 random) const;
+  u32 drawn_leaves(u64 random) const;
+  bool paging(u64 index) const;
+  OperationKind asking_kind(u64 index, OperationKind kind, u64 random) const;
+
   bool watched_timestamp(u64 index, GrooveName groove, u64* timestamp) const;
   u64 some_timestamp(u64 index, const Target& target, u64 random) const;
   u64 inserted_at(u64 index, const Target& target) const;

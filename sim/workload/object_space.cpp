@@ -37,7 +37,8 @@ ObjectSpace::ObjectSpace(u64 seed, const RunOptions& options)
       const u64 random = stream.at(5, g, f);
       habits_[g][f] = {.style = static_cast<Style>(below(random, 5)),
                        .hot = u64{1} << below(remix(random, 1), 5),
-                       .used = below(remix(random, 2), 4) < density};
+                       .used = below(remix(random, 2), 4) < density,
+                       .in_eras = below(remix(random, 3), 3) == 0};
     }
   }
 }
@@ -65,6 +66,11 @@ u64 ObjectSpace::any_timestamp(u64 number, u64 random) const {
   return scrambled(1 + timestamps_each * number + below(random, timestamps_each));
 }
 
+u64 ObjectSpace::timestamp_top(GrooveName groove, u64 index) const {
+  if (!increasing_) return factor_ == 1 ? timestamps_each * (universe_ + 1) : timestamp_max;
+  return groove_spec(groove).has_id ? index + 1 : key_timestamp(universe_ - 1);
+}
+
 bool ObjectSpace::used(GrooveName groove, u32 field) const {
   return habits_[static_cast<u32>(groove)][field].used;
 }
@@ -84,7 +90,7 @@ u128 ObjectSpace::hot_value(const FieldHabit& habit, u128 max, u64 number) const
   UNREACHABLE();
 }
 
-u128 ObjectSpace::value(GrooveName groove, u32 field, u64 random) const {
+u128 ObjectSpace::value(GrooveName groove, u32 field, u64 random, u64 era) const {
   const FieldSpec& spec = groove_spec(groove).fields[field];
   const FieldHabit& habit = habits_[static_cast<u32>(groove)][field];
   const u128 max = field_max(spec);
@@ -97,19 +103,22 @@ u128 ObjectSpace::value(GrooveName groove, u32 field, u64 random) const {
     return hot ? sizes[below(draw, std::size(sizes))] : below(draw, 3000);
   }
   if (name == "flags") return below(draw, 4) | (hot ? 0 : remix(draw, 1) << 2);
-  if (hot) return hot_value(habit, max, below(draw, habit.hot));
+  if (hot) {
+    const bool usual = habit.in_eras && below(remix(draw, 4), 64) != 0;
+    return hot_value(habit, max, below(usual ? remix(era, field) : draw, habit.hot));
+  }
   const u128 cold = u128{remix(draw, 2)} << 64 | draw;
   return below(remix(draw, 3), 2) == 0 ? cold & max : std::min<u128>(below(draw, 1000), max);
 }
 
-Key ObjectSpace::key(TreeName tree, u64 number, u64 timestamp, u64 random) const {
+Key ObjectSpace::key(TreeName tree, u64 number, u64 timestamp, u64 random, u64 era) const {
   const GrooveName groove = tree_spec(tree).groove;
   switch (tree_spec(tree).shape) {
     case KeyShape::wide_number: return Key::of(id(number));
     case KeyShape::timestamp: return Key::of(timestamp);
-    case KeyShape::wide_index: return {.lo = timestamp, .hi = value(groove, field_of(tree), random)};
+    case KeyShape::wide_index: return {.lo = timestamp, .hi = value(groove, field_of(tree), random, era)};
     case KeyShape::index: {
-      u64 field = static_cast<u64>(value(groove, field_of(tree), random));
+      u64 field = static_cast<u64>(value(groove, field_of(tree), random, era));
       if (tree == TreeName::notes_large) field /= 16;
       return Key::of(u128{field} << 64 | timestamp);
     }

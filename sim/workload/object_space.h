@@ -18,12 +18,17 @@ class ObjectSpace {
   // One of a few that are this object's alone, when a line names it.
   u64 any_timestamp(u64 number, u64 random) const;
 
-  u128 value(GrooveName groove, u32 field, u64 random) const;
+  // The greatest one that an object of lines before this one has, about.
+  u64 timestamp_top(GrooveName groove, u64 index) const;
+
+  // Of some fields one hot value at a time is usual: one of each `era`. So the objects that have it come in
+  // stretches, with long gaps between them.
+  u128 value(GrooveName groove, u32 field, u64 random, u64 era) const;
   // Some fields are never set in a run.
   bool used(GrooveName groove, u32 field) const;
 
   // A key of the tree near what may be in it: of the object, or of the field's values.
-  Key key(TreeName tree, u64 number, u64 timestamp, u64 random) const;
+  Key key(TreeName tree, u64 number, u64 timestamp, u64 random, u64 era) const;
 
  private:
   enum class Style : u8 { dense, sparse, spread, high, apart };
@@ -31,6 +36,7 @@ class ObjectSpace {
     Style style = Style::dense;
     u64 hot = 1;
     bool used = true;
+    bool in_eras = false;
   };
 
   u128 hot_value(const FieldHabit& habit, u128 max, u64 number) const;

@@ -5,13 +5,15 @@
 #include "base/assert.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/salts.h"
+#include "sim/workload/scan_burst.h"
 
 namespace tonearm::sim {
 
 namespace {
 
 constexpr u64 scope_lines_max = 24;
-constexpr u64 crash_follow_max = 2;  // Crash lines in a row after the one that was drawn.
+constexpr u64 burst_lines_mean = 12;  // About.
+constexpr u64 crash_follow_max = 2;   // Crash lines in a row after the one that was drawn.
 constexpr Ratio crash_follows = {3, 8};
 constexpr Ratio crash_in_checkpoint = {1, 3};
 constexpr Ratio crash_storm = {1, 8};
@@ -37,12 +39,17 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       scope_lead_(scope_lead),
       long_scopes_(grooves) {
   const Stream habits("habits", stream_seed(seed, "habits"));
-  const u64 others = drawn + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
+  const u64 others =
+      drawn + o.weight_scan_open + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
   total_ = std::max<u64>(1, others + o.weight_commit);
   if (o.weight_commit > 0) period_ = std::max<u64>(1, 1 + others / o.weight_commit);
 
   const u64 scope_weight = period_ == 0 ? 0 : std::min(total_ / 2, o.weight_scope * period_ / 2);
   scope_chance_ = {static_cast<u32>(scope_weight), static_cast<u32>(total_)};
+  // As many lines as the weight says, if the bursts are as long as they are on average.
+  const u64 burst_weight =
+      period_ == 0 ? 0 : std::min(total_, o.weight_scan_open * period_ / burst_lines_mean);
+  burst_chance_ = {static_cast<u32>(burst_weight), static_cast<u32>(total_)};
   static constexpr Ratio times[] = {{0, 1}, {1, 64}, {1, 16}};
   times_chance_ = times[below(habits.at(1), std::size(times))];
   times_max_ = below(habits.at(2), 4) == 0 ? 2 * u64{o.format.checkpoint_interval} : 2 * u64{o.format.beats};
@@ -56,8 +63,12 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
 }
 
 Schedule::Chunk Schedule::chunk_of(u64 chunk) const {
-  Chunk plan{
-      .commit = period_ - 1, .scope_begin = period_, .scope_end = period_, .random = chunks_.at(chunk)};
+  Chunk plan{.commit = period_ - 1,
+             .scope_begin = period_,
+             .scope_end = period_,
+             .burst_begin = period_,
+             .burst_end = period_,
+             .random = chunks_.at(chunk)};
   if (below(plan.random, 4) == 0) plan.commit = below(remix(plan.random, salt_jitter), period_);
   // A scope holds at least one line.
   if (plan.commit >= 3 + scope_lead_ && chance(remix(plan.random, salt_scope), scope_chance_)) {
@@ -68,7 +79,35 @@ Schedule::Chunk Schedule::chunk_of(u64 chunk) const {
     const u64 length_max = whole ? room : std::min<u64>(room, scope_lines_max);
     plan.scope_end = plan.scope_begin + between(remix(plan.random, salt_scope_end), 2, length_max);
   }
+  if (chance(remix(plan.random, salt_scope + 102), burst_chance_)) plan_burst(&plan);
   return plan;
+}
+
+// In front of the scope or behind it, where more room is.
+void Schedule::plan_burst(Chunk* plan) const {
+  const u64 random = remix(plan->random, salt_scope + 103);
+  const bool scope = plan->scope_begin < period_;
+  u64 begin = 0;
+  u64 room = scope ? plan->scope_begin : plan->commit;
+  if (scope && plan->commit - plan->scope_end - 1 > room) {
+    begin = plan->scope_end + 1;
+    room = plan->commit - begin;
+  }
+  if (room < 2) return;
+  const u64 length_max = std::min(room, burst_lines_max);
+  const u64 length = below(random, 4) == 0 ? length_max : between(remix(random, 1), 2, length_max);
+  plan->burst_begin = begin + below(remix(random, 2), room - length + 1);
+  plan->burst_end = plan->burst_begin + length;
+}
+
+bool Schedule::in_burst(u64 index, u64* place, u64* random) const {
+  if (period_ == 0 || burst_chance_.numerator == 0) return false;
+  const Chunk chunk = chunk_of(index / period_);
+  const u64 at = index % period_;
+  if (at < chunk.burst_begin || at >= chunk.burst_end) return false;
+  *place = at - chunk.burst_begin;
+  *random = remix(chunk.random, salt_scope + 104);
+  return true;
 }
 
 bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) const {

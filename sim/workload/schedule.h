@@ -1,7 +1,8 @@
 // The lines of a run that are not about its data: commits and scopes at computed places, and the rare ones,
 // which are crashes, reopens and checkpoints. The same for every generator.
 //
-//   chunk    `period` lines with one commit, usually the last, and at most one scope before it.
+//   chunk    `period` lines with one commit, usually the last, and at most one scope and one burst of
+//            scans before it.
 //   rare     drawn line by line. A line asks what its predecessors are, so that crash lines come in rows
 //            and storms, and checkpoints right behind them.
 #pragma once
@@ -19,6 +20,8 @@ class Schedule {
     u64 commit;  // Positions in the chunk; period: there is none.
     u64 scope_begin;
     u64 scope_end;
+    u64 burst_begin;
+    u64 burst_end;  // Exclusive; not behind the beginning: there is none.
     u64 random;
   };
 
@@ -29,11 +32,15 @@ class Schedule {
   u64 total() const { return total_; }    // Weights of all lines.
   Chunk chunk_of(u64 chunk) const;
 
+  // Whether the line lies between open scans; its place among those lines, and what they have in common.
+  bool in_burst(u64 index, u64* place, u64* random) const;
+
   // Whether the line is one of these; else whether it lies in a scope, where no rare line may be.
   bool commit_or_scope(u64 index, Operation* operation, bool* in_scope) const;
   bool rare(u64 index, u64 random, Operation* operation) const;
 
  private:
+  void plan_burst(Chunk* plan) const;
   u64 rare_drawn(u64 index) const;
   bool storm(u64 index, u64 random, Operation* operation) const;
   void crash(u64 random, bool follows, Operation* operation) const;
@@ -49,6 +56,7 @@ class Schedule {
   u64 period_ = 0;
   u64 total_;
   Ratio scope_chance_{};  // Of a chunk.
+  Ratio burst_chance_{};  // Of a chunk.
   Ratio times_chance_{};  // Of a commit.
   u64 times_max_;
   std::array<u16, 10> reopen_settings_{};

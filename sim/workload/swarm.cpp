@@ -26,7 +26,7 @@ struct Rates {
 
   explicit Rates(const RunOptions& o)
       : others(u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan + o.weight_checkpoint +
-               o.weight_scope + o.weight_crash + o.weight_reopen),
+               o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_scan_open),
         writes(u64{o.weight_put} + o.weight_remove),
         trees(u64{o.weight_kv} + o.weight_index + o.weight_id),
         busiest(std::max({o.weight_kv, o.weight_index, o.weight_id})) {}
@@ -156,10 +156,11 @@ bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
   return true;
 }
 
-void draw_run(u64 seed, bool tiny, RunOptions* o) {
+void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
   Draw draw(seed);
   *o = RunOptions{};
   draw_weights(draw, o);
+  if (scans) draw_tree_scans(draw, o);
   const u64 lines = tiny ? draw.skewed("tiny lines", 1500, 8000) : draw.skewed("lines", 4000, 16'000);
   constexpr u64 attempts_max = 1000;
   u64 attempt = 0;
@@ -186,6 +187,10 @@ void draw_run(u64 seed, bool tiny, RunOptions* o) {
 }  // namespace
 
 void draw_tree(u64 seed, RunOptions* options) { draw_run(seed, Draw(seed).happens("tiny", 1, 2), options); }
+
+void draw_scan_tree(u64 seed, RunOptions* options) {
+  draw_run(seed, Draw(seed).happens("tiny", 1, 2), options, true);
+}
 
 void draw_component(u64 seed, RunOptions* options) {
   const Draw draw(seed);

@@ -12,9 +12,13 @@ namespace tonearm::sim {
 // The options of the `tree` workload, always valid.
 void draw_tree(u64 seed, RunOptions* options);
 
-// Of `groove`, one of the three grooves, and `forest`, all of them.
+// The same with scans that stay open from line to line.
+void draw_scan_tree(u64 seed, RunOptions* options);
+
+// Of `groove`, one of the three grooves, and `forest`, all of them; of `scan`, one groove and mostly queries.
 void draw_groove(u64 seed, RunOptions* options);
 void draw_forest(u64 seed, RunOptions* options);
+void draw_scan(u64 seed, RunOptions* options);
 
 // A short run on a tiny geometry, without crashes and faults: what fails in it was planted.
 void draw_canary(u64 seed, RunOptions* options);

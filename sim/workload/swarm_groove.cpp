@@ -1,4 +1,4 @@
-// The options of `groove` and `forest`.
+// The options of `groove`, `forest` and `scan`.
 #include <algorithm>
 
 #include "base/assert.h"
@@ -24,7 +24,8 @@ struct Rates {
   Rates(const RunOptions& o, const World& world)
       : others(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan +
                o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan + o.weight_checkpoint +
-               o.weight_scope + o.weight_crash + o.weight_reopen),
+               o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_query + o.weight_page +
+               o.weight_scan_open),
         changes(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan),
         grooves(u64{o.weight_things} + o.weight_notes + o.weight_events),
         busiest(std::max({o.weight_things, o.weight_notes, o.weight_events})) {
@@ -188,6 +189,11 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
   o->groove = static_cast<GrooveName>(draw.below("groove", groove_count));
   const World& world = world_of(workload, o->groove);
   draw_weights(draw, o);
+  if (workload == "scan") {
+    draw_many_queries(draw, o);
+  } else {
+    draw_few_queries(draw, o);
+  }
   const bool tiny = draw.happens("tiny", 1, 2);
   const u64 lines = tiny ? draw.skewed("tiny lines", 1500, 6000) : draw.skewed("lines", 3000, 10'000);
   constexpr u64 attempts_max = 1000;
@@ -215,5 +221,6 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
 
 void draw_groove(u64 seed, RunOptions* options) { draw_grooves(seed, "groove", options); }
 void draw_forest(u64 seed, RunOptions* options) { draw_grooves(seed, "forest", options); }
+void draw_scan(u64 seed, RunOptions* options) { draw_grooves(seed, "scan", options); }
 
 }  // namespace tonearm::sim

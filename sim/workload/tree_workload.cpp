@@ -56,13 +56,13 @@ TreeSource::TreeSource(u64 seed, const RunOptions& options)
 }
 
 void TreeSource::at(u64 index, Operation* operation) const {
-  static const Operation blank{};
-  *operation = blank;
+  reset(operation);
   operation->id.number = index + 1;
   const u64 random = lines_.at(index);
   bool in_scope = false;
   if (schedule_.commit_or_scope(index, operation, &in_scope)) return;
   if (!in_scope && schedule_.rare(index, random, operation)) return;
+  if (!in_scope && burst(index, operation)) return;
   if (ladder(index, in_scope, operation)) return;
   if (index_write(index, operation)) return;
   read_or_write(index, random, in_scope, operation);
@@ -153,6 +153,13 @@ void TreeSource::read_or_write(u64 index, u64 random, bool in_scope, Operation* 
     case OperationKind::orphan:
     case OperationKind::exists:
     case OperationKind::prefetch:
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close:
     case OperationKind::call: return;
   }
 }

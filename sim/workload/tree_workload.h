@@ -3,7 +3,7 @@
 // Nothing is remembered from line to line, so what a stateful generator would know is arranged to be
 // computable instead:
 //
-//   chunks, rare lines and phases: see schedule.h and phases.h.
+//   chunks, rare lines, phases, bursts of scans: see schedule.h, phases.h and scan_burst.h.
 //   ladder   every `ladder_lines` lines one rung for a victim: write, write again, remove, read, ...
 //            with enough filler between the rungs that each version sinks.
 //   index    the secondary index takes only puts of absent keys and removes of present ones. Its
@@ -51,6 +51,7 @@ class TreeSource final : public OperationSource {
   Key recent_key(u64 index, TreeName tree, u64 random) const;
   Key removed_key(u64 index, TreeName tree, u64 random) const;
   void scan(u64 index, const PhaseRange& phase, u64 random, Operation* operation) const;
+  bool burst(u64 index, Operation* operation) const;
   TreeName victim(u64 number, u64* key) const;
 
   RunOptions options_;

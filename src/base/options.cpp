@@ -50,6 +50,7 @@ OptionsError validate(const FormatOptions& f, const RuntimeOptions& r) {
        "6 to 1024", r.compaction_blocks},
       {r.read_attempts_max >= 1 && r.read_attempts_max <= 64, "read_attempts_max", "1 to 64",
        r.read_attempts_max},
+      {r.scans_max >= 1 && r.scans_max <= scans_limit, "scans_max", "1 to 64", r.scans_max},
   };
   for (const Rule& rule : rules) {
     if (!rule.ok) return {.field = rule.field, .expected = rule.expected, .given = rule.given};

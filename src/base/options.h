@@ -44,11 +44,14 @@ struct RuntimeOptions {
   u32 write_iops = 16;            // Grid writes in flight, at least 1.
   u32 compaction_blocks = 32;     // Block buffers of compaction, at least compaction_blocks_min.
   u32 read_attempts_max = 4;      // Tries to read a block before it counts as damaged, at least 1.
+  u32 scans_max = 8;              // Scans open at the same time: 1..scans_limit.
 };
 
 // What compaction needs to make progress: an index block and a value block for each of its two
 // inputs, and an index block and a value block of output.
 inline constexpr u32 compaction_blocks_min = 6;
+
+inline constexpr u32 scans_limit = 64;
 
 struct [[nodiscard]] OptionsError {
   const char* field = nullptr;     // Null: valid.

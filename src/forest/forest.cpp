@@ -73,6 +73,17 @@ void Forest::stage_done() {
   UNREACHABLE();
 }
 
+TreeScan& Forest::scan_open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read) {
+  ASSERT(opened_);
+  scan_.open(tree, *scan_buffer_, range, direction, cache_read);
+  return scan_;
+}
+
+void Forest::assert_no_scan() const {
+  ASSERT(scan_.state() == TreeScan::State::closed);
+  ASSERT(scan_buffers_.used() == 0);
+}
+
 // --- format
 
 void Forest::format(Callback<> done) {
@@ -213,7 +224,7 @@ void Forest::compact(u64 op, Callback<> done) {
   ASSERT(opened_);
   ASSERT(op == op_ + 1);
   ASSERT(!scope_active_);
-  ASSERT(scan_.state() == TreeScan::State::idle);
+  assert_no_scan();
   if (!begin(Progress::compact, done)) return;
   op_ = op;
   compact_start();
@@ -287,7 +298,7 @@ void Forest::assert_between_bars() const {
 void Forest::checkpoint(Callback<> done) {
   ASSERT(opened_);
   ASSERT(!scope_active_);
-  ASSERT(scan_.state() == TreeScan::State::idle);
+  assert_no_scan();
   if (!begin(Progress::checkpoint, done)) return;
   ASSERT(checkpoint_due(op_));
   ASSERT(checkpoint_durable());
@@ -404,7 +415,7 @@ void Forest::mark_checkpoint_durable() {
 
 bool Forest::scope_open() {
   ASSERT(!scope_active_);
-  ASSERT(scan_.state() == TreeScan::State::idle);
+  assert_no_scan();
   if (error_) {
     mark(Mark::sticky_error);
     return false;
@@ -416,6 +427,7 @@ bool Forest::scope_open() {
 
 void Forest::scope_close(ScopeMode mode) {
   ASSERT(scope_active_);
+  assert_no_scan();
   scope_active_ = false;
   for (u32 i = 0; i < tree_count_; ++i) trees_[i]->scope_close(mode);
 }

@@ -36,6 +36,7 @@
 #include "grid/grid.h"
 #include "storage/superblock.h"
 #include "tree/manifest_log.h"
+#include "tree/scan_buffer.h"
 #include "tree/tree.h"
 #include "tree/tree_scan.h"
 
@@ -75,8 +76,13 @@ class Forest {
   u32 tree_count() const { return tree_count_; }
   Tree& tree(u32 index);
   const Tree& tree(u32 index) const;
-  // One scan at a time for now, over any tree.
-  TreeScan& scan() { return scan_; }
+  // Of the scans that are open, runtime.scans_max at most; see tree/tree_scan.h. None may be open when an op
+  // changes anything or ends, nor when a scope opens or closes.
+  ScanBufferPool& scan_buffers() { return scan_buffers_; }
+  const ScanBufferPool& scan_buffers() const { return scan_buffers_; }
+  // One scan beside those, for a caller who needs one at a time: with a buffer of its own. To be closed.
+  TreeScan& scan_open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read);
+  const TreeScan& scan() const { return scan_; }
 
   // Opens or closes a scope over all trees. False: refused, see error(); no scope is open.
   bool scope_open();
@@ -138,7 +144,7 @@ class Forest {
   static void measure(Arena& arena, const ForestOptions& options);
 
   bool begin(Progress progress, Callback<> done);  // False: refused with the error there is.
-  void stage_done();                      // The running stage completed: decide what is next.
+  void stage_done();                               // The running stage completed: decide what is next.
   void sync_done(Storage::Sync& sync);
   void tick_done(Storage::NextTick& next_tick);
   void advance_format();
@@ -153,6 +159,7 @@ class Forest {
   CheckpointState checkpoint_state() const;
   void fail(const Error& error);
   void finish();
+  void assert_no_scan() const;
 
   Storage* storage_;
   ForestOptions options_;
@@ -168,6 +175,9 @@ class Forest {
   u32 tree_count_ = 0;
   std::array<Tree*, trees_max> trees_{};
   CompactionSchedule schedule_;
+  ScanBufferPool scan_buffers_;
+  ScanBufferPool scan_own_buffer_;  // Has one: that of scan_.
+  ScanBuffer* scan_buffer_;
   TreeScan scan_;
 
   Error error_;

@@ -99,7 +99,8 @@ void Forest::measure(Arena& arena, const ForestOptions& options) {
   arena.take<std::byte>(parts.scratch_size, 64);
   arena.take<u64>(parts.trailer_blocks_max);
   CompactionSchedule::measure(arena, parts.format, trees, options.runtime.compaction_blocks);
-  TreeScan::measure(arena, parts.format);
+  ScanBufferPool::measure(arena, parts.format, options.runtime.scans_max);
+  ScanBufferPool::measure(arena, parts.format, 1);
   for (const TreeConfig& config : options.trees) {
     arena.take<Tree>(1);
     Tree::measure(arena, parts.format, options.runtime.blocks_count, config);
@@ -131,7 +132,9 @@ Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::by
       trailer_addresses_(arena_.take<u64>(parts.trailer_blocks_max)),
       tree_count_(static_cast<u32>(options.trees.size())),
       schedule_(grid_, arena_, parts.format, tree_count_, options.runtime.compaction_blocks),
-      scan_(grid_, arena_, parts.format) {
+      scan_buffers_(arena_, parts.format, options.runtime.scans_max),
+      scan_own_buffer_(arena_, parts.format, 1),
+      scan_buffer_(&scan_own_buffer_.acquire_assume_capacity()) {
   ASSERT(!validate(options));
   static_assert(std::is_trivially_destructible_v<Tree>);
   options_.format.schema_hash = parts.format.schema_hash;

@@ -86,6 +86,7 @@ TEST_CASE("forest: every option is refused right beyond its limits") {
   check_limits<R, u32>(&R::write_iops, "write_iops", {1, 1024}, {0, 1025});
   check_limits<R, u32>(&R::compaction_blocks, "compaction_blocks", {6, 1024}, {0, 5, 1025});
   check_limits<R, u32>(&R::read_attempts_max, "read_attempts_max", {1, 64}, {0, 65});
+  check_limits<R, u32>(&R::scans_max, "scans_max", {1, 64}, {0, 65});
 }
 
 TEST_CASE("forest: it needs exactly the memory it asks for") {

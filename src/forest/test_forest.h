@@ -189,9 +189,9 @@ class TestForest {
   }
 
   Rows scan(u32 index, u64 min, u64 max, Direction direction, bool cold) {
-    TreeScan& scan = forest_->scan();
     Tree& asked = tree(index);
-    scan.open(asked, {.min = key_of(index, min), .max = key_of(index, max)}, direction, !cold);
+    TreeScan& scan =
+        forest_->scan_open(asked, {.min = key_of(index, min), .max = key_of(index, max)}, direction, !cold);
     Rows rows;
     for (;;) {
       const std::byte* value = nullptr;

@@ -81,6 +81,7 @@ PutResult Tree::append(const std::byte* value, const Key& key) {
 
 void Tree::scope_open() {
   ASSERT(!scope_);
+  ASSERT(scans_open_ == 0);
   scope_ = Scope{
       .values = table_mutable_->value_context(), .key_range = key_range_, .puts_this_op = puts_this_op_};
 }
@@ -275,12 +276,14 @@ void Tree::open_complete() {
 
 void Tree::op_end() {
   ASSERT(!scope_);
+  ASSERT(scans_open_ == 0);
   puts_this_op_ = 0;
   table_mutable_->op_end();
 }
 
 void Tree::swap_mutable_and_immutable(u64 snapshot_min) {
   ASSERT(!scope_);
+  ASSERT(scans_open_ == 0);
   ASSERT(puts_this_op_ == 0);
   if (table_immutable_->flushed()) {
     table_mutable_->make_immutable(snapshot_min);

@@ -1,45 +1,29 @@
 #include "tree/tree_scan.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/mark.h"
+#include "base/sanitizer.h"
 #include "base/variation.h"
 
 namespace tonearm {
 
 using Merge = KWayMergeOf<TreeScan>;
 
-void TreeScan::measure(Arena& arena, const FormatOptions& format) {
-  arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096);
-}
-
-TreeScan::TreeScan(Grid& grid, Arena& arena, const FormatOptions& format)
-    : grid_(&grid), levels_count_(format.levels) {
+void TreeScan::open(Tree& tree, ScanBuffer& buffer, const KeyRange& range, Direction direction,
+                    bool cache_read) {
   static_assert(TableMemory::runs_max + 1 + levels_max <= merge_streams_max);
-  std::byte* memory = arena.take<std::byte>(u64{format.levels} * 2 * format.block_size, 4096).data();
-  for (u32 i = 0; i < levels_count_; ++i) {
-    Level& level = levels_[i];
-    level.scan = this;
-    level.index = i;
-    level.index_block = memory;
-    level.value_block = memory + format.block_size;
-    memory += u64{2} * format.block_size;
-  }
-  poison_buffers();
-}
-
-// Both buffers of a level, which lie side by side.
-void TreeScan::poison_buffers() {
-  for (u32 i = 0; i < levels_count_; ++i) poison(levels_[i].index_block, u64{2} * grid_->block_size());
-}
-
-void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read) {
-  ASSERT(state_ == State::idle);
+  ASSERT(state_ == State::closed);
   ASSERT(!tree.scope_active());  // The suffix is sorted below, which a discard could not undo.
-  ASSERT(tree.manifest().levels() == levels_count_);
+  ASSERT(buffer.acquired && !buffer.scanned);
+  ASSERT(buffer.level_count == tree.manifest().levels());
   tree_ = &tree;
-  for (u32 i = 0; i < levels_count_; ++i) unpoison(levels_[i].index_block, u64{2} * grid_->block_size());
+  buffer_ = &buffer;
+  buffer.scanned = true;
+  unpoison(buffer.memory.data(), buffer.memory.size());
   tree.scan_opened();
+  levels_count_ = buffer.level_count;
   range_ = range;
   direction_ = direction;
   cache_read_ = cache_read;
@@ -48,26 +32,35 @@ void TreeScan::open(Tree& tree, const KeyRange& range, Direction direction, bool
   reads_pending_ = 0;
   values_since_read_ = 0;
   values_ = 0;
+  run_count_ = 0;
+  level_streams_.clear();
   if (range.max < range.min) {
     state_ = State::finished;
     return;
   }
   open_runs();
-  level_streams_.clear();
-  for (u32 i = 0; i < levels_count_; ++i) {
-    level_start(levels_[i]);
-    if (levels_[i].stage == Level::Stage::finished) continue;
-    levels_[i].stream = run_count_ + level_streams_.count();
-    heads_[levels_[i].stream] = {};
-    level_streams_.push(&levels_[i]);
-  }
+  open_levels();
   merge_.init(*this, run_count_ + level_streams_.count(), direction);
-  state_ = State::needs_data;
+  state_ = State::idle;
+}
+
+void TreeScan::open_levels() {
+  for (u32 i = 0; i < levels_count_; ++i) {
+    Level& level = levels_[i];
+    level.scan = this;
+    level.index = i;
+    level.index_block = buffer_->levels[i].index_block;
+    level.value_block = buffer_->levels[i].value_block;
+    level_next_table(level, nullptr);
+    if (level.stage == Level::Stage::finished) continue;
+    level.stream = run_count_ + level_streams_.count();
+    heads_[level.stream] = {};
+    level_streams_.push(&level);
+  }
 }
 
 // Memory streams in order of precedence: the newest run first, the immutable table last.
 void TreeScan::open_runs() {
-  run_count_ = 0;
   TableMemory& table_mutable = tree_->table_mutable();
   table_mutable.sort_suffix();
   for (u32 i = table_mutable.run_count(); i-- > 0;) add_run(table_mutable.run(i));
@@ -96,12 +89,12 @@ TreeScan::Head TreeScan::head_of(std::span<const std::byte> values) const {
   ASSERT(!values.empty());
   const u32 value_size = tree_->layout().value_size;
   const u64 last = values.size() - value_size;
-  return {.next = values.data() + (direction_ == Direction::ascending ? 0 : last),
+  return {.next = values.data() + (ascending() ? 0 : last),
           .left = static_cast<u32>(values.size() / value_size)};
 }
 
-void TreeScan::level_start(Level& level) { level_next_table(level, nullptr); }
-
+// Without `exclusive`: the first table that overlaps what is left of the range. A table on the near side of
+// it is no end: a probe may have moved the range beyond the table that was read last, and further ones.
 void TreeScan::level_next_table(Level& level, const Key* exclusive) {
   const TableInfo* table = tree_->manifest().level(level.index).next(range_, exclusive, direction_);
   if (table == nullptr) {
@@ -113,21 +106,24 @@ void TreeScan::level_next_table(Level& level, const Key* exclusive) {
   level.stage = Level::Stage::index_wanted;
 }
 
+// One behind the last value block that holds a key up to `key`.
+u32 TreeScan::blocks_up_to(const IndexBlock& index, const Key& key) {
+  const u32 end = index.lower_bound(key);
+  return end < index.count() && index.key_min(end) <= key ? end + 1 : end;
+}
+
 // Selects the value blocks of the table that overlap the range; maybe none.
 void TreeScan::level_index_ready(Level& level) {
   const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
   const u32 first = index.lower_bound(range_.min);
-  u32 end = index.lower_bound(range_.max);
-  if (end < index.count() && index.key_min(end) <= range_.max) ++end;
+  const u32 end = blocks_up_to(index, range_.max);
   if (first >= end) {
     mark(Mark::scan_table_gap, tree_->config().id, &range_.min);
-    const Key exclusive = direction_ == Direction::ascending ? level.table.key_max : level.table.key_min;
-    level_next_table(level, &exclusive);
-    return;
+    return level_leave_table(level);
   }
   level.block_first = first;
   level.block_last = end - 1;
-  level.block_next = direction_ == Direction::ascending ? first : end - 1;
+  level.block_next = ascending() ? first : end - 1;
   level.stage = Level::Stage::value_wanted;
 }
 
@@ -136,26 +132,31 @@ void TreeScan::level_index_ready(Level& level) {
 void TreeScan::level_value_ready(Level& level, const std::byte* block) {
   const std::span<const std::byte> values = in_range(value_block_values(tree_->layout(), block));
   level.stage = Level::Stage::buffered;
-  if (values.empty()) return level_next_block(level);  // The range lies in a gap inside the block.
+  if (values.empty()) {
+    mark(Mark::scan_block_gap, tree_->config().id, &range_.min);
+    return level_next_block(level);
+  }
   std::memcpy(level.value_block, values.data(), values.size());
   heads_[level.stream] = head_of({level.value_block, values.size()});
 }
 
 // Behind the block at hand: the next one of the table, else the next table.
 void TreeScan::level_next_block(Level& level) {
-  const bool ascending = direction_ == Direction::ascending;
-  if (level.block_next != (ascending ? level.block_last : level.block_first)) {
-    level.block_next = ascending ? level.block_next + 1 : level.block_next - 1;
-    level.stage = Level::Stage::value_wanted;
-    return;
+  if (level.block_next == (ascending() ? level.block_last : level.block_first)) {
+    return level_leave_table(level);
   }
-  const Key exclusive = ascending ? level.table.key_max : level.table.key_min;
+  level.block_next = ascending() ? level.block_next + 1 : level.block_next - 1;
+  level.stage = Level::Stage::value_wanted;
+}
+
+void TreeScan::level_leave_table(Level& level) {
+  const Key exclusive = ascending() ? level.table.key_max : level.table.key_min;
   level_next_table(level, &exclusive);
 }
 
 void TreeScan::read(Callback<> done) {
-  ASSERT(state_ == State::needs_data);
-  state_ = State::reading;
+  ASSERT(state_ == State::idle || state_ == State::needs_data);
+  state_ = State::buffering;
   values_since_read_ = 0;
   done_ = done;
   dispatch();
@@ -163,19 +164,19 @@ void TreeScan::read(Callback<> done) {
 
 // Submits what each level wants until every level is buffered or finished; then completes on a tick.
 void TreeScan::dispatch() {
-  ASSERT(state_ == State::reading);
+  ASSERT(state_ == State::buffering);
   if (!error_) {
     for (u32 i = 0; i < levels_count_; ++i) level_submit(levels_[i]);
   }
   if (reads_pending_ > 0) return;
   next_tick_.done = Callback<Storage::NextTick&>::to<&TreeScan::tick_done>(this);
-  grid_->storage().next_tick(next_tick_);
+  tree_->storage().next_tick(next_tick_);
 }
 
 void TreeScan::tick_done(Storage::NextTick&) {
-  ASSERT(state_ == State::reading);
+  ASSERT(state_ == State::buffering);
   ASSERT(reads_pending_ == 0);
-  state_ = error_ ? State::finished : State::seeking;
+  state_ = error_ ? State::failed : State::seeking;
   done_();
 }
 
@@ -201,7 +202,7 @@ void TreeScan::level_submit(Level& level) {
   });
   ++reads_pending_;
   ++blocks_read_;
-  grid_->read(level.read);
+  tree_->grid().read(level.read);
 }
 
 void TreeScan::level_read_done(Level& level, const Grid::Read& read) {
@@ -246,7 +247,7 @@ const std::byte* TreeScan::pop(u32 stream) {
   const u32 value_size = tree_->layout().value_size;
   --head.left;
   if (head.left > 0) {
-    head.next = direction_ == Direction::ascending ? value + value_size : value - value_size;
+    head.next = ascending() ? value + value_size : value - value_size;
   } else if (stream >= run_count_) {
     // The values stay in their buffer until the next read(), so the pointer outlives the move.
     Level& level = *level_streams_[stream - run_count_];
@@ -257,11 +258,7 @@ const std::byte* TreeScan::pop(u32 stream) {
 }
 
 TreeScan::Next TreeScan::next(const std::byte** value) {
-  ASSERT(state_ != State::idle);
-  ASSERT(state_ != State::reading);
-  if (error_) return Next::failed;
-  if (state_ == State::finished) return Next::end;
-  if (state_ == State::needs_data) return Next::read_again;
+  if (state_ != State::seeking) return next_state();
   // Legal: read_again may come at any time. A value between two of them, so that the scan gets on.
   if (values_since_read_ > 0 && variation(Variation::scan_refilled_early, tree_->config().id, values_)) {
     state_ = State::needs_data;
@@ -273,10 +270,10 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
     u32 stream = 0;
     switch (merge_.pop(value, &stream)) {
       case Merge::Result::end: state_ = State::finished; return Next::end;
-      case Merge::Result::pending: state_ = State::needs_data; return Next::read_again;
+      case Merge::Result::pending: return read_again();
       case Merge::Result::value: break;
     }
-    if (merge_.versions_dropped() != dropped) mark(Mark::scan_merge_versions, tree_->config().id);
+    if (merge_.versions_dropped() != dropped) versions_met(merge_.versions_dropped() - dropped);
     ++values_since_read_;
     ++values_;
     if (!tree_->kernel().is_tombstone(*value)) return Next::value;
@@ -284,13 +281,152 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
   }
 }
 
+// What next() says in a state that yields nothing.
+TreeScan::Next TreeScan::next_state() {
+  switch (state_) {
+    case State::idle: return read_again();
+    case State::needs_data: return Next::read_again;
+    case State::aborted:
+    case State::finished: return Next::end;
+    case State::failed: return Next::failed;
+    case State::closed:
+    case State::buffering:
+    case State::seeking: break;
+  }
+  UNREACHABLE();
+}
+
+// Of the key that was returned before this one, older versions were dropped on the way.
+void TreeScan::versions_met(u64 dropped) const {
+  mark(Mark::scan_merge_versions, tree_->config().id);
+  if (dropped >= 2) mark(Mark::scan_three_versions, tree_->config().id);
+}
+
+TreeScan::Next TreeScan::read_again() {
+  state_ = State::needs_data;
+  for (const Level* level : level_streams_) {
+    const bool wanted =
+        level->stage == Level::Stage::index_wanted || level->stage == Level::Stage::value_wanted;
+    if (!wanted) continue;
+    switch (level->index) {
+      case 0: mark(Mark::scan_read_again_level0, tree_->config().id); break;
+      case 1: mark(Mark::scan_read_again_level1, tree_->config().id); break;
+      default: mark(Mark::scan_read_again_deep, tree_->config().id); break;
+    }
+  }
+  return Next::read_again;
+}
+
+// The merge is told only if a stream has moved: what it has seen of the others stays true.
+void TreeScan::probe(const Key& key) {
+  ASSERT(state_ != State::closed);
+  ASSERT(state_ != State::buffering);
+  const u16 id = tree_->config().id;
+  if (over()) return;
+  if (!before(ascending() ? range_.min : range_.max, key)) return mark(Mark::scan_probe_idle, id, &key);
+  if (before(far_end(range_), key)) {
+    mark(Mark::scan_probe_ended, id, &key);
+    return abort();
+  }
+  if (state_ == State::needs_data) mark(Mark::scan_probe_needs_data, id, &key);
+  (ascending() ? range_.min : range_.max) = key;
+  // A caller that was given one key may ask for an earlier one: tombstones were skipped, or what it probes
+  // for comes from somebody who lags behind. Every stream is beyond the key already.
+  if (merge_.returned(key)) return mark(Mark::scan_probe_lagging, id, &key);
+  bool moved = false;
+  for (u32 i = 0; i < run_count_; ++i) moved |= head_probe(heads_[i], key);
+  for (Level* level : level_streams_) moved |= level_probe(*level, key);
+  if (moved) merge_.reset();
+}
+
+// Drops the values before the key. True: there were some.
+bool TreeScan::head_probe(Head& head, const Key& key) const {
+  if (head.left == 0) return false;
+  const u32 value_size = tree_->layout().value_size;
+  const TableKernel& kernel = tree_->kernel();
+  if (!before(kernel.key_of(head.next), key)) return false;
+  u32 left = 0;
+  if (ascending()) {
+    const u32 dropped = kernel.lower_bound(head.next, head.left, key);
+    head.next += u64{dropped} * value_size;
+    left = head.left - dropped;
+  } else {
+    const std::byte* first = head.next - u64{head.left - 1} * value_size;
+    left = kernel.lower_bound(first, head.left, key);
+    if (left < head.left && kernel.key_of(first + u64{left} * value_size) == key) ++left;
+    head.next = first + u64{left} * value_size - value_size;
+  }
+  ASSERT(left < head.left);
+  head.left = left;
+  if (left > 0) mark(Mark::scan_probe_resliced, tree_->config().id, &key);
+  return true;
+}
+
+// True: the head of the level has moved, or what it is to read.
+bool TreeScan::level_probe(Level& level, const Key& key) {
+  switch (level.stage) {
+    case Level::Stage::finished: return false;
+    case Level::Stage::index_wanted:
+    case Level::Stage::value_wanted: return level_skip(level, key);
+    case Level::Stage::buffered: {
+      Head& head = heads_[level.stream];
+      if (!head_probe(head, key)) return false;
+      if (head.left > 0) return true;
+      level_next_block(level);
+      (void)level_skip(level, key);
+      return true;
+    }
+    case Level::Stage::index_reading:
+    case Level::Stage::value_reading: break;
+  }
+  UNREACHABLE();
+}
+
+// Of what the level has still to read, what lies before the key is not read: tables, or value blocks of the
+// table whose index block is here. False: there was no such thing.
+bool TreeScan::level_skip(Level& level, const Key& key) {
+  if (level.stage == Level::Stage::finished) return false;
+  if (before(ascending() ? level.table.key_max : level.table.key_min, key)) {
+    mark(Mark::scan_probe_table_skipped, tree_->config().id, &key);
+    level_next_table(level, nullptr);
+    return true;
+  }
+  if (level.stage == Level::Stage::index_wanted) return false;
+  ASSERT(level.stage == Level::Stage::value_wanted);
+  const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
+  const u32 block_before = level.block_next;
+  if (ascending()) {
+    const u32 first = index.lower_bound(key);
+    if (first > level.block_last) return level_leave_table(level), true;
+    level.block_next = std::max(level.block_next, first);
+  } else {
+    const u32 end = blocks_up_to(index, key);
+    if (end <= level.block_first) return level_leave_table(level), true;
+    level.block_next = std::min(level.block_next, end - 1);
+  }
+  if (level.block_next == block_before) return false;
+  mark(Mark::scan_probe_block_skipped, tree_->config().id, &key);
+  return true;
+}
+
+void TreeScan::abort() {
+  ASSERT(state_ != State::closed);
+  ASSERT(state_ != State::buffering);
+  if (over()) return;
+  mark(Mark::scan_aborted, tree_->config().id);
+  state_ = State::aborted;
+}
+
 void TreeScan::close() {
-  ASSERT(state_ != State::idle);
-  ASSERT(state_ != State::reading);
-  state_ = State::idle;
+  ASSERT(state_ != State::closed);
+  ASSERT(state_ != State::buffering);
+  ASSERT(reads_pending_ == 0);
+  state_ = State::closed;
+  poison(buffer_->memory.data(), buffer_->memory.size());
+  buffer_->scanned = false;
+  buffer_ = nullptr;
   tree_->scan_closed();
   tree_ = nullptr;
-  poison_buffers();
 }
 
 }  // namespace tonearm

@@ -4,13 +4,21 @@
 // table, then one stream per level, which walks the level's tables and their value blocks. What has
 // nothing in the range is no stream: a merge costs by the number of its streams.
 //
-//     idle --open--> needs_data --read--> reading --(callback)--> seeking --next--> ...
-//                        ^                                            |
-//                        +--------------- next says read_again -------+
+//     closed --open--> idle --read--> buffering --(callback)--> seeking --next--> ... finished
+//                                         ^                        |
+//                                         +---read--- needs_data <-+  next says read_again
 //
 // next() answers from what is buffered; when a level has run dry it says `read_again`: call read(),
-// wait for its callback, call next() again. Values returned already are never repeated. No put,
-// compaction or checkpoint between open and close.
+// wait for its callback, call next() again. Values returned already are never repeated. A block that
+// cannot be read ends the scan: `failed`, from then on always.
+//
+// probe(key) says that the caller wants nothing before `key` any more (in the direction of the scan): the
+// range shrinks, what is buffered before the key is dropped, tables and blocks before it are not read. It may
+// come whenever the scan is not buffering, and may lag behind what was returned. A probe beyond the range
+// ends the scan as abort() does.
+//
+// Any number of scans may be open at once, over any trees, each over a ScanBuffer of its own. No put,
+// compaction or checkpoint between open and close. While it is open a scan must stay where it is in memory.
 #pragma once
 
 #include <array>
@@ -18,26 +26,38 @@
 
 #include "base/bounded_array.h"
 #include "table/k_way_merge.h"
+#include "tree/scan_buffer.h"
 #include "tree/tree.h"
 
 namespace tonearm {
 
 class TreeScan {
  public:
-  enum class State : u8 { idle, needs_data, reading, seeking, finished };
+  enum class State : u8 {
+    closed,
+    idle,       // Open; read_again.
+    buffering,  // read() has not called back.
+    seeking,
+    needs_data,  // read_again.
+    aborted,     // The last three: next() says the same for ever.
+    finished,
+    failed,
+  };
   enum class [[nodiscard]] Next : u8{value, end, read_again, failed};
 
-  static void measure(Arena& arena, const FormatOptions& format);
-  TreeScan(Grid& grid, Arena& arena, const FormatOptions& format);
+  TreeScan() = default;
   TreeScan(const TreeScan&) = delete;
 
   // `cache_read` false: a cold scan, which no cached block may answer.
-  void open(Tree& tree, const KeyRange& range, Direction direction, bool cache_read);
-  void read(Callback<> done);          // Only when next() said read_again (or right after open).
-  Next next(const std::byte** value);  // `value` is valid until the next call.
-  void close();                        // Not while reading.
+  void open(Tree& tree, ScanBuffer& buffer, const KeyRange& range, Direction direction, bool cache_read);
+  void read(Callback<> done);          // Only in `idle` or `needs_data`.
+  Next next(const std::byte** value);  // Not while buffering. `value` is valid until the next call.
+  void probe(const Key& key);          // Not while buffering.
+  void abort();                        // Not while buffering.
+  void close();                        // Not while buffering.
 
   State state() const { return state_; }
+  Direction direction() const { return direction_; }
   const Error& error() const { return error_; }  // After Next::failed.
   u64 blocks_read() const { return blocks_read_; }
 
@@ -48,7 +68,7 @@ class TreeScan {
     TreeScan* scan = nullptr;
     u32 index = 0;
     Stage stage = Stage::finished;
-    std::byte* index_block = nullptr;  // Buffers, block_size each.
+    std::byte* index_block = nullptr;
     std::byte* value_block = nullptr;
     TableInfo table{};
     u32 block_next = 0;  // Value blocks of the table still to read: [block_first, block_last].
@@ -69,31 +89,44 @@ class TreeScan {
   const std::byte* pop(u32 stream);
   std::span<const std::byte> in_range(std::span<const std::byte> values) const;
   Head head_of(std::span<const std::byte> values) const;
+  bool ascending() const { return direction_ == Direction::ascending; }
+  // In the direction of the scan.
+  bool before(const Key& a, const Key& b) const { return ascending() ? a < b : b < a; }
+  Key far_end(const KeyRange& range) const { return ascending() ? range.max : range.min; }
 
-  void poison_buffers();
+  bool over() const { return state_ >= State::aborted; }
+
   void open_runs();
+  void open_levels();
   void add_run(std::span<const std::byte> values);
-  void level_start(Level& level);
+  static u32 blocks_up_to(const IndexBlock& index, const Key& key);
   void level_next_table(Level& level, const Key* exclusive);
+  void level_leave_table(Level& level);
   void level_index_ready(Level& level);
   void level_value_ready(Level& level, const std::byte* block);
   void level_next_block(Level& level);
   void level_submit(Level& level);
   void level_read_done(Level& level, const Grid::Read& read);
+  bool head_probe(Head& head, const Key& key) const;
+  bool level_probe(Level& level, const Key& key);
+  bool level_skip(Level& level, const Key& key);
   void tick_done(Storage::NextTick& next_tick);
   void dispatch();
+  Next next_state();
+  Next read_again();
+  void versions_met(u64 dropped) const;
 
-  Grid* grid_;
-  u32 levels_count_;
+  u32 levels_count_ = 0;
   std::array<Level, levels_max> levels_;
   u32 run_count_ = 0;
   std::array<Head, merge_streams_max> heads_;  // Of the streams: runs, then levels.
   BoundedArray<Level*, levels_max> level_streams_;
   Tree* tree_ = nullptr;
-  KeyRange range_{};
+  ScanBuffer* buffer_ = nullptr;
+  KeyRange range_{};  // What is still wanted.
   Direction direction_ = Direction::ascending;
   bool cache_read_ = true;
-  State state_ = State::idle;
+  State state_ = State::closed;
   KWayMergeOf<TreeScan> merge_;
   Callback<> done_;
   Storage::NextTick next_tick_;
