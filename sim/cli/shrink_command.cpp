@@ -59,6 +59,14 @@ class ShrinkProgress {
   u64 shown_ = 0;
 };
 
+// Where a scenario came from: a file that a failure left says so at the end of its story.
+std::string origin_of(const PreparedRun& prepared, const std::string& story) {
+  constexpr std::string_view from = " (from ";
+  const std::size_t at = story.rfind(from);
+  if (at == std::string::npos || !story.ends_with(')')) return prepared.reproduce;
+  return story.substr(at + from.size(), story.size() - at - from.size() - 1);
+}
+
 class Shrinking {
  public:
   Shrinking(const ShrinkArgs& args, const PlayPlan& plan)
@@ -70,8 +78,8 @@ class Shrinking {
 
   int run(PreparedRun original) {
     const u64 started = clock_millis();
-    origin_ = original.reproduce;
     Scenario scenario = scenario_of(original);
+    origin_ = origin_of(original, scenario.story);
     const RunResult first = play(scenario, run_cpu_seconds_max);
     if (!first.failed()) {
       fmt::print("{}\n", verdict_line(original, first));

@@ -159,7 +159,10 @@ TEST_CASE("every simpler form of a line is a line, and simpler to the end", "[sh
       "3 upsert notes id=0xffee topic=0xffffffffffffffffff kind=3\n4 get things id=9\n"
       "5 scan notes.topic from=0xffee/1 to=0xffff/9 desc limit=3 cold\n6 commit times=100\n"
       "7 crash at=100 superblock writes=lost,torn\n8 reopen cache_blocks=16 read_iops=1\n"
-      "9 insert events timestamp=8 source=4\n10 prefetch things timestamp=5\n");
+      "9 insert events timestamp=8 source=4\n10 prefetch things timestamp=5\n"
+      "11 query things a=1 & (b=7..9@4..8 - c=2 - id=3) & (d=..4 | e=5.. | timestamp=6..9) desc limit=3 "
+      "cold\n"
+      "12 scan_open n=3 notes draft | topic=0xffff..\n13 scan_next n=1,2,7 count=9\n");
   for (const Operation& line : scenario.operations) {
     Operation now = line;
     u32 steps = 0;
@@ -173,6 +176,19 @@ TEST_CASE("every simpler form of a line is a line, and simpler to the end", "[sh
       REQUIRE(++steps < 300);
     }
   }
+}
+
+TEST_CASE("numbers of objects and of queries about them shrink alike", "[shrink]") {
+  const Scenario scenario = parsed(
+      "tonearm 1\nworkload forest\nexpect pass\nseed 0x7\n---\n"
+      "1 insert things id=900 a=77\n2 insert things id=500 a=88 b=5\n"
+      "3 query things a=77..80 & id=..900 & b=4..\n4 update things id=500 a=99\n");
+  std::string text;
+  const std::vector<std::vector<Operation>> forms = small_numbers(scenario.operations);
+  for (const Operation& line : forms.front()) print_operation(line, &text);
+  CHECK(text ==
+        "1 insert things id=2 a=1\n2 insert things id=1 a=3 b=2\n"
+        "3 query things a=1..2 & id=..2 & b=1..\n4 update things id=1 a=4\n");
 }
 
 TEST_CASE("small numbers keep the order of keys", "[shrink]") {

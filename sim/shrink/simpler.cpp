@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/assert.h"
+#include "sim/shrink/simpler_query.h"
 
 namespace tonearm::sim {
 
@@ -90,6 +91,34 @@ void simpler_reopen(const Operation& line, Forms& forms) {
   }
 }
 
+void simpler_scan(const Operation& line, Forms& forms) {
+  if (line.limit != 0) forms.add([](Operation& form) { form.limit = 0; });
+  if (line.direction == Direction::descending) {
+    forms.add([](Operation& form) { form.direction = Direction::ascending; });
+  }
+  if (line.query.size > 0) {
+    for (const Query& query : simpler_queries(line.groove(), line.query)) {
+      forms.add([&](Operation& form) { form.query = query; });
+    }
+    return;
+  }
+  forms.add([](Operation& form) { form.key = {}; });
+  forms.add([](Operation& form) { form.key_end = key_max(form.tree); });
+}
+
+void simpler_next(const Operation& line, Forms& forms) {
+  for (u32 slot = 0; slot < scan_slots; ++slot) {
+    const u16 others = static_cast<u16>(line.slots & ~(1U << slot));
+    if (others != 0 && others != line.slots) forms.add([&](Operation& form) { form.slots = others; });
+  }
+  forms.smaller(&Operation::count, u64{1});
+}
+
+bool asks_range(const Operation& line) {
+  return line.kind == OperationKind::scan || line.kind == OperationKind::query ||
+         line.kind == OperationKind::scan_open;
+}
+
 // The numbers of one kind that stand in the lines, and what they become.
 class Ranks {
  public:
@@ -108,8 +137,11 @@ class Ranks {
   std::map<u128, u128> ranks_;
 };
 
+bool has_range(const Operation& line) { return asks_range(line) && line.query.size == 0; }
+
 bool of_tree(const Operation& line) {
-  if (line.kind == OperationKind::scan) return true;
+  if (has_range(line)) return true;
+  if (line.kind == OperationKind::scan_probe) return tree_spec(line.tree).groove == GrooveName::none;
   const bool of_key = line.kind == OperationKind::put || line.kind == OperationKind::remove ||
                       line.kind == OperationKind::get;
   return of_key && !line.of_groove();
@@ -150,7 +182,7 @@ std::vector<Operation> small_keys(const std::vector<Operation>& lines) {
     const u32 tree = static_cast<u32>(line.tree);
     // A range from or to the end of the tree stays one.
     if (line.key != Key{}) visit(tree, line.tree, line.key);
-    if (line.kind == OperationKind::scan && line.key_end != key_max(line.tree)) {
+    if (has_range(line) && line.key_end != key_max(line.tree)) {
       visit(tree, line.tree, line.key_end);
     }
   };
@@ -176,20 +208,42 @@ std::vector<Operation> small_keys(const std::vector<Operation>& lines) {
   return small;
 }
 
-// Ids of objects; where a groove has none, timestamps.
+void each_end(const Operation& line, const VisitEnd& visit) {
+  if (line.query.size == 0) return;
+  QueryTree tree = decode_query(line.groove(), line.query);
+  each_range_end(&tree, visit);
+}
+void change_ends(Operation* line, const VisitEnd& visit) {
+  if (line->query.size == 0) return;
+  QueryTree tree = decode_query(line->groove(), line->query);
+  each_range_end(&tree, visit);
+  const bool fits = encode_query(tree, &line->query);
+  ASSERT(fits);  // Smaller numbers take no more bytes.
+}
+
+// Ids of objects.
 std::vector<Operation> small_ids(const std::vector<Operation>& lines) {
   std::array<Ranks, groove_count> ranks;
   const auto by_key = [](const Operation& line) {
     return line.of_groove() && groove_spec(line.groove()).has_id && line.key.lo != u128_max &&
            line.key.lo != 0;
   };
+  const auto is_id = [](TreeName tree) { return query_name(tree) == "id"; };
   for (const Operation& line : lines) {
-    if (by_key(line)) ranks[static_cast<u32>(line.groove())].note(line.key.lo);
+    Ranks& of_groove = ranks[static_cast<u32>(tree_spec(line.tree).groove) % groove_count];
+    if (by_key(line)) of_groove.note(line.key.lo);
+    each_end(line, [&](TreeName tree, u128* end) {
+      if (is_id(tree)) of_groove.note(*end);
+    });
   }
   for (Ranks& each : ranks) each.rank(1);
   std::vector<Operation> small = lines;
   for (Operation& line : small) {
-    if (by_key(line)) line.key = Key::of(ranks[static_cast<u32>(line.groove())].of(line.key.lo));
+    const Ranks& of_groove = ranks[static_cast<u32>(tree_spec(line.tree).groove) % groove_count];
+    if (by_key(line)) line.key = Key::of(of_groove.of(line.key.lo));
+    change_ends(&line, [&](TreeName tree, u128* end) {
+      if (is_id(tree)) *end = of_groove.of(*end);
+    });
   }
   return small;
 }
@@ -210,9 +264,19 @@ std::vector<Operation> small_fields(const std::vector<Operation>& lines) {
     return line.kind == OperationKind::insert || line.kind == OperationKind::update ||
            line.kind == OperationKind::upsert;
   };
+  // The place of a field among those of its groove; fields_max: the tree is no index of one.
+  const auto field_of = [](TreeName tree) {
+    const std::span<const FieldSpec> fields = groove_spec(tree_spec(tree).groove).fields;
+    const auto named = [&](const FieldSpec& field) { return query_name(tree) == field.name; };
+    const auto at = std::find_if(fields.begin(), fields.end(), named);
+    return at == fields.end() ? fields_max : static_cast<u32>(at - fields.begin());
+  };
   for (const Operation& line : lines) {
+    const u32 groove = static_cast<u32>(tree_spec(line.tree).groove);
+    each_end(line, [&](TreeName tree, u128* end) {
+      if (const u32 field = field_of(tree); field < fields_max) ranks[groove][field].note(*end);
+    });
     if (!names_fields(line)) continue;
-    const u32 groove = static_cast<u32>(line.groove());
     for (u32 i = 0; i < groove_spec(line.groove()).fields.size(); ++i) {
       if (field_value(line, i) != 0) ranks[groove][i].note(field_value(line, i));
     }
@@ -222,8 +286,11 @@ std::vector<Operation> small_fields(const std::vector<Operation>& lines) {
   }
   std::vector<Operation> small = lines;
   for (Operation& line : small) {
+    const u32 groove = static_cast<u32>(tree_spec(line.tree).groove);
+    change_ends(&line, [&](TreeName tree, u128* end) {
+      if (const u32 field = field_of(tree); field < fields_max) *end = ranks[groove][field].of(*end);
+    });
     if (!names_fields(line)) continue;
-    const u32 groove = static_cast<u32>(line.groove());
     for (u32 i = 0; i < groove_spec(line.groove()).fields.size(); ++i) {
       const u128 value = field_value(line, i);
       if (value != 0) set_field(&line, i, ranks[groove][i].of(value));
@@ -247,14 +314,8 @@ std::vector<Operation> simpler_lines(const Operation& line) {
     }
   }
   if (line.cold) forms.add([](Operation& form) { form.cold = false; });
-  if (line.kind == OperationKind::scan) {
-    if (line.limit != 0) forms.add([](Operation& form) { form.limit = 0; });
-    if (line.direction == Direction::descending) {
-      forms.add([](Operation& form) { form.direction = Direction::ascending; });
-    }
-    forms.add([](Operation& form) { form.key = {}; });
-    forms.add([](Operation& form) { form.key_end = key_max(form.tree); });
-  }
+  if (asks_range(line)) simpler_scan(line, forms);
+  if (line.kind == OperationKind::scan_next) simpler_next(line, forms);
   if (line.of_groove()) simpler_object(line, forms);
   return simpler;
 }
