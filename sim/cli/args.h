@@ -52,6 +52,15 @@ struct PrintArgs {
   std::string output_file;
 };
 
+struct ShrinkArgs {
+  PlayArgs play;
+  std::string file;
+  std::string seed;
+  std::string duration;
+  std::string jobs;
+  std::string output_file;
+};
+
 struct DiffArgs {
   PlayArgs play;
   std::string seed;
@@ -88,6 +97,7 @@ struct ListArgs {
 int run_command(const RunArgs& args);
 int replay_command(const ReplayArgs& args);
 int print_command(const PrintArgs& args);
+int shrink_command(const ShrinkArgs& args);
 int diff_command(const DiffArgs& args);
 int events_command(const DiffArgs& args);
 int campaign_command(const CampaignArgs& args);

@@ -398,6 +398,35 @@ TEST_CASE("the canary fails, leaves its scenario, and that replays to the same f
   CHECK(field(replay.last_line(), "digest") == field(run.last_line(), "digest"));
 }
 
+TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
+  const Fixture f;
+  const std::string seed = "--seed " + std::to_string(failing_canary());
+  const Ended shrunk = f.tonearm("shrink --workload canary " + seed + " -o small.scenario");
+  CAPTURE(shrunk.out, shrunk.err);
+  CHECK(shrunk.status == 1);
+  CHECK(
+      std::regex_search(shrunk.out, std::regex("\nshrunk:    \\d+ -> \\d+ lines, \\d+ -> \\d+ settings, \\d+ "
+                                               "candidates   small.scenario\n")));
+  const Ended replay = f.tonearm("replay small.scenario");
+  CAPTURE(replay.out, replay.err);
+  CHECK(replay.status == 0);
+  CHECK(field(replay.last_line(), "signature") == field(shrunk.last_line(), "signature"));
+  CHECK(field(replay.last_line(), "digest") == field(shrunk.last_line(), "digest"));
+  const std::string small = slurp(f.directory / "small.scenario");
+  CHECK(small.ends_with("---\n"));  // The canary fails whatever is played.
+  CHECK(small.find("(shrunk from ") != std::string::npos);
+}
+
+TEST_CASE("what passes is not shrunk, and what cannot be shrunk is said", "[cli]") {
+  const Fixture f;
+  CHECK(f.tonearm("shrink --seed 1 --ops 50").status == 0);
+  CHECK(f.tonearm("shrink").status == 2);
+  CHECK(f.tonearm("shrink --seed 1 some.scenario").status == 2);
+  CHECK(f.tonearm("shrink nowhere.scenario").status == 2);
+  CHECK(f.tonearm("shrink last").status == 2);
+  CHECK(f.tonearm("shrink --seed 1 --for 5x").status == 2);
+}
+
 TEST_CASE("a campaign of the canary fails at its known rate", "[cli]") {
   const Fixture f;
   const Ended ended = f.tonearm("campaign --workload canary --seeds 1..60 --jobs 2");

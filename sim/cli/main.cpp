@@ -26,6 +26,7 @@ constexpr const char* examples = R"(Examples:
   tonearm print --seed 7 -o seven.scenario       the same run as a text to edit
   tonearm replay seven.scenario                  a file, or a directory of them, or `last`
   tonearm replay last --break-at 17              SIGTRAP before line 17, under a debugger
+  tonearm shrink last -o small.scenario          the same failure in as few lines as possible
   tonearm campaign --for 5m                      many seeds on all processors
   tonearm campaign --seeds 1..1000 --check-determinism
   tonearm diff --seed 7 --against ./other-tonearm
@@ -45,6 +46,7 @@ class CommandLine {
     add_run();
     add_replay();
     add_print();
+    add_shrink();
     add_diff();
     add_campaign();
     add_inspect();
@@ -163,6 +165,21 @@ class CommandLine {
     print->footer("Example:\n  tonearm print --seed 7 -o seven.scenario");
   }
 
+  void add_shrink() {
+    CLI::App* shrink = command("shrink", "The smallest scenario that fails with the same signature",
+                               [this] { return shrink_command(shrink_); });
+    shrink->add_option("FILE", shrink_.file, "A scenario file that fails, or `last`: the newest failure");
+    shrink->add_option("--seed", shrink_.seed, "A seed that fails instead");
+    shrink->add_option("--for", shrink_.duration, "30s, 5m, 8h: give what there is by then; default 60s");
+    shrink->add_option("--jobs", shrink_.jobs, "Candidates played at a time; default: one per processor");
+    shrink->add_option("-o,--output", shrink_.output_file,
+                       "Write to this file; default: failures/SIGNATURE.scenario");
+    add_play(shrink, &shrink_.play);
+    shrink->footer(
+        "Example:\n  tonearm shrink last\n\nExit status 1: shrunk, since what fails was found; 0: it "
+        "passes, there is nothing to shrink.");
+  }
+
   void add_diff() {
     CLI::App* diff = command("diff", "Play twice and show the first event that differs",
                              [this] { return diff_command(diff_); });
@@ -231,6 +248,7 @@ class CommandLine {
   RunArgs run_;
   ReplayArgs replay_;
   PrintArgs print_;
+  ShrinkArgs shrink_;
   DiffArgs diff_;
   CampaignArgs campaign_;
   InspectArgs inspect_;

@@ -279,6 +279,21 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
   return prepared;
 }
 
+PreparedRun prepare_scenario(const PlayPlan& plan, Scenario scenario, std::string* problem) {
+  PreparedRun prepared;
+  prepared.scenario = std::make_unique<Scenario>(std::move(scenario));
+  const Scenario& kept = *prepared.scenario;
+  prepared.workload = kept.workload;
+  prepared.seed = kept.seed;
+  prepared.options = kept.options;
+  prepared.options.disk.seed = kept.seed;
+  prepared.oracles = plan.oracles;
+  prepared.judged = plan.judged;
+  *problem = validate_run(kept.workload, kept.options);
+  if (problem->empty()) prepared.source = source_of(kept.operations);
+  return prepared;
+}
+
 Scenario scenario_of(const PreparedRun& prepared) {
   Scenario scenario;
   scenario.workload = prepared.workload;

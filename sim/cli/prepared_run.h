@@ -48,6 +48,9 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
 PreparedRun prepare_seed(const PlayPlan& plan, u64 seed);  // The same, throws UsageError.
 PreparedRun prepare_file(const PlayPlan& plan, const std::string& file);
 
+// Of a scenario in memory. `problem` as in prepare_seed().
+PreparedRun prepare_scenario(const PlayPlan& plan, Scenario scenario, std::string* problem);
+
 // All of it as a file that replays to the same digests.
 Scenario scenario_of(const PreparedRun& prepared);
 

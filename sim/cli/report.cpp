@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "sim/cli/problems.h"
 #include "sim/cli/version.h"
@@ -142,18 +143,37 @@ std::string colored(const OutputArgs& output, std::string line) {
   return (pass ? "\x1b[32mPASS\x1b[0m" : "\x1b[31mFAIL\x1b[0m") + line.substr(4);
 }
 
-std::string save_failure(const PreparedRun& prepared, const Failure& failure) {
+std::string failure_file(const Failure& failure) {
   if (mkdir(failures_directory, 0777) != 0 && errno != EEXIST) {
     throw EnvironmentError(fmt::format("{}: cannot be made: {}", failures_directory, std::strerror(errno)));
   }
-  Scenario scenario = scenario_of(prepared);
+  return fmt::format("{}/{:08x}.scenario", failures_directory, failure.signature());
+}
+
+std::string save_failure(const PreparedRun& prepared, const Failure& failure) {
+  const std::string name = failure_file(failure);
+  write_failure(name, scenario_of(prepared), failure, "from " + prepared.reproduce);
+  write_text_file(failures_last, name + "\n");
+  return name;
+}
+
+void write_failure(const std::string& name, Scenario scenario, const Failure& failure,
+                   const std::string& origin) {
   scenario.expect_fail = true;
   scenario.expect_signature = failure.signature();
-  scenario.story = fmt::format("{} at op {}: {} (from {})", failure_class_name(failure.failure_class),
-                               failed_op_text(failure), failure.message, prepared.reproduce);
-  const std::string name = fmt::format("{}/{:08x}.scenario", failures_directory, failure.signature());
+  scenario.story = fmt::format("{} at op {}: {} ({})", failure_class_name(failure.failure_class),
+                               failed_op_text(failure), failure.message, origin);
   write_text_file(name, print_scenario(scenario));
-  write_text_file(failures_last, name + "\n");
+}
+
+std::string last_failure() {
+  std::error_code error;
+  if (!std::filesystem::exists(failures_last, error)) {
+    throw UsageError(
+        fmt::format("{}: no such file, expected a failure that was recorded here", failures_last));
+  }
+  std::string name = read_text_file(failures_last);
+  while (!name.empty() && name.back() == '\n') name.pop_back();
   return name;
 }
 

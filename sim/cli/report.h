@@ -28,6 +28,11 @@ std::string colored(const OutputArgs& output, std::string line);
 inline constexpr const char* failures_directory = "failures";
 inline constexpr const char* failures_last = "failures/last";
 std::string save_failure(const PreparedRun& prepared, const Failure& failure);
+std::string failure_file(const Failure& failure);  // Its name there; makes the directory.
+std::string last_failure();  // The name in failures/last.
+// A file that is expected to fail so; its story says what happened and `origin`.
+void write_failure(const std::string& name, Scenario scenario, const Failure& failure,
+                   const std::string& origin);
 
 // Every scalar counter with its name and meaning; one table for -v, JSON and the campaign.
 struct CounterName {

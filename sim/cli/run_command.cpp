@@ -101,17 +101,6 @@ void collect(const std::string& name, std::vector<std::string>* files) {
   files->insert(files->end(), found.begin(), found.end());
 }
 
-std::string last_failure() {
-  std::error_code error;
-  if (!std::filesystem::exists(failures_last, error)) {
-    throw UsageError(
-        fmt::format("{}: no such file, expected a failure that was recorded here", failures_last));
-  }
-  std::string name = read_text_file(failures_last);
-  while (!name.empty() && name.back() == '\n') name.pop_back();
-  return name;
-}
-
 // True: as expected.
 bool replay_file(const ReplayArgs& args, const PlayPlan& plan, const std::string& file, bool single) {
   const OutputArgs& output = args.run.play.output;

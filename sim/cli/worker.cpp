@@ -41,7 +41,8 @@ void become_worker() {
   setrlimit(RLIMIT_CORE, &no_core);
 }
 
-void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, RunnerMemory& memory) {
+void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, RunnerMemory& memory,
+                   u32 cpu_seconds = run_cpu_seconds_max) {
   const u64 before = cpu_micros();
   set_fatal_failure([pipe, before](const RunConfig&, const RunResult& result) {
     send_report(pipe,
@@ -49,7 +50,7 @@ void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, 
   });
   RunResult result;
   {
-    const CpuLimit limit(run_cpu_seconds_max);
+    const CpuLimit limit(cpu_seconds);
     result = play_checked(prepared.config(), checks, memory);
   }
   send_report(
@@ -131,28 +132,57 @@ u64 clock_millis() {
   return static_cast<u64>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
+namespace {
+
+// One run in a child of its own.
+struct Isolated {
+  pid_t child = -1;
+  int reports = -1;
+
+  void start(const PreparedRun& prepared, const Checks& checks, u32 cpu_seconds, bool interruptible) {
+    int ends[2];
+    make_pipe(ends);
+    child = fork_child();
+    if (child == 0) {
+      close(ends[0]);
+      become_worker();
+      if (interruptible) std::signal(SIGINT, SIG_DFL);
+      RunnerMemory memory;
+      play_and_send(ends[1], prepared, checks, memory, cpu_seconds);
+      _exit(0);
+    }
+    close(ends[1]);
+    reports = ends[0];
+  }
+
+  RunResult finish() {
+    std::string bytes;
+    while (read_more(reports, &bytes)) {
+    }
+    close(reports);
+    const int status = wait_for(child);
+    if (std::optional<WorkerReport> report = take_report(&bytes)) return std::move(report->result);
+    RunResult result;
+    result.failure = death_failure(status, false);
+    return result;
+  }
+};
+
+}  // namespace
+
 RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan) {
-  int ends[2];
-  make_pipe(ends);
-  const pid_t child = fork_child();
-  if (child == 0) {
-    close(ends[0]);
-    become_worker();
-    std::signal(SIGINT, SIG_DFL);
-    RunnerMemory memory;
-    play_and_send(ends[1], prepared, plan.checks, memory);
-    _exit(0);
-  }
-  close(ends[1]);
-  std::string bytes;
-  while (read_more(ends[0], &bytes)) {
-  }
-  close(ends[0]);
-  const int status = wait_for(child);
-  if (std::optional<WorkerReport> report = take_report(&bytes)) return std::move(report->result);
-  RunResult result;
-  result.failure = death_failure(status, false);
-  return result;
+  Isolated run;
+  run.start(prepared, plan.checks, run_cpu_seconds_max, true);
+  return run.finish();
+}
+
+std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Checks& checks,
+                                     u32 cpu_seconds) {
+  std::vector<Isolated> started(runs.size());
+  for (std::size_t i = 0; i < runs.size(); ++i) started[i].start(runs[i], checks, cpu_seconds, false);
+  std::vector<RunResult> results;
+  for (Isolated& run : started) results.push_back(run.finish());
+  return results;
 }
 
 WorkerPool::WorkerPool(const PlayPlan& plan, u32 workers) : plan_(&plan), workers_(workers) {

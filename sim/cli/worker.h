@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,10 @@ struct Outcome {
 
 // Plays one prepared run in a child.
 RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan);
+// Several at the same time, each in a child of its own that may take so many CPU seconds. An interrupt of
+// this process is nothing to them.
+std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Checks& checks,
+                                     u32 cpu_seconds);
 
 class WorkerPool {
  public:

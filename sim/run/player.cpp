@@ -32,6 +32,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
   trace_.reset();
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset(options_.format.beats);
+  directed_credit_ = directed_credit_max();
   watch_engine();
 }
 
@@ -122,7 +123,7 @@ void Player::play_lines() {
     config_->source->at(index_, &line_);
     ++index_;
     ++result_.counters.ops;
-    directed_credit_ = std::min<u64>(directed_credit_ + 1, u64{4} * options_.directed_every_lines);
+    directed_credit_ = std::min(directed_credit_ + 1, directed_credit_max());
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
     disk_->set_attribution({.op = line_.id, .context = 0});

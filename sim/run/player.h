@@ -173,6 +173,7 @@ class Player final : public ActiveRun, public Interrupt {
   void watch_spans();
   void on_mark(Mark mark, u16 tree, const Key* key);
   void directed_checks();
+  u64 directed_credit_max() const { return u64{4} * options_.directed_every_lines; }
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
   void audit_opened();
   void audit_full(FailureClass failure_class, const char* where);
@@ -268,7 +269,8 @@ class Player final : public ActiveRun, public Interrupt {
     Key key;
   };
   std::vector<Directed> directed_;
-  u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet.
+  u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet; full at first, so that
+                             // a scenario needs no lines only to pay.
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   u64 commits_since_full_ = 0;
   u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
