@@ -359,7 +359,8 @@ TEST_CASE("a trace shows lines, engine and disk over virtual time", "[cli]") {
   const std::map<std::string, u64> counts = count_events(nlohmann::json::parse(text));
   for (const char* what :
        {"1/line", "2/open", "2/beat", "2/half-bar", "2/checkpoint", "2/compaction", "2/manifest compaction",
-        "2/lookup", "2/prefetch", "2/prefetch worker", "2/mark", "3/read", "3/write", "3/sync", "3/crash"}) {
+        "2/lookup", "2/prefetch", "2/prefetch worker", "2/scan refill", "2/scan level", "2/scan lookup",
+        "2/mark", "3/read", "3/write", "3/sync", "3/crash"}) {
     CAPTURE(what);
     CHECK(counts.contains(what));
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/mark.h"
+#include "base/span.h"
 
 namespace tonearm {
 
@@ -22,6 +23,7 @@ void ObjectLookup::read(std::span<std::byte> buffer, Callback<> done) {
   capacity_ = static_cast<u32>(buffer.size() / object_size_);
   count_ = 0;
   done_ = done;
+  span_begins(SpanKind::scan_lookup, this, {.tree = source_.objects->config().id});
   if (scan_->wants_read()) {
     state_ = LookupState::scanning;
     scan_->read(Callback<>::to<&ObjectLookup::scan_read>(this));
@@ -138,6 +140,7 @@ void ObjectLookup::worker_done() {
   if (working_ > 0) return;
   ASSERT(state_ != LookupState::looking_up);  // Somebody would have gone on.
   if (state_ == LookupState::scanning) return scan_->read(Callback<>::to<&ObjectLookup::scan_read>(this));
+  span_ends(SpanKind::scan_lookup, this);
   if (state_ == LookupState::failed) count_ = 0;
   buffer_ = {};
   const Callback<> done = std::exchange(done_, {});

@@ -3,8 +3,8 @@
 //     ScanLookup<Songs> lookup(songs, *scan);
 //     std::array<Song, 10> page;
 //     do {
-//       lookup.read(page, done);                          // Wait for `done`, which never runs inside the
-//       call. for (const Song& song : std::span(page).first(lookup.count())) ...
+//       lookup.read(page, done);  // Wait for `done`, which never runs inside the call.
+//       for (const Song& song : std::span(page).first(lookup.count())) ...
 //     } while (lookup.state() == LookupState::buffer_finished);
 //
 // States and order are told in groove/object_lookup.h. After `buffer_finished` there may be more: read() goes

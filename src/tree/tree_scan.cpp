@@ -5,6 +5,7 @@
 
 #include "base/mark.h"
 #include "base/sanitizer.h"
+#include "base/span.h"
 #include "base/variation.h"
 
 namespace tonearm {
@@ -157,6 +158,7 @@ void TreeScan::level_leave_table(Level& level) {
 void TreeScan::read(Callback<> done) {
   ASSERT(state_ == State::idle || state_ == State::needs_data);
   state_ = State::buffering;
+  span_begins(SpanKind::scan_refill, this, {.tree = tree_->config().id});
   values_since_read_ = 0;
   done_ = done;
   dispatch();
@@ -176,6 +178,7 @@ void TreeScan::dispatch() {
 void TreeScan::tick_done(Storage::NextTick&) {
   ASSERT(state_ == State::buffering);
   ASSERT(reads_pending_ == 0);
+  span_ends(SpanKind::scan_refill, this);
   state_ = error_ ? State::failed : State::seeking;
   done_();
 }
@@ -200,6 +203,7 @@ void TreeScan::level_submit(Level& level) {
   level.read.done = Callback<Grid::Read&>::plain(&level, [](void* context, Grid::Read& read) {
     static_cast<Level*>(context)->scan->level_read_done(*static_cast<Level*>(context), read);
   });
+  span_begins(SpanKind::scan_level, &level, {.tree = level.read.tag.tree, .level = level.read.tag.level});
   ++reads_pending_;
   ++blocks_read_;
   tree_->grid().read(level.read);
@@ -208,6 +212,7 @@ void TreeScan::level_submit(Level& level) {
 void TreeScan::level_read_done(Level& level, const Grid::Read& read) {
   ASSERT(reads_pending_ > 0);
   --reads_pending_;
+  span_ends(SpanKind::scan_level, &level);
   if (read.result != BlockResult::valid) {
     error_ = {.kind = ErrorKind::block_damaged,
               .address = read.block.address,
