@@ -21,7 +21,8 @@ class Forms {
     change(form);
     if (text(form) != text(line_)) forms_->push_back(form);
   }
-  // `member` smaller: the least it may be, half of what is above that, one less.
+  // `member` smaller: the least it may be, half of what is above that; one less only if it is small, so
+  // that a number takes few steps.
   template <class Member>
   void smaller(Member Operation::*member, Member least) {
     smaller_by(line_.*member, least,
@@ -30,8 +31,10 @@ class Forms {
   template <class Set>
   void smaller_by(u64 value, u64 least, Set&& set) {
     if (value <= least) return;
+    constexpr u64 small = 32;
     u64 last = value;
-    for (const u64 tried : {least, least + (value - least) / 2, value - 1}) {
+    const u64 one_less = value - least <= small ? value - 1 : last;
+    for (const u64 tried : {least, least + (value - least) / 2, one_less}) {
       if (tried >= value || tried == last) continue;
       last = tried;
       add([&](Operation& form) { set(form, tried); });
