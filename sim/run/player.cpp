@@ -210,6 +210,11 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
+  const bool reads = line_.kind == OperationKind::get || line_.kind == OperationKind::exists ||
+                     line_.kind == OperationKind::prefetch || line_.kind == OperationKind::scan ||
+                     line_.kind == OperationKind::fault || line_.kind == OperationKind::latency ||
+                     line_.kind >= OperationKind::query;
+  if (!reads) close_open_queries();
   if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
@@ -224,13 +229,13 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
-    case OperationKind::query:
-    case OperationKind::page:
+    case OperationKind::query: return line_query();
+    case OperationKind::page: return line_page();
     case OperationKind::scan_open:
     case OperationKind::scan_next:
     case OperationKind::scan_probe:
     case OperationKind::scan_abort:
-    case OperationKind::scan_close: return skip();
+    case OperationKind::scan_close: return world_.groove_count > 0 ? line_query_scan() : skip();
     case OperationKind::insert:
     case OperationKind::update:
     case OperationKind::upsert:
@@ -319,6 +324,7 @@ void Player::effective_query(u64 answer) {
 }
 
 void Player::effective_commit(u32 repeat) {
+  queries_committed();
   if (!config_->record_effective || ended_) return;
   effective_flush();
   result_.effective.push_back(u64_max - repeat);
