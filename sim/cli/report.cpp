@@ -22,6 +22,8 @@ constexpr CounterName counters[] = {
     {"skips", "lines that did not apply", &RunCounters::skips},
     {"batch_full", "changes refused because the op was full", &RunCounters::batch_full},
     {"prefetch_full", "lines refused because the op had prefetched enough", &RunCounters::prefetch_full},
+    {"scans_full", "scans refused because too many were open", &RunCounters::scans_full},
+    {"scan_rows", "rows of scans that stay open", &RunCounters::scan_rows},
     {"refused", "changes refused because no object may have this id or timestamp", &RunCounters::refused},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},

@@ -111,7 +111,6 @@ void fill_poison(std::span<std::byte> memory, u64 poison);
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
-  static constexpr u32 scan_slots = 16;
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
@@ -154,6 +153,8 @@ class EngineHost {
   bool scan_open(u32 slot, const ScanRequest& request);  // False: refused, too many are open.
   // One value of each; those that must read do so together.
   void scan_next(std::span<const u32> slots, std::span<ScanStep> steps);
+  // Asks for the next value, which the next scan_next answers with unless a probe passes it; reads nothing.
+  void scan_look_ahead(u32 slot);
   void scan_probe(u32 slot, const Key& key);
   void scan_abort(u32 slot);
   void scan_close(u32 slot);
@@ -193,8 +194,10 @@ class EngineHost {
     TreeScan scan;
     ScanBuffer* buffer = nullptr;  // Null: the slot is free.
     TreeName tree = TreeName::kv;
+    std::optional<ScanRow> ahead = {};
   };
 
+  ScanRow scan_row(TreeName tree, const std::byte* value);
   void call_done() { done_ = true; }
   void scan_read_done() { done_ = --scan_reads_pending_ == 0; }
   void lookup_done(Tree::Lookup&) { done_ = --lookups_pending_ == 0; }

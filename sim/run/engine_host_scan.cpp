@@ -17,6 +17,7 @@ bool EngineHost::scan_open(u32 slot, const ScanRequest& request) {
   });
   call.end();
   open.tree = request.tree;
+  open.ahead.reset();
   return open.buffer != nullptr;
 }
 
@@ -33,15 +34,16 @@ void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps
       if (steps[i].kind != ScanStep::Kind::none) continue;
       OpenScan& open = open_scans_.at(slots[i]);
       ASSERT(open.buffer != nullptr);
+      if (open.ahead) {
+        steps[i] = {.kind = ScanStep::Kind::row, .row = *open.ahead, .error = {}};
+        open.ahead.reset();
+        continue;
+      }
       const std::byte* value = nullptr;
       switch (call.engine([&] { return open.scan.next(&value); })) {
-        case TreeScan::Next::value: {
-          const Key key = tree(open.tree).kernel().key_of(value);
-          steps[i] = {.kind = ScanStep::Kind::row,
-                      .row = {.key = model_key(key), .value = decode_value(open.tree, value)},
-                      .error = {}};
+        case TreeScan::Next::value:
+          steps[i] = {.kind = ScanStep::Kind::row, .row = scan_row(open.tree, value), .error = {}};
           continue;
-        }
         case TreeScan::Next::end: steps[i].kind = ScanStep::Kind::end; continue;
         case TreeScan::Next::failed:
           steps[i] = {.kind = ScanStep::Kind::failed, .row = {}, .error = open.scan.error()};
@@ -61,12 +63,32 @@ void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps
   call.end();
 }
 
+ScanRow EngineHost::scan_row(TreeName name, const std::byte* value) {
+  return {.key = model_key(tree(name).kernel().key_of(value)), .value = decode_value(name, value)};
+}
+
+void EngineHost::scan_look_ahead(u32 slot) {
+  OpenScan& open = open_scans_.at(slot);
+  ASSERT(open.buffer != nullptr);
+  if (open.ahead) return;
+  Call call(*this, "scan_next");
+  const std::byte* value = nullptr;
+  if (call.engine([&] { return open.scan.next(&value); }) == TreeScan::Next::value) {
+    open.ahead = scan_row(open.tree, value);
+  }
+  call.end();
+}
+
 void EngineHost::scan_probe(u32 slot, const Key& key) {
   OpenScan& open = open_scans_.at(slot);
   ASSERT(open.buffer != nullptr);
   Call call(*this, "scan_probe");
   call.engine([&] { open.scan.probe(key); });
   call.end();
+  if (!open.ahead) return;
+  const bool ascending = open.scan.direction() == Direction::ascending;
+  const ModelKey& ahead = open.ahead->key;
+  if (ascending ? ahead < model_key(key) : model_key(key) < ahead) open.ahead.reset();
 }
 
 void EngineHost::scan_abort(u32 slot) {
@@ -75,6 +97,7 @@ void EngineHost::scan_abort(u32 slot) {
   Call call(*this, "scan_abort");
   call.engine([&] { open.scan.abort(); });
   call.end();
+  open.ahead.reset();
 }
 
 void EngineHost::scan_close(u32 slot) {

@@ -199,6 +199,28 @@ std::string Player::whereabouts(TreeName name, const Key& key) {
   return story;
 }
 
+// All lines about an open scan, the one that opened it first.
+std::string Player::scan_story(u32 slot) {
+  ASSERT(scans_[slot]);
+  std::string story = fmt::format("scan n={}:\n", slot);
+  Operation line;
+  std::deque<std::string> lines;
+  for (u64 i = scans_[slot]->line; i < std::min(index_, config_->source->count()); ++i) {
+    config_->source->at(i, &line);
+    if (!of_scan(line.kind) || (line.slots >> slot & 1) == 0) continue;
+    std::string text = "  ";
+    print_operation(line, &text);
+    if (i == scans_[slot]->line) {
+      story += text;
+      continue;
+    }
+    lines.push_back(std::move(text));
+    if (lines.size() > history_lines_max) lines.pop_front();
+  }
+  for (const std::string& text : lines) story += text;
+  return story;
+}
+
 std::string Player::last_events() {
   std::string story = fmt::format("last {} events:\n", events_max);
   for (const Event& event : trace_.tail(events_max)) story += "  " + Trace::describe(event) + "\n";

@@ -23,6 +23,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       audits_("audits", stream_seed(config.seed, "audits")),
       setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       scrubs_("scrubs", stream_seed(config.seed, "scrubs")),
+      looks_("looks", stream_seed(config.seed, "looks")),
       variations_(config.options, config.seed) {
   options_.disk.seed = config.seed;
   result_.run = ++memory_->runs;
@@ -210,11 +211,7 @@ void Player::judge_fatal(const Error& error, const char* where) {
 }
 
 void Player::play_line() {
-  const bool reads = line_.kind == OperationKind::get || line_.kind == OperationKind::exists ||
-                     line_.kind == OperationKind::prefetch || line_.kind == OperationKind::scan ||
-                     line_.kind == OperationKind::fault || line_.kind == OperationKind::latency ||
-                     line_.kind >= OperationKind::query;
-  if (!reads) close_open_queries();
+  maybe_close_scans();
   if (line_.of_groove()) return line_object();
   switch (line_.kind) {
     case OperationKind::put: return line_put();
@@ -235,7 +232,7 @@ void Player::play_line() {
     case OperationKind::scan_next:
     case OperationKind::scan_probe:
     case OperationKind::scan_abort:
-    case OperationKind::scan_close: return world_.groove_count > 0 ? line_query_scan() : skip();
+    case OperationKind::scan_close: return world_.groove_count > 0 ? line_query_scan() : line_tree_scan();
     case OperationKind::insert:
     case OperationKind::update:
     case OperationKind::upsert:

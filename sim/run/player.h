@@ -1,6 +1,7 @@
 // The state of one run. runner.h is its public face.
 //
 //   player.cpp           lines: what each operation does to engine and model
+//   player_scan.cpp      lines about scans that stay open
 //   player_groove.cpp    lines about objects of grooves, and their replay
 //   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
@@ -120,6 +121,19 @@ class Player final : public ActiveRun, public Interrupt {
   void judge_error(const Error& error, const char* where);
   [[noreturn]] void judge_fatal(const Error& error, const char* where);
 
+  // --- player_scan.cpp
+  void maybe_close_scans();
+  void close_scan(u32 slot);
+  void forget_scans();
+  void line_tree_scan();
+  void line_scan_open();
+  void line_scan_next();
+  void look_ahead(u32 slot);
+  void judge_step(u32 slot, const ScanStep& step);
+  void line_scan_probe();
+  void line_scan_abort();
+  void line_scan_close();
+
   // --- player_groove.cpp
   void line_object();
   void line_prefetch();
@@ -224,6 +238,7 @@ class Player final : public ActiveRun, public Interrupt {
   std::string history(TreeName tree, const Key& key);
   std::string whereabouts(TreeName tree, const Key& key);
   std::string places(TreeName tree, const Key& key);
+  std::string scan_story(u32 slot);
   std::string last_events();
 
   // For the run.
@@ -239,6 +254,7 @@ class Player final : public ActiveRun, public Interrupt {
   Stream audits_;
   Stream setups_;
   Stream scrubs_;
+  Stream looks_;
   Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
@@ -263,6 +279,16 @@ class Player final : public ActiveRun, public Interrupt {
   std::array<std::optional<OpenQuery>, scan_slots> open_queries_;
   u32 query_leaves_open_ = 0;
   QueryResult query_result_;
+  // Scans that are open, by slot.
+  struct OpenScan {
+    TreeScanModel model;
+    TreeName tree;
+    Direction direction;
+    u64 line;      // Index of the line that opened it.
+    u64 rows = 0;  // That it has yielded.
+  };
+  std::array<std::optional<OpenScan>, scan_slots> scans_;
+  u32 scans_open_ = 0;
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;

@@ -355,6 +355,7 @@ void Player::epilogue() {
   line_ = Operation{};
   line_.id = {.number = u64_max, .child = 0};
   line_.kind = OperationKind::checkpoint;
+  maybe_close_scans();
   disk_->set_attribution({.op = line_.id, .context = 0});
   try {
     if (config_->oracles.has(Oracle::audit)) {

@@ -143,9 +143,8 @@ void Player::line_query_scan() {
   if (line_.kind == OperationKind::scan_next) return query_scan_next();
   const u32 slot = scan_slot(line_);
   if (!open_queries_[slot]) return skip();
-  if (line_.kind == OperationKind::scan_close) {
-    close_query(slot);
-  } else if (line_.kind == OperationKind::scan_abort) {
+  if (line_.kind == OperationKind::scan_close) return close_query(slot);
+  if (line_.kind == OperationKind::scan_abort) {
     host_->query_abort(slot);
     open_queries_[slot]->expected.abort();
   } else {
@@ -183,6 +182,7 @@ void Player::close_query(u32 slot) {
   host_->query_close(slot);
   query_leaves_open_ -= open_queries_[slot]->leaves;
   open_queries_[slot].reset();
+  if (config_->record_effective) effective_op_.push_back({.entry = effective_close_bit | slot, .answer = 0});
 }
 
 void Player::close_open_queries() {

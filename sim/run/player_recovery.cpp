@@ -195,6 +195,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
   host_.reset();
   queries_crashed();
   forget_open_queries();
+  forget_scans();
   disk_->reconfigure(options_.disk);
   effective_op_.clear();
   directed_.clear();

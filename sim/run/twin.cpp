@@ -39,7 +39,8 @@ class EffectiveSource final : public OperationSource {
   EffectiveSource(const OperationSource& source, const std::vector<u64>& effective, bool queries)
       : source_(&source) {
     for (const u64 entry : effective) {
-      const bool query = entry < effective_commits_from && (entry & effective_query_bit) != 0;
+      const bool query =
+          entry < effective_commits_from && (entry & (effective_query_bit | effective_close_bit)) != 0;
       if (queries || !query) entries_.push_back(entry);
     }
   }
@@ -50,6 +51,10 @@ class EffectiveSource final : public OperationSource {
     if (entry >= effective_commits_from) {
       *operation = Operation{};
       operation->kind = OperationKind::commit;
+    } else if ((entry & effective_close_bit) != 0) {
+      *operation = Operation{};
+      operation->kind = OperationKind::scan_close;
+      operation->slots = static_cast<u16>(1U << (entry & ~effective_close_bit));
     } else {
       source_->at(effective_index(entry), operation);
       keep_timestamp(operation);

@@ -16,9 +16,10 @@
 
 namespace tonearm::sim {
 
-// Entries of RunResult::effective: an index into the source; of a query with this bit; a commit is
-// u64_max - repeat.
+// Entries of RunResult::effective: an index into the source; of a query with this bit; with the other one,
+// the number of a scan that a line has closed; a commit is u64_max - repeat.
 inline constexpr u64 effective_query_bit = u64{1} << 62;
+inline constexpr u64 effective_close_bit = u64{1} << 61;
 inline constexpr u64 effective_commits_from = u64_max / 2 + 1;
 inline constexpr u64 effective_index(u64 entry) { return entry & ~effective_query_bit; }
 

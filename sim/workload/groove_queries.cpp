@@ -15,7 +15,7 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 value_tries = 8;
-constexpr u64 paging_phases_one_in = 3;
+constexpr u64 paging_phases_one_in = 2;
 
 bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
 
@@ -181,9 +181,18 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
 }
 
 void GrooveSource::make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const {
+  const bool many = paging(index) && below(remix(random, salt_rare), 3) != 0;
   for (;; leaves = (leaves + 1) / 2) {
     QueryTree tree;
-    query_node(index, groove, random, leaves, options_.query_depth_max, &tree);
+    if (many) {  // All, or all but a few: worth many pages.
+      tree.nodes.push({.tree = groove_spec(groove).objects, .min = 0, .max = timestamp_max});
+      if (leaves > 1) {
+        query_node(index, groove, random, leaves - 1, options_.query_depth_max, &tree);
+        tree.wrap(0, QueryKind::difference, 2);
+      }
+    } else {
+      query_node(index, groove, random, leaves, options_.query_depth_max, &tree);
+    }
     if (encode_query(tree, query)) return;
     ASSERT(leaves > 1);
   }
@@ -201,10 +210,19 @@ u32 GrooveSource::drawn_leaves(u64 random) const {
   return static_cast<u32>(between(remix(random, 1), 1, options_.query_leaves_max));
 }
 
-// In some phases queries are rare and have small limits: their pages come between many changes.
+// In some phases queries and pages are rare, so that what lies between two pages is an op, a bar or more.
 bool GrooveSource::paging(u64 index) const {
   return below(lines_.at(index / std::max<u64>(1, options_.phase_lines), salt_phase), paging_phases_one_in) ==
          0;
+}
+
+OperationKind GrooveSource::asking_kind(u64 index, OperationKind kind, u64 random) const {
+  if (!paging(index)) return kind;
+  const u64 drawn = below(remix(random, salt_kind + 100), 64);
+  if (drawn == 0) return OperationKind::query;
+  if (drawn < 16) return OperationKind::page;
+  const bool updates = options_.weight_update > 0 && drawn % 2 == 0;
+  return updates ? OperationKind::update : OperationKind::get;
 }
 
 void GrooveSource::query(u64 index, const Target& target, u64 random, Operation* operation) const {
@@ -212,18 +230,17 @@ void GrooveSource::query(u64 index, const Target& target, u64 random, Operation*
   const bool pages = paging(index);
   operation->tree = groove_spec(groove).objects;
   operation->kind = target.wish.kind;
-  if (operation->kind == OperationKind::query && pages && below(remix(random, salt_kind + 100), 8) != 0)
-    operation->kind = OperationKind::page;
   if (operation->kind == OperationKind::page) return;
-  make_query(index, groove, remix(random, salt_rare), drawn_leaves(remix(random, salt_count)),
-             &operation->query);
+  const u64 leaves = remix(random, salt_count);
+  make_query(index, groove, remix(random, salt_rare),
+             pages ? 1 + static_cast<u32>(below(leaves, 2)) : drawn_leaves(leaves), &operation->query);
   operation->direction =
       (remix(random, salt_direction) & 1) != 0 ? Direction::descending : Direction::ascending;
   operation->cold = percent(remix(random, salt_cold), options_.bias_cold);
   const u64 rows = remix(random, salt_limit);
-  const u64 bits = pages ? 3 : 6;
+  const u64 bits = pages ? 2 : 6;
   operation->limit = 1 + static_cast<u32>(below(rows, u64{1} << below(remix(rows, 1), bits)));
-  const u64 unlimited = space_.universe() <= 512 ? 6 : 64;
+  const u64 unlimited = space_.universe() <= 512 && !pages ? 6 : 64;
   if (below(remix(rows, 2), unlimited) == 0) operation->limit = 0;
   const u64 drawn = remix(random, salt_end);
   const u64 limit = std::max<u64>(1, operation->limit);
@@ -241,15 +258,17 @@ bool GrooveSource::burst(u64 index, Operation* operation) const {
   u64 place = 0;
   u64 random = 0;
   if (!schedule_.in_burst(index, &place, &random)) return false;
-  const ScanStep step = scan_step(random, place);
+  const ScanStep step = scan_step(random, place, options_.runtime.scans_max);
   fill_scan_step(step, operation);
   const u64 begin = index - place;
   const GrooveName groove = drawn_groove(remix(step.scan, salt_tree));
   const bool descending = (remix(step.scan, salt_direction) & 1) != 0;
   if (step.kind == OperationKind::scan_open) {
-    const u64 leaves = below(remix(step.scan, salt_count), 4) == 0
+    // Few mostly, so that others are open beside it.
+    const u64 few = std::min<u64>(3, 1 + options_.runtime.scans_max / 3);
+    const u64 leaves = below(remix(step.scan, salt_count), 8) == 0
                            ? drawn_leaves(remix(step.scan, salt_count + 100))
-                           : 1 + below(remix(step.scan, salt_count + 200), 3);
+                           : 1 + below(remix(step.scan, salt_count + 200), few);
     operation->tree = groove_spec(groove).objects;
     operation->direction = descending ? Direction::descending : Direction::ascending;
     operation->cold = percent(remix(step.scan, salt_cold), options_.bias_cold);

@@ -77,6 +77,7 @@ class GrooveSource final : public OperationSource {
   u64 query_timestamp(u64 index, GrooveName groove, u64 random) const;
   u32 drawn_leaves(u64 random) const;
   bool paging(u64 index) const;
+  OperationKind asking_kind(u64 index, OperationKind kind, u64 random) const;
 
   bool watched_timestamp(u64 index, GrooveName groove, u64* timestamp) const;
   u64 some_timestamp(u64 index, const Target& target, u64 random) const;
