@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RATCHET = "scripts/tidy.ratchet"
 
 # A layer includes itself and what stands before it. Directories of src/, bottom up.
-LAYERS = ["base", "storage", "grid", "table", "tree", "forest", "groove"]
+LAYERS = ["base", "storage", "grid", "table", "tree", "scan", "forest", "groove"]
 # Directories of sim/ that must not need the whole engine: the tests of every layer link them.
 SIM_LAYERS = {"sim/disk": ["base", "storage"]}
 

@@ -12,6 +12,7 @@
 #include "sim/cli/json.h"
 #include "sim/cli/problems.h"
 #include "sim/model/model.h"
+#include "sim/model/query_model.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/number.h"
@@ -31,19 +32,23 @@ struct Timed {
   RunResult result;
 };
 
-Timed timed_run(const Bench& bench, u64 lines, OracleSet oracles, RunnerMemory& memory) {
-  const std::unique_ptr<BenchWork> source = bench_work(bench, lines);
+Timed timed_run(const Bench& bench, const OperationSource& source, OracleSet oracles, RunnerMemory& memory) {
   RunConfig config;
   config.workload = bench.workload;
   config.seed = 1;
   config.options = bench.options;
-  config.source = source.get();
+  config.source = &source;
   config.oracles = oracles;
   Timed timed;
   const u64 before = cpu_nanos();
   timed.result = run(config, memory);
   timed.nanos = cpu_nanos() - before;
   return timed;
+}
+
+Timed timed_run(const Bench& bench, u64 lines, OracleSet oracles, RunnerMemory& memory) {
+  const std::unique_ptr<BenchWork> source = bench_work(bench, lines);
+  return timed_run(bench, *source, oracles, memory);
 }
 
 constexpr u32 keys_max = 1000;  // Of an op: more than there are.
@@ -92,6 +97,8 @@ u64 model_nanos(const Bench& bench, u64 lines) {
       sum += model.get(line.tree, key).value_or(0);
     } else if (line.kind == OperationKind::scan) {
       sum += model_scan(model.tree(line.tree), line);
+    } else if (line.kind == OperationKind::query) {
+      sum += query_answer(model, query_plan(line)).size();
     } else {
       ASSERT(line.kind == OperationKind::commit);
       model.commit(++op, line.id, 0);
@@ -323,6 +330,62 @@ void bench_reads(const Bench& bench) {
   disk.crash({});
 }
 
+// What a run of such queries must return, by the model: so many rows are compared.
+u64 rows_of(const Bench& bench, u64 queries, ScanFigure figure) {
+  const u64 fill = bench_work(bench, 0)->fill_lines();
+  const std::unique_ptr<BenchWork> source = scan_work(bench, fill + queries, figure);
+  Model model;
+  model.reset(bench.options.format.beats);
+  Operation line;
+  u64 op = 0;
+  u64 rows = 0;
+  for (u64 i = 0; i < source->count(); ++i) {
+    source->at(i, &line);
+    if (line.kind == OperationKind::commit) {
+      model.commit(++op, line.id, 0);
+      model.checkpoint_verified(op);
+    } else if (line.kind == OperationKind::query) {
+      rows += query_answer(model, query_plan(line)).size();
+    } else {
+      (void)model_object(model, line, bench.options.format);
+    }
+  }
+  return rows;
+}
+
+// Verified results of queries per CPU second, beyond the fill: as bench_rate().
+bool bench_scans(const Bench& bench, u64 queries, RunnerMemory& memory) {
+  constexpr u64 rounds = 3;
+  const u64 fill = bench_work(bench, 0)->fill_lines();
+  const Timed base = quickest_run(bench, fill, rounds, memory);
+  bool passed = !base.result.failed();
+  for (u32 i = 0; i < scan_figure_count; ++i) {
+    const ScanFigure figure = static_cast<ScanFigure>(i);
+    const std::unique_ptr<BenchWork> source = scan_work(bench, fill + queries, figure);
+    Timed best = timed_run(bench, *source, OracleSet::all(), memory);
+    for (u64 round = 1; round < rounds && !best.result.failed(); ++round) {
+      Timed timed = timed_run(bench, *source, OracleSet::all(), memory);
+      if (timed.nanos < best.nanos || timed.result.failed()) best = std::move(timed);
+    }
+    const u64 nanos = best.nanos - std::min(best.nanos, base.nanos);
+    const u64 rows = rows_of(bench, queries, figure);
+    const u64 blocks = best.result.counters.blocks_read - base.result.counters.blocks_read;
+    print_line({{"bench", std::string(bench.name)},
+                {"geometry", std::string(bench.geometry)},
+                {"figure", std::string("verified_results_per_cpu_second")},
+                {"query", std::string(scan_figure_name(figure))},
+                {"queries", queries},
+                {"rows", rows},
+                {"value", rate(rows, nanos)},
+                {"queries_per_cpu_second", rate(queries, nanos)},
+                {"blocks_read_per_100_rows", blocks * 100 / std::max<u64>(1, rows)},
+                {"passed", !best.result.failed()}});
+    if (best.result.failed()) fmt::print(stderr, "tonearm: bench: {}\n", best.result.failure.message);
+    passed &= !best.result.failed();
+  }
+  return passed;
+}
+
 }  // namespace
 
 int bench_command(const BenchArgs& args) {
@@ -338,6 +401,10 @@ int bench_command(const BenchArgs& args) {
   bool passed = true;
   for (const Bench& bench : benches) {
     RunnerMemory memory;
+    if (std::string_view(bench.name) == "scan") {
+      passed &= bench_scans(bench, args.ops.empty() ? 4000 : sizes.back(), memory);
+      continue;
+    }
     bench_setup(bench, memory);
     if (world_of_run(bench.workload, bench.options).groove_count == 0) bench_reads(bench);
     for (const u64 lines : sizes) passed &= bench_rate(bench, lines, memory);

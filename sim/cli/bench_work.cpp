@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "base/assert.h"
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
 #include "sim/run/runner.h"
@@ -14,6 +15,8 @@ namespace tonearm::sim {
 
 namespace {
 
+constexpr u32 rows_max = 32;
+
 class TreeWork final : public BenchWork {
  public:
   TreeWork(u64 count, u64 live, u64 lines_per_op)
@@ -23,7 +26,7 @@ class TreeWork final : public BenchWork {
   u64 count() const override { return count_; }
 
   void at(u64 index, Operation* line) const override {
-    *line = Operation{};
+    reset(line);
     line->id = {.number = index + 1, .child = 0};
     line->tree = TreeName::kv;
     if (index % lines_per_op_ == lines_per_op_ - 1) {
@@ -42,7 +45,7 @@ class TreeWork final : public BenchWork {
       line->kind = OperationKind::get;
     } else {
       line->kind = OperationKind::scan;
-      line->limit = 1 + static_cast<u32>(below(remix(random, 2), 32));
+      line->limit = 1 + static_cast<u32>(below(remix(random, 2), rows_max));
       line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
       (line->direction == Direction::ascending ? line->key_end : line->key) =
           line->direction == Direction::ascending ? Key::of(universe_ * 8) : Key{};
@@ -58,10 +61,19 @@ class TreeWork final : public BenchWork {
   Stream stream_;
 };
 
+// Of one leaf that asks an index of notes for one value, or for several.
+QueryNode note_leaf(TreeName tree, u128 min, u128 max) {
+  QueryNode leaf;
+  leaf.tree = tree;
+  leaf.min = min;
+  leaf.max = max;
+  return leaf;
+}
+
 // The fields of notes, by their place in the schema.
 enum NoteField : u32 { author, pinned, topic, kind, size, flags };
 
-class ForestWork final : public BenchWork {
+class ForestWork : public BenchWork {
  public:
   ForestWork(u64 count, u64 live, u64 lines_per_op)
       : count_(count), universe_(live * 10 / 9), lines_per_op_(lines_per_op), stream_("bench.forest", 1) {}
@@ -70,7 +82,7 @@ class ForestWork final : public BenchWork {
   u64 count() const override { return count_; }
 
   void at(u64 index, Operation* line) const override {
-    *line = Operation{};
+    reset(line);
     line->id = {.number = index + 1, .child = 0};
     if (index % lines_per_op_ == lines_per_op_ - 1) {
       line->kind = OperationKind::commit;
@@ -95,40 +107,109 @@ class ForestWork final : public BenchWork {
     }
   }
 
- private:
+ protected:
   static constexpr u64 authors = 1000;
+  static constexpr u64 kinds = 8;
 
+  u64 count_;
+  u64 universe_;
+  u64 lines_per_op_;
+  Stream stream_;
+
+ private:
   static void draw(u64 random, NoteField field, Operation* line) {
     const u64 bits = remix(random, 16 + field);
     switch (field) {
       case author: return set_field(line, field, below(bits, authors));
       case pinned: return set_field(line, field, (bits & 1) != 0 ? 0 : below(bits, 100));
       case topic: return set_field(line, field, u128{below(bits, 500)} << 64 | 7);
-      case kind: return set_field(line, field, below(bits, 8));
+      case kind: return set_field(line, field, below(bits, kinds));
       case size: return set_field(line, field, below(bits, 2000));
       case flags: return set_field(line, field, below(bits, 4));
     }
   }
+  // The objects of one author; one in four those that two indexes agree on.
   static void scan(u64 random, Operation* line) {
-    line->kind = OperationKind::scan;
-    line->tree = TreeName::notes_author;
-    line->limit = 1 + static_cast<u32>(below(remix(random, 2), 32));
-    const Key from = Key::of(u128{below(remix(random, 4), authors)} << 64);
-    const bool ascending = (random & 1) != 0;
-    line->direction = ascending ? Direction::ascending : Direction::descending;
-    line->key = ascending ? from : Key{};
-    line->key_end = ascending ? key_max(line->tree) : from;
+    line->kind = OperationKind::query;
+    line->key = {};
+    line->limit = 1 + static_cast<u32>(below(remix(random, 2), rows_max));
+    line->value = rows_max;
+    line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
+    QueryTree query;
+    const u64 value = remix(random, 4);
+    if (below(remix(random, 5), 4) == 0) {
+      query.nodes.push(note_leaf(TreeName::notes_kind, below(value, kinds), below(value, kinds)));
+      query.nodes.push(note_leaf(TreeName::notes_draft, 0, 0));
+      query.wrap(0, QueryKind::intersection, 2);
+    } else {
+      query.nodes.push(note_leaf(TreeName::notes_author, below(value, authors), below(value, authors)));
+    }
+    ASSERT(encode_query(query, &line->query));
+  }
+};
+
+// The same objects, then queries alone, all of one shape and within one op.
+class ScanWork final : public ForestWork {
+ public:
+  ScanWork(u64 count, u64 live, u64 lines_per_op, ScanFigure figure)
+      : ForestWork(count, live, lines_per_op), figure_(figure) {}
+
+  void at(u64 index, Operation* line) const override {
+    if (index < fill_lines()) return ForestWork::at(index, line);
+    reset(line);
+    line->id = {.number = index + 1, .child = 0};
+    line->kind = OperationKind::query;
+    line->tree = TreeName::notes;
+    line->limit = rows_max;
+    line->value = rows_max;
+    line->cold = figure_ == ScanFigure::lookup_cold;
+    const u64 random = stream_.at(index, 2);
+    line->direction = (random & 1) != 0 ? Direction::ascending : Direction::descending;
+    QueryTree query;
+    shape(random, &query);
+    ASSERT(encode_query(query, &line->query));
   }
 
-  u64 count_;
-  u64 universe_;
-  u64 lines_per_op_;
-  Stream stream_;
+ private:
+  void shape(u64 random, QueryTree* query) const {
+    const u64 one = below(remix(random, 1), authors);
+    const u64 other = below(remix(random, 2), authors);
+    const u64 of_kind = below(remix(random, 3), kinds);
+    const auto leaf = [&](TreeName tree, u128 min, u128 max) {
+      query->nodes.push(note_leaf(tree, min, max));
+    };
+    switch (figure_) {
+      case ScanFigure::point:
+      case ScanFigure::lookup_warm:
+      case ScanFigure::lookup_cold: return leaf(TreeName::notes_author, one, one);
+      case ScanFigure::range: return leaf(TreeName::notes_author, one, one + 9);
+      case ScanFigure::intersection_balanced:
+        leaf(TreeName::notes_kind, of_kind, of_kind);
+        leaf(TreeName::notes_draft, 0, 0);
+        return query->wrap(0, QueryKind::intersection, 2);
+      case ScanFigure::intersection_skewed:
+        leaf(TreeName::notes_author, one, one);
+        leaf(TreeName::notes_draft, 0, 0);
+        return query->wrap(0, QueryKind::intersection, 2);
+      case ScanFigure::any:
+        leaf(TreeName::notes_author, one, one);
+        leaf(TreeName::notes_author, other, other);
+        return query->wrap(0, QueryKind::any, 2);
+      case ScanFigure::difference:
+        leaf(TreeName::notes_kind, of_kind, of_kind);
+        leaf(TreeName::notes_draft, 0, 0);
+        return query->wrap(0, QueryKind::difference, 2);
+    }
+    UNREACHABLE();
+  }
+
+  ScanFigure figure_;
 };
 
 Bench bench_of(std::string_view name, bool tiny) {
-  const bool forest = name == "forest";
-  Bench bench{.name = forest ? "forest" : "tree",
+  const bool forest = name != "tree";
+  const char* const known = name == "tree" ? "tree" : name == "forest" ? "forest" : "scan";
+  Bench bench{.name = known,
               .geometry = tiny ? "tiny" : "default",
               .workload = forest ? "groove" : "tree",
               .live = tiny ? 1800U : 20'000U,
@@ -173,7 +254,7 @@ void apply_settings(const std::vector<std::string>& set, Bench* bench) {
 
 std::vector<Bench> parse_benches(const std::string& name, const std::vector<std::string>& set) {
   std::vector<Bench> benches;
-  for (const std::string bench : {"tree", "forest"}) {
+  for (const std::string bench : {"tree", "forest", "scan"}) {
     for (const bool tiny : {false, true}) {
       if (!name.empty() && name != bench && name != bench + (tiny ? "-tiny" : "-default")) continue;
       benches.push_back(bench_of(bench, tiny));
@@ -182,14 +263,33 @@ std::vector<Bench> parse_benches(const std::string& name, const std::vector<std:
   }
   if (!benches.empty()) return benches;
   throw UsageError(
-      fmt::format("bench: found {}, expected tree or forest, or one of them with -default or -tiny behind it",
+      fmt::format("bench: found {}, expected tree, forest or scan, or one of them with -default or -tiny "
+                  "behind it",
                   quoted(name)));
 }
 
 std::unique_ptr<BenchWork> bench_work(const Bench& bench, u64 lines) {
-  if (std::string_view(bench.name) == "forest")
+  if (std::string_view(bench.name) != "tree")
     return std::make_unique<ForestWork>(lines, bench.live, bench.lines_per_op);
   return std::make_unique<TreeWork>(lines, bench.live, bench.lines_per_op);
+}
+
+std::unique_ptr<BenchWork> scan_work(const Bench& bench, u64 lines, ScanFigure figure) {
+  return std::make_unique<ScanWork>(lines, bench.live, bench.lines_per_op, figure);
+}
+
+const char* scan_figure_name(ScanFigure figure) {
+  switch (figure) {
+    case ScanFigure::point: return "point";
+    case ScanFigure::range: return "range";
+    case ScanFigure::intersection_balanced: return "intersection_balanced";
+    case ScanFigure::intersection_skewed: return "intersection_skewed";
+    case ScanFigure::any: return "union";
+    case ScanFigure::difference: return "difference";
+    case ScanFigure::lookup_warm: return "lookup_warm";
+    case ScanFigure::lookup_cold: return "lookup_cold";
+  }
+  UNREACHABLE();
 }
 
 }  // namespace tonearm::sim

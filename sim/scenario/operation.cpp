@@ -173,6 +173,38 @@ void reset(Operation* operation) {
   ASSERT(operation->query.size == 0);
 }
 
+bool ends_scans(OperationKind kind) {
+  switch (kind) {
+    case OperationKind::put:
+    case OperationKind::remove:
+    case OperationKind::insert:
+    case OperationKind::update:
+    case OperationKind::upsert:
+    case OperationKind::orphan:
+    case OperationKind::commit:
+    case OperationKind::checkpoint:
+    case OperationKind::scope:
+    case OperationKind::end:
+    case OperationKind::crash:
+    case OperationKind::reopen: return true;
+    case OperationKind::get:
+    case OperationKind::scan:
+    case OperationKind::fault:
+    case OperationKind::latency:
+    case OperationKind::call:
+    case OperationKind::exists:
+    case OperationKind::prefetch:
+    case OperationKind::query:
+    case OperationKind::page:
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: return false;
+  }
+  UNREACHABLE();
+}
+
 u32 scan_slot(const Operation& operation) {
   ASSERT(std::has_single_bit(operation.slots));
   return static_cast<u32>(std::countr_zero(operation.slots));

@@ -182,6 +182,8 @@ void reset(Operation* operation);
 
 // Whether the line takes the number of a scan.
 inline bool of_scan(OperationKind kind) { return kind >= OperationKind::scan_open; }
+// Whether open scans end when such a line comes, whatever becomes of it: nothing may change under them.
+bool ends_scans(OperationKind kind);
 // Of a line that takes one.
 u32 scan_slot(const Operation& operation);
 

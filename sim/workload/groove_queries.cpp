@@ -15,7 +15,7 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 value_tries = 8;
-constexpr u64 paging_phases_one_in = 3;
+constexpr u64 paging_phases_one_in = 2;
 
 bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
 
@@ -55,14 +55,19 @@ bool GrooveSource::earlier_value(u64 index, GrooveName groove, u32 field, u64 ra
   return false;
 }
 
-u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random) const {
+// `common`, if it is not 0: predicates that share it take their values from the same line.
+u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random, u64 common) const {
   const GrooveName groove = tree_spec(tree).groove;
   const u32 field = field_of_index(tree);
   const u128 max = query_value_max(tree);
+  const bool optional = tree == TreeName::notes_pinned || tree == TreeName::events_weight;
   const u64 source = below(random, 16);
   u128 value = 0;
-  if (source < 11 && earlier_value(index, groove, field, remix(random, 1), &value))
-    return indexed(tree, value);
+  for (u64 i = 0; i < 4 && source < 12; ++i) {
+    const u64 lines = common != 0 && i == 0 ? common : remix(random, 100 + i);
+    if (!earlier_value(index, groove, field, lines, &value)) break;
+    if (!optional || value != 0) return indexed(tree, value);  // Their zeros are in no index.
+  }
   value = indexed(tree, space_.value(groove, field, remix(random, 2), era_of(index)));
   if (source == 14) return (random >> 32 & 1) != 0 ? max : 0;
   if (source == 15) return (random >> 32 & 1) != 0 ? value - (value > 0 ? 1 : 0) : std::min(value + 1, max);
@@ -91,7 +96,7 @@ u64 GrooveSource::query_timestamp(u64 index, GrooveName groove, u64 random) cons
   return std::min(some_timestamp(index, target, random), timestamp_max);
 }
 
-QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) const {
+QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 common) const {
   QueryNode leaf;
   leaf.tree = predicate_tree(groove, random);
   const u64 drawn = remix(random, salt_key);
@@ -115,9 +120,9 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) cons
   if (query_existence(leaf.tree)) {
     leaf.min = leaf.max = 0;
   } else {
-    leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, drawn), max);
+    leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, drawn, common), max);
     if (range) {
-      leaf.max = std::min(predicate_value(index, leaf.tree, second), max);
+      leaf.max = std::min(predicate_value(index, leaf.tree, second, 0), max);
       const u128 step = below(remix(second, 1), 8);
       const u64 kind = below(remix(second, 2), 8);
       if (kind < 3) leaf.max = max - leaf.min < step ? max : leaf.min + step;
@@ -141,10 +146,10 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) cons
 }
 
 // `leaves` of them below at most so many operators in each other.
-void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth,
+void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, u64 common,
                               QueryTree* tree) const {
   if (leaves == 1) {
-    QueryNode leaf = predicate(index, groove, random);
+    QueryNode leaf = predicate(index, groove, random, common);
     // The same field twice, or the same predicate.
     const u32 count = tree->nodes.count();
     const u64 again = below(remix(random, salt_jitter), 16);
@@ -153,7 +158,8 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
       if (again == 0) leaf = before;
       if (again == 1 && query_narrows(before.tree) && !query_existence(before.tree)) {
         leaf.tree = before.tree;
-        leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, random), query_value_max(leaf.tree));
+        leaf.min = leaf.max =
+            std::min(predicate_value(index, leaf.tree, random, 0), query_value_max(leaf.tree));
       }
     }
     tree->nodes.push(leaf);
@@ -163,6 +169,8 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
   const QueryKind kind = drawn < 4   ? QueryKind::intersection
                          : drawn < 6 ? QueryKind::any
                                      : QueryKind::difference;
+  // So that some object is likely to be in all of them.
+  if (kind == QueryKind::intersection && below(remix(random, 400), 2) == 0) common = remix(random, 401) | 1;
   const u32 begin = tree->nodes.count();
   u32 operands = kind == QueryKind::difference || leaves == 2
                      ? 2
@@ -173,7 +181,7 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
     const u32 rest = operands - i - 1;
     const u32 most = left - rest;
     const u32 mine = rest == 0 ? left : static_cast<u32>(between(remix(random, 200 + i), 1, most));
-    query_node(index, groove, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, tree);
+    query_node(index, groove, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, common, tree);
     left -= mine;
     if (kind == QueryKind::difference && i > 0) tree->wrap(begin, kind, 2);
   }
@@ -181,9 +189,18 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
 }
 
 void GrooveSource::make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const {
+  const bool many = paging(index) && below(remix(random, salt_rare), 3) != 0;
   for (;; leaves = (leaves + 1) / 2) {
     QueryTree tree;
-    query_node(index, groove, random, leaves, options_.query_depth_max, &tree);
+    if (many) {  // All, or all but a few: worth many pages.
+      tree.nodes.push({.tree = groove_spec(groove).objects, .min = 0, .max = timestamp_max});
+      if (leaves > 1) {
+        query_node(index, groove, random, leaves - 1, options_.query_depth_max, 0, &tree);
+        tree.wrap(0, QueryKind::difference, 2);
+      }
+    } else {
+      query_node(index, groove, random, leaves, options_.query_depth_max, 0, &tree);
+    }
     if (encode_query(tree, query)) return;
     ASSERT(leaves > 1);
   }
@@ -201,10 +218,19 @@ u32 GrooveSource::drawn_leaves(u64 random) const {
   return static_cast<u32>(between(remix(random, 1), 1, options_.query_leaves_max));
 }
 
-// In some phases queries are rare and have small limits: their pages come between many changes.
+// In some phases queries and pages are rare, so that what lies between two pages is an op, a bar or more.
 bool GrooveSource::paging(u64 index) const {
-  return below(lines_.at(index / std::max<u64>(1, options_.phase_lines), salt_phase), paging_phases_one_in) ==
-         0;
+  if (era_of(index) == 0) return false;  // Nobody has asked anything yet.
+  return below(lines_.at(era_of(index), salt_phase), paging_phases_one_in) == 0;
+}
+
+OperationKind GrooveSource::asking_kind(u64 index, OperationKind kind, u64 random) const {
+  if (!paging(index)) return kind;
+  const u64 drawn = below(remix(random, salt_kind + 100), 64);
+  if (drawn == 0) return OperationKind::query;
+  if (drawn < 16) return OperationKind::page;
+  const bool updates = options_.weight_update > 0 && drawn % 2 == 0;
+  return updates ? OperationKind::update : OperationKind::get;
 }
 
 void GrooveSource::query(u64 index, const Target& target, u64 random, Operation* operation) const {
@@ -212,18 +238,17 @@ void GrooveSource::query(u64 index, const Target& target, u64 random, Operation*
   const bool pages = paging(index);
   operation->tree = groove_spec(groove).objects;
   operation->kind = target.wish.kind;
-  if (operation->kind == OperationKind::query && pages && below(remix(random, salt_kind + 100), 8) != 0)
-    operation->kind = OperationKind::page;
   if (operation->kind == OperationKind::page) return;
-  make_query(index, groove, remix(random, salt_rare), drawn_leaves(remix(random, salt_count)),
-             &operation->query);
+  const u64 leaves = remix(random, salt_count);
+  make_query(index, groove, remix(random, salt_rare),
+             pages ? 1 + static_cast<u32>(below(leaves, 2)) : drawn_leaves(leaves), &operation->query);
   operation->direction =
       (remix(random, salt_direction) & 1) != 0 ? Direction::descending : Direction::ascending;
   operation->cold = percent(remix(random, salt_cold), options_.bias_cold);
   const u64 rows = remix(random, salt_limit);
-  const u64 bits = pages ? 3 : 6;
+  const u64 bits = pages ? 2 : 6;
   operation->limit = 1 + static_cast<u32>(below(rows, u64{1} << below(remix(rows, 1), bits)));
-  const u64 unlimited = space_.universe() <= 512 ? 6 : 64;
+  const u64 unlimited = space_.universe() <= 512 && !pages ? 6 : 64;
   if (below(remix(rows, 2), unlimited) == 0) operation->limit = 0;
   const u64 drawn = remix(random, salt_end);
   const u64 limit = std::max<u64>(1, operation->limit);
@@ -241,15 +266,17 @@ bool GrooveSource::burst(u64 index, Operation* operation) const {
   u64 place = 0;
   u64 random = 0;
   if (!schedule_.in_burst(index, &place, &random)) return false;
-  const ScanStep step = scan_step(random, place);
+  const ScanStep step = scan_step(random, place, options_.runtime.scans_max);
   fill_scan_step(step, operation);
   const u64 begin = index - place;
   const GrooveName groove = drawn_groove(remix(step.scan, salt_tree));
   const bool descending = (remix(step.scan, salt_direction) & 1) != 0;
   if (step.kind == OperationKind::scan_open) {
-    const u64 leaves = below(remix(step.scan, salt_count), 4) == 0
+    // Few mostly, so that others are open beside it.
+    const u64 few = std::min<u64>(3, 1 + options_.runtime.scans_max / 3);
+    const u64 leaves = below(remix(step.scan, salt_count), 8) == 0
                            ? drawn_leaves(remix(step.scan, salt_count + 100))
-                           : 1 + below(remix(step.scan, salt_count + 200), 3);
+                           : 1 + below(remix(step.scan, salt_count + 200), few);
     operation->tree = groove_spec(groove).objects;
     operation->direction = descending ? Direction::descending : Direction::ascending;
     operation->cold = percent(remix(step.scan, salt_cold), options_.bias_cold);

@@ -23,6 +23,10 @@ bool changes(OperationKind kind) {
          kind == OperationKind::orphan;
 }
 
+bool asks(OperationKind kind) {
+  return kind == OperationKind::scan || kind == OperationKind::query || kind == OperationKind::page;
+}
+
 u64 changing_weights(const RunOptions& o) {
   return u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan;
 }
@@ -93,6 +97,8 @@ GrooveSource::Wish GrooveSource::wish_of(u64 index) const {
     if (drawn < weight) break;
     drawn -= weight;
   }
+  if (wish.kind == OperationKind::query || wish.kind == OperationKind::page)
+    wish.kind = asking_kind(index, wish.kind, random);
   wish.kind = phase_kind(phases_.at(index), wish.kind, random);
   if (wish.kind == OperationKind::orphan && !groove_spec(wish.groove).orphans) wish.kind = OperationKind::get;
   if (before_scope(index) && below(remix(random, salt_scope), 4) == 0) wish.kind = OperationKind::prefetch;
@@ -326,8 +332,7 @@ u64 GrooveSource::some_timestamp(u64 index, const Target& target, u64 random) co
 void GrooveSource::look(u64 index, const Target& target, u64 random, Operation* operation) const {
   const OperationKind kind = target.wish.kind;
   if (kind == OperationKind::scan) return scan(index, target, random, operation);
-  if (kind == OperationKind::query || kind == OperationKind::page)
-    return query(index, target, random, operation);
+  if (asks(kind)) return query(index, target, random, operation);
   fill(target, random, operation);
   const u64 drawn = remix(random, salt_rare + 100);
   const bool by_timestamp =
@@ -360,7 +365,11 @@ void GrooveSource::scoped(u64 index, u64 random, Operation* operation) const {
         known.kind == OperationKind::exists || (known.kind == OperationKind::prefetch && known.timestamped);
     if (known.of_groove() && !timestamp) break;
   }
-  if (!known.of_groove()) return fill(target_of(index, 0), random, operation);
+  if (!known.of_groove()) {
+    Target target = target_of(index, 0);
+    if (asks(target.wish.kind)) target.wish.kind = OperationKind::get;  // A scope answers no scans.
+    return fill(target, random, operation);
+  }
   static constexpr OperationKind gone[] = {OperationKind::insert, OperationKind::insert,
                                            OperationKind::upsert, OperationKind::get};
   static constexpr OperationKind there[] = {OperationKind::update, OperationKind::update,

@@ -14,8 +14,11 @@ namespace {
 // What the lines of a burst so far have opened.
 class Slots {
  public:
-  explicit Slots(u64 random)
-      : wanted_(1 + below(remix(random, salt_count), below(random, 4) == 0 ? 12 : 4)) {}
+  Slots(u64 random, u32 pool) {
+    const u64 most = below(random, 4) == 0 ? 12 : 4;
+    wanted_ = 1 + below(remix(random, salt_count), std::min<u64>(most, pool));
+    if (below(remix(random, 1), 8) == 0) wanted_ = std::min<u64>(pool + 2, scan_slots);
+  }
 
   u32 open_count() const { return static_cast<u32>(std::popcount(open_)); }
   bool open(u32 slot) const { return (open_ >> slot & 1) != 0; }
@@ -107,9 +110,9 @@ ScanStep draw_step(const Slots& slots, u64 random) {
 
 }  // namespace
 
-ScanStep scan_step(u64 random, u64 place) {
+ScanStep scan_step(u64 random, u64 place, u32 pool) {
   ASSERT(place < burst_lines_max);
-  Slots slots(random);
+  Slots slots(random, pool);
   for (u64 i = 0;; ++i) {
     const u64 drawn = remix(random, salt_scope + 500 + i);
     const ScanStep step = draw_step(slots, drawn);

@@ -21,7 +21,8 @@ struct ScanStep {
   u16 slots;     // Of the line; count, too.
   u64 count;
 };
-ScanStep scan_step(u64 random, u64 place);
+// `pool`: how many scans may be open; a burst in eight wants more.
+ScanStep scan_step(u64 random, u64 place, u32 pool);
 // Kind, slots and count of the line.
 void fill_scan_step(const ScanStep& step, Operation* operation);
 

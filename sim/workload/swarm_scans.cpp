@@ -22,21 +22,24 @@ void draw_queries(const Draw& draw, RunOptions* o) {
 void draw_pool(const Draw& draw, RunOptions* o) {
   static constexpr u32 pools[] = {1, 2, 3, 4, 6, 8, 8, 12, 16};
   o->runtime.scans_max = draw.one_of("scans max", pools);
+  static constexpr u32 sorted[] = {1, 2, 3, 5, 8, 16, 64, 512};
+  o->scan_sort_timestamps = draw.one_of("scan sort timestamps", sorted);
+  o->lookup_workers = draw.between("lookup workers", 1, 8);
 }
 
 }  // namespace
 
 void draw_few_queries(const Draw& draw, RunOptions* o) {
   o->weight_query = weight(draw, "groove query", 3, 4, 20, 160);
-  o->weight_page = weight(draw, "groove page", 2, 3, 20, 120);
+  if (o->weight_query > 0) o->weight_page = weight(draw, "groove page", 2, 3, 20, 120);
   o->weight_scan_open = weight(draw, "groove scan open", 1, 2, 20, 200);
   draw_queries(draw, o);
   draw_pool(draw, o);
 }
 
 void draw_many_queries(const Draw& draw, RunOptions* o) {
-  o->weight_query = draw.between("scan query", 400, 1500);
-  o->weight_page = weight(draw, "scan page", 7, 8, 200, 900);
+  o->weight_query = draw.between("scan query", 700, 2400);
+  o->weight_page = weight(draw, "scan page", 7, 8, 200, 1000);
   o->weight_scan_open = weight(draw, "scan scan open", 3, 4, 200, 1500);
   o->weight_get = weight(draw, "scan get", 1, 2, 20, 200);
   o->weight_exists = weight(draw, "scan exists", 1, 4, 20, 100);
@@ -47,7 +50,7 @@ void draw_many_queries(const Draw& draw, RunOptions* o) {
 
 void draw_tree_scans(const Draw& draw, RunOptions* o) {
   o->weight_scan_open = draw.between("tree scan open", 600, 2500);
-  o->weight_get = weight(draw, "tree scan get", 1, 2, 50, 300);
+  o->weight_get = draw.between("tree scan get", 50, 300);  // An index alone leaves lines to be something.
   o->weight_scan = weight(draw, "tree scan scan", 1, 2, 20, 200);
   draw_pool(draw, o);
 }

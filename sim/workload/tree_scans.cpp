@@ -53,7 +53,7 @@ bool TreeSource::burst(u64 index, Operation* operation) const {
   u64 place = 0;
   u64 random = 0;
   if (!schedule_.in_burst(index, &place, &random)) return false;
-  const ScanStep step = scan_step(random, place);
+  const ScanStep step = scan_step(random, place, options_.runtime.scans_max);
   fill_scan_step(step, operation);
   if (step.kind != OperationKind::scan_open && step.kind != OperationKind::scan_probe) return true;
   // The same in all lines of a scan: the phase is that of the burst.

@@ -9,6 +9,7 @@
 
 #include "sim/model/model.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/scan_play.h"
 #include "sim/workload/swarm.h"
 
 namespace tonearm::sim {
@@ -34,6 +35,8 @@ struct Play {
   u64 writes = 0, writes_index = 0, skipped = 0, full = 0, in_scope_reads = 0;
   u64 size_max = 0;
   bool reads = false;
+  ScanPlay scans;
+  u64 scans_skipped = 0;
 
   void end_scope(bool persist) {
     if (model.scope_active()) model.scope_close(persist);
@@ -59,6 +62,7 @@ struct Play {
     }
   }
   void play(const Operation& line) {
+    if (!scans.play(line, model, options.runtime.scans_max, op)) ++scans_skipped;
     switch (line.kind) {
       case OperationKind::put:
       case OperationKind::remove: write(line); break;
@@ -93,13 +97,13 @@ struct Play {
       case OperationKind::orphan:
       case OperationKind::exists:
       case OperationKind::prefetch:
-      case OperationKind::query:
-      case OperationKind::page:
       case OperationKind::scan_open:
       case OperationKind::scan_next:
       case OperationKind::scan_probe:
       case OperationKind::scan_abort:
-      case OperationKind::scan_close:
+      case OperationKind::scan_close: break;
+      case OperationKind::query:
+      case OperationKind::page:
       case OperationKind::call: FAIL("not generated"); break;
     }
   }
@@ -237,7 +241,7 @@ TEST_CASE("generated lines are what the contract asks for", "[workload]") {
   for (const OperationKind kind : operation_kinds(world_tree)) {
     const bool generated = std::find(std::begin(never), std::end(never), kind) == std::end(never);
     CAPTURE(operation_kind_name(kind));
-    CHECK((kinds[static_cast<u32>(kind)] > seeds / 2) == generated);
+    CHECK((kinds[static_cast<u32>(kind)] > seeds / 2) == (generated && !of_scan(kind)));
   }
   for (u32 phase = 0; phase < phase_count; ++phase) {
     CAPTURE(phase_name(static_cast<Phase>(phase)));
@@ -276,6 +280,49 @@ TEST_CASE("a kind without weight does not occur", "[workload]") {
       }
       CHECK(source.count() == 500);
     }
+  }
+}
+
+TEST_CASE("scan_tree leaves scans open in every way", "[workload]") {
+  u64 lines = 0, of_scans = 0, skipped = 0;
+  ScanCounts counts;
+  for (u64 seed = 0; seed < 60; ++seed) {
+    Play play;
+    draw_scan_tree(seed, &play.options);
+    play.model.reset(play.options.format.beats);
+    const TreeSource source(seed, play.options);
+    const u64 before = lines;
+    Operation line;
+    for (u64 i = 0; i < source.count(); ++i) {
+      source.at(i, &line);
+      play.play(line);
+      ++lines;
+      of_scans += of_scan(line.kind) ? 1 : 0;
+    }
+    CAPTURE(seed);
+    CHECK(3 * (play.skipped + play.scans_skipped) < lines - before);
+    skipped += play.scans_skipped;
+    counts.add(play.scans.counts);
+  }
+  INFO(counts.text() << "lines " << lines << ", of scans " << of_scans << ", skipped " << skipped);
+  CHECK(7 * of_scans > lines);
+  CHECK(2 * of_scans < lines);
+  CHECK(5 * skipped < of_scans);
+  CHECK(counts.together > counts.opened / 3);
+  CHECK(counts.open_refused > 100);
+  CHECK(counts.next_rows > 2 * of_scans / 3);
+  CHECK(counts.next_ends > 100);
+  CHECK(counts.probes_drop > counts.probes / 5);
+  CHECK(counts.probes_end > 100);
+  CHECK(counts.aborted > 100);
+}
+
+TEST_CASE("the workload tree has none of that", "[workload]") {
+  for (u64 seed = 0; seed < 100; ++seed) {
+    RunOptions options;
+    draw_tree(seed, &options);
+    REQUIRE(options.weight_scan_open == 0);
+    REQUIRE(options.runtime.scans_max == RuntimeOptions{}.scans_max);
   }
 }
 

@@ -64,6 +64,12 @@ namespace tonearm {
   X(scan_probe_table_skipped, "a probe spared a scan a table, or the rest of one")               \
   X(scan_aborted, "a scan was aborted")                                                          \
   X(scan_buffers_full, "a scan was refused because too many were open")                          \
+  X(scan_orphan_skipped, "a scan of ids skipped an orphaned one")                                \
+  X(scan_sorted_again, "a scan of a range of values had to walk it once more")                   \
+  X(scan_union_of_aborted, "a union went on without an operand that a probe had ended")          \
+  X(scan_difference_pending, "a difference waited for what is subtracted")                       \
+  X(scan_intersection_pending, "an intersection probed an operand that had to read")             \
+  X(scan_merge_read_nothing, "a merge was to read, and none of its operands had to")             \
   X(manifest_node_split, "a full node of a level was split")                                     \
   X(manifest_node_joined, "two nodes of a level became one")                                     \
   X(manifest_removed_at_open, "open met the removal of a table in the manifest log")             \
@@ -131,6 +137,11 @@ namespace tonearm {
   X(groove_upsert_equal, "an upsert found the object as it was to be")                          \
   X(groove_exists_changed, "the op itself had changed whether an object exists")                \
   X(groove_after_error, "a prefetch looked beyond the bar that an error had ended")             \
+  X(lookup_buffer_finished, "a lookup of scanned objects filled its buffer")                    \
+  X(lookup_resumed_seeking, "a lookup went on with a scan that needed no read")                 \
+  X(lookup_parallel, "several objects of a scan were read at the same time")                    \
+  X(lookup_object_memory, "an object of a scan was in a memory table")                          \
+  X(lookup_object_cached, "an object of a scan was in the object cache")                        \
   X(cache_map_restored, "a discarded scope brought an object back")                             \
   X(cache_map_tombstone_restored, "a discarded scope brought a removal back")                   \
   X(cache_map_insert_undone, "a discarded scope took an insert back")                           \

@@ -63,6 +63,16 @@ struct GrooveDescription : DescriptionChecks<ObjectType, Options...> {
     (std::make_index_sequence<index_count>{});
   }
 
+  // In that order, of the index with this name.
+  template <FixedString Wanted>
+  static consteval u32 index_number() {
+    u32 found = index_count;
+    for_each_index([&]<class Index>(u32 number) {
+      if (Index::name.view() == Wanted.view()) found = number;
+    });
+    return found;
+  }
+
   // Of the object tree, the id tree if there is one, and the indexes; by name "notes", "notes.id", and
   // "notes.author". Not in order of their ids.
   static constexpr std::array<TreeConfig, tree_count> trees() {

@@ -28,6 +28,18 @@ struct Songs : GrooveDescription<"songs", Song,
 using Library = GrooveForest<Songs /* , Artists, ... */>;
 // [example]
 
+// [example]
+// Long songs of an album that were not played 10 to 99 times, newest first.
+Scan* forgotten(Library& library, u64 album) {
+  Groove<Songs>& songs = library.groove<Songs>();
+  ScanBuilder& scans = library.scans();
+  const ScanOptions options{.direction = Direction::descending};
+  return scans.merge_difference(
+      scans.merge_intersection(songs.scan<"album">(album, options), songs.scan<"long">(options)),
+      songs.scan_range<"plays">(10, 99, options));
+}
+// [example]
+
 namespace {
 
 struct Waiter {
@@ -41,6 +53,23 @@ struct Waiter {
   }
   bool waits = false;
 };
+
+// Looked up page by page.
+std::vector<u64> ids_of(Library& library, sim::SimStorage& disk, Scan* scan) {
+  REQUIRE(scan != nullptr);
+  std::vector<u64> ids;
+  Waiter waiter;
+  ScanLookup<Songs> lookup(library.groove<Songs>(), *scan);
+  std::array<Song, 4> page;
+  do {
+    lookup.read(page, waiter.callback());
+    waiter.wait(disk);
+    REQUIRE_FALSE(lookup.error());
+    for (const Song& song : std::span(page).first(lookup.count())) ids.push_back(static_cast<u64>(song.id));
+  } while (lookup.state() == LookupState::buffer_finished);
+  library.scans().release(scan);
+  return ids;
+}
 
 }  // namespace
 
@@ -72,7 +101,7 @@ TEST_CASE("example: the groove of the README works", "[example]") {
       Song song{};
       song.id = op;
       song.album = op / 10;
-      song.seconds = op * 30;
+      song.seconds = op * 60;  // Long from 11 on.
       song.timestamp = op;
       REQUIRE(songs.insert(song) == InsertResult::ok);
       const auto half = songs.get(op / 2);
@@ -108,4 +137,6 @@ TEST_CASE("example: the groove of the README works", "[example]") {
     CHECK(song.object.album == (id <= library.op() ? id / 10 : 0));
     CHECK(song.object.plays == (id <= 9 ? 2 : 0));
   }
+  // Album 1 has the songs 10 to 19, which nobody has played up to op 19.
+  CHECK(ids_of(library, disk, forgotten(library, 1)) == std::vector<u64>{19, 18, 17, 16, 15, 14, 13, 12, 11});
 }

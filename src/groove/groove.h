@@ -15,12 +15,16 @@
 // Two together answer: the object cache, for what a bar touched (object_cache.h), and the prefetch, for
 // what it did not find (prefetch.h).
 //
+// Which objects there are is asked by scans: see groove_scans.h for the questions, scan_lookup.h for the
+// answers.
+//
 // Results for what a user can get wrong; assertions for what only the program around can.
 #pragma once
 
 #include <cstring>
 #include <optional>
 
+#include "groove/groove_scans.h"
 #include "groove/groove_trees.h"
 #include "groove/object_cache.h"
 
@@ -48,7 +52,7 @@ enum class Found : u8 {
 };
 
 template <class Description>
-class Groove {
+class Groove : public GrooveScans<Description> {
  public:
   using Object = typename Description::Object;
   using Key = typename Description::Key;  // The id, or the timestamp if there are none.
@@ -62,9 +66,12 @@ class Groove {
     Cache::measure(arena, format, options);
     Prefetch::measure(arena, prefetch_options(options));
   }
-  Groove(Arena& arena, Forest& forest, const FormatOptions& format, const GrooveOptions& options)
-      : forest_(&forest),
+  Groove(Arena& arena, Forest& forest, ScanBuilder& scans, const FormatOptions& format,
+         const GrooveOptions& options)
+      : GrooveScans<Description>(scans, forest),
+        forest_(&forest),
         changes_max_(format.batch_values_max),
+        lookup_workers_(options.lookup_workers),
         trees_(forest),
         cache_(arena, format, options),
         prefetch_(arena, prefetch_options(options), trees_.for_prefetch(), cache_) {
@@ -105,6 +112,14 @@ class Groove {
   // How many objects this op may still change. A discarded scope gives back what it took.
   u32 changes_left() const { return changes_max_ - changes_; }
 
+  // --- for ScanLookup
+  ObjectLookup::Source lookup_source() {
+    ASSERT(!scope_active_);
+    ASSERT(!forest_->busy());
+    ObjectsAtHand* const cache = Description::has_id ? nullptr : &cache_;
+    return {.objects = &trees_.objects(), .cache = cache, .workers = lookup_workers_};
+  }
+
   // --- driven by the forest of grooves
   void scope_open();
   void scope_close(ScopeMode mode);
@@ -131,6 +146,7 @@ class Groove {
 
   Forest* forest_;
   u32 changes_max_;
+  u32 lookup_workers_;
   GrooveTrees<Description> trees_;
   Cache cache_;
   Prefetch prefetch_;
@@ -238,6 +254,7 @@ InsertResult Groove<Description>::why_not(const Object& object) const {
 template <class Description>
 bool Groove<Description>::take_change() {
   ASSERT(!forest_->busy());
+  ASSERT(forest_->scan_buffers().used() == 0 && "release the scans before changing what they read");
   ASSERT(changes_ <= changes_max_);
   if (changes_ == changes_max_) {
     mark(Mark::groove_full, Description::object_tree);

@@ -14,6 +14,7 @@
 
 #include "base/math.h"
 #include "groove/groove.h"
+#include "groove/scan_lookup.h"
 
 namespace tonearm {
 
@@ -58,8 +59,9 @@ struct GrooveHolder {
 // In the order of the descriptions, which is that of their memory.
 template <class... Descriptions>
 struct Grooves : GrooveHolder<Descriptions>... {
-  Grooves(Arena& arena, Forest& forest, const GrooveForestOptions& options)
-      : GrooveHolder<Descriptions>{Groove<Descriptions>(arena, forest, options.format, options.groove)}... {}
+  Grooves(Arena& arena, Forest& forest, ScanBuilder& scans, const GrooveForestOptions& options)
+      : GrooveHolder<Descriptions>{
+            Groove<Descriptions>(arena, forest, scans, options.format, options.groove)}... {}
 };
 
 }  // namespace detail
@@ -85,6 +87,10 @@ class GrooveForest {
   Groove<Description>& groove() {
     return static_cast<detail::GrooveHolder<Description>&>(grooves_).groove;
   }
+
+  // Of all grooves: merges their scans, and releases them. None may be open when an op changes anything or
+  // ends, nor when a scope begins or ends.
+  ScanBuilder& scans() { return scans_; }
 
   // As those of the forest. No prefetch may run.
   void format(Callback<> done) { forest_.format(done); }
@@ -119,7 +125,11 @@ class GrooveForest {
   static u64 forest_memory(const Options& options) {
     return round_up(Forest::memory_required(forest_options(options)), Arena::align_max);
   }
+  static ScanBuilder::Options scan_options(const Options& options) {
+    return {.scans_max = options.runtime.scans_max, .sort_timestamps = options.groove.scan_sort_timestamps};
+  }
   static void measure(Arena& arena, const Options& options) {
+    ScanBuilder::measure(arena, scan_options(options));
     (Groove<Descriptions>::measure(arena, options.format, options.groove), ...);
   }
   template <class Visit>
@@ -130,6 +140,7 @@ class GrooveForest {
 
   Forest forest_;
   Arena arena_;  // Behind the forest's part of the memory.
+  ScanBuilder scans_;
   detail::Grooves<Descriptions...> grooves_;
   Callback<> done_;
 };
@@ -153,7 +164,8 @@ GrooveForest<Descriptions...>::GrooveForest(Storage& storage, const Options& opt
                                             std::span<std::byte> memory)
     : forest_(storage, forest_options(options), memory.first(forest_memory(options))),
       arena_(memory.subspan(forest_memory(options))),
-      grooves_(arena_, forest_, options) {
+      scans_(arena_, scan_options(options), forest_.scan_buffers(), storage),
+      grooves_(arena_, forest_, scans_, options) {
   ASSERT(!validate(options));
   ASSERT(forest_memory(options) + arena_.used() == memory_required(options));
 }

@@ -17,6 +17,13 @@ OptionsError validate(const GrooveOptions& options) {
   if (options.prefetch_workers < 1 || options.prefetch_workers > 1024) {
     return {.field = "prefetch_workers", .expected = "1 to 1024", .given = options.prefetch_workers};
   }
+  if (options.scan_sort_timestamps < 1 || options.scan_sort_timestamps > (1U << 20)) {
+    return {
+        .field = "scan_sort_timestamps", .expected = "1 to 1048576", .given = options.scan_sort_timestamps};
+  }
+  if (options.lookup_workers < 1 || options.lookup_workers > lookup_workers_max) {
+    return {.field = "lookup_workers", .expected = "1 to 16", .given = options.lookup_workers};
+  }
   return {};
 }
 

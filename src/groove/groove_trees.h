@@ -27,6 +27,11 @@ class GrooveTrees {
   }
 
   Tree& objects() { return *objects_; }
+  Tree& ids() {
+    ASSERT(ids_ != nullptr);
+    return *ids_;
+  }
+  Tree& index(u32 number) { return *indexes_[number]; }
   Prefetch::Trees for_prefetch() { return {.objects = objects_, .ids = ids_}; }
 
   void insert(const Object& object) {

@@ -12,12 +12,13 @@
 #include "groove/cache_map.h"
 #include "groove/description.h"
 #include "groove/groove_options.h"
+#include "groove/object_lookup.h"
 #include "groove/prefetch.h"
 
 namespace tonearm {
 
 template <class Description>
-class ObjectCache final : public PrefetchCache {
+class ObjectCache final : public PrefetchCache, public ObjectsAtHand {
  public:
   using Object = typename Description::Object;
   using Key = typename Description::Key;
@@ -71,6 +72,14 @@ class ObjectCache final : public PrefetchCache {
     map_.upsert(object);
   }
   void orphaned(u128 id) override { upsert_orphan(id); }
+
+  // --- ObjectsAtHand, of a groove keyed by timestamp
+  bool copy(u64 timestamp, std::byte* object) override {
+    const typename Map::View view = map_.get(timestamp);
+    if (known_of(view) != Known::object) return false;
+    std::memcpy(object, &view.value(), sizeof(Object));
+    return true;
+  }
 
   void scope_open() { map_.scope_open(); }
   void scope_close(ScopeMode mode) {

@@ -107,14 +107,15 @@ class MarkCounter {
   MarkHook old_;
 };
 
-// Lookups in one tree fail while that is asked for.
+// Lookups (or scans) in one tree fail while that is asked for.
 class FailingStorage final : public Storage {
  public:
   explicit FailingStorage(Storage& disk) : disk_(&disk) {}
   u16 failing_tree = 0;
+  IoPurpose failing_purpose = IoPurpose::lookup;
 
   void read(Read& read) override {
-    if (read.tag.purpose != IoPurpose::lookup || read.tag.tree != failing_tree) return disk_->read(read);
+    if (read.tag.purpose != failing_purpose || read.tag.tree != failing_tree) return disk_->read(read);
     failed_.push_back(&read);
     if (failed_.size() > 1) return;
     tick_.done = Callback<NextTick&>::to<&FailingStorage::fail>(this);
@@ -323,6 +324,28 @@ class TestGrooves {
     }
   }
 
+  // Read to its end, and released.
+  std::vector<u64> timestamps(Scan* scan) {
+    REQUIRE(scan != nullptr);
+    std::vector<u64> all;
+    for (;;) {
+      u64 timestamp = 0;
+      const Scan::Next next = scan->next(&timestamp);
+      if (next == Scan::Next::value) {
+        all.push_back(timestamp);
+      } else if (next == Scan::Next::read_again) {
+        scan->read(callback());
+        pump();
+      } else {
+        REQUIRE(next == Scan::Next::end);
+        break;
+      }
+    }
+    engine_->scans().release(scan);
+    return all;
+  }
+  u64 blocks_read() const { return engine_->forest().grid().counters().reads_storage; }
+
   Callback<> callback() { return Callback<>::to<&TestGrooves::done>(this); }
   void pump() {
     REQUIRE(done_ == 0);  // A completion never runs inside the call.
@@ -349,6 +372,9 @@ class TestGrooves {
   }
   // Behind the buffer that the engine asks for is a guard.
   void construct() {
+    const OptionsError error = TestForestOfGrooves::validate(options_);
+    INFO((error ? error.field : "") << ": " << (error ? error.expected : ""));
+    REQUIRE_FALSE(error);
     const u64 size = TestForestOfGrooves::memory_required(options_);
     memory_.assign(size + 2 * Arena::align_max, std::byte{0xcd});
     const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
