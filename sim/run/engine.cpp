@@ -25,6 +25,7 @@ class TreesEngine final : public Engine {
 
   Forest& forest() override { return forest_; }
   GrooveEngine* groove(GrooveName) override { return nullptr; }
+  ScanBuilder* scans() override { return nullptr; }
   void format(Callback<> done) override { forest_.format(done); }
   void open(Callback<> done) override { forest_.open(done); }
   void compact(u64 op, Callback<> done) override { forest_.compact(op, done); }

@@ -9,6 +9,8 @@
 
 #include "forest/forest.h"
 #include "groove/groove_verify.h"
+#include "groove/object_lookup.h"
+#include "scan/scan_builder.h"
 #include "sim/model/object.h"
 #include "sim/scenario/run_options.h"
 #include "sim/scenario/schema.h"
@@ -38,6 +40,16 @@ class GrooveEngine {
   virtual const Error& prefetch_error() const = 0;
   virtual u32 changes_left() const = 0;
 
+  // --- scans. A leaf over one of the groove's trees: of an index by its values (an existence index has none),
+  // of the id tree, or of the object tree. Null: refused.
+  virtual Scan* leaf(TreeName tree, u128 min, u128 max, const ScanOptions& options) = 0;
+  // One lookup at a time, of that scan.
+  virtual void lookup_begin(Scan& scan, bool cold) = 0;
+  virtual void lookup_read(std::span<std::byte> objects, Callback<> done) = 0;
+  virtual LookupState lookup_state() const = 0;
+  virtual u32 lookup_count() const = 0;
+  virtual const Error& lookup_error() const = 0;
+
  protected:
   ~GrooveEngine() = default;
 };
@@ -47,6 +59,7 @@ class Engine {
   virtual ~Engine() = default;
   virtual Forest& forest() = 0;
   virtual GrooveEngine* groove(GrooveName name) = 0;  // Null: the world has no such groove.
+  virtual ScanBuilder* scans() = 0;                   // Null: the world has no grooves.
 
   virtual void format(Callback<> done) = 0;
   virtual void open(Callback<> done) = 0;

@@ -20,6 +20,7 @@
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
 #include "sim/run/engine.h"
+#include "sim/scenario/query.h"
 
 namespace tonearm::sim {
 
@@ -63,6 +64,31 @@ struct ScanStep {
   enum class Kind : u8 { none, row, end, failed };
   Kind kind = Kind::none;
   ScanRow row{};
+  Error error;  // If it failed.
+};
+
+// A query to a groove: see sim/scenario/query.h.
+struct QueryRequest {
+  GrooveName groove = GrooveName::things;
+  const QueryTree* query = nullptr;
+  Direction direction = Direction::ascending;
+  std::optional<u64> beyond;  // Only what is behind this timestamp.
+  bool cold = false;
+};
+
+struct QueryResult {
+  bool refused = false;          // More leaves than the pool has buffers.
+  const char* broken = nullptr;  // A promise of the lookup that does not hold.
+  Error error;                   // Set: unanswered.
+  u64 count = 0;
+  std::vector<std::byte> objects;
+};
+
+// What an open query says when it is asked for its next timestamp.
+struct QueryStep {
+  enum class Kind : u8 { none, value, end, failed };
+  Kind kind = Kind::none;
+  u64 timestamp = 0;
   Error error;  // If it failed.
 };
 
@@ -134,6 +160,16 @@ class EngineHost {
   void scan_abort(u32 slot);
   void scan_close(u32 slot);
 
+  // --- queries (engine_host_query.cpp): whole ones, looked up by result buffers of so many objects until there
+  // are `limit` of them; and ones that stay open, by slot.
+  void query(const QueryRequest& request, u64 buffer, u64 limit, QueryResult* result);
+  bool query_open(u32 slot, const QueryRequest& request);  // False: refused.
+  // One timestamp of each; those that must read do so together.
+  void query_next(std::span<const u32> slots, std::span<QueryStep> steps);
+  void query_probe(u32 slot, u64 timestamp);
+  void query_abort(u32 slot);
+  void query_close(u32 slot);
+
   // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
   void prefetch_setup();  // Of every groove.
   // False: prefetch_full.
@@ -162,6 +198,7 @@ class EngineHost {
     std::optional<ScanRow> ahead = {};
   };
 
+  OpenScan& open_scan(u32 slot);
   ScanRow scan_row(TreeName tree, const std::byte* value);
   void call_done() { done_ = true; }
   void scan_read_done() { done_ = --scan_reads_pending_ == 0; }
@@ -175,6 +212,10 @@ class EngineHost {
   // An index block and a value block of each level that has a table.
   u64 reads_allowed(const Tree& tree) const;
   void check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before);
+  Scan* build(const QueryRequest& request, u32 node);
+  u64 reads_allowed(const QueryTree& query) const;
+  void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
+  void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
@@ -186,8 +227,13 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
-  std::array<OpenScan, scan_slots> open_scans_;
+  std::array<std::unique_ptr<OpenScan>, scan_slots> open_scans_;  // Null: never used.
   u32 scan_reads_pending_ = 0;
+  struct OpenQuery {
+    Scan* scan = nullptr;  // Null: the slot is free.
+    u64 reads_allowed = 0;
+  };
+  std::array<OpenQuery, scan_slots> open_queries_;
   std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
   Forest* forest_ = nullptr;  // The engine's.

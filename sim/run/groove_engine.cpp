@@ -2,6 +2,7 @@
 // theirs, and the forests that are made of them.
 #include "sim/run/groove_engine.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 
@@ -117,7 +118,51 @@ class GrooveFace final : public GrooveEngine {
   const Error& prefetch_error() const override { return groove_->prefetch_error(); }
   u32 changes_left() const override { return groove_->changes_left(); }
 
+  Scan* leaf(TreeName tree, u128 min, u128 max, const ScanOptions& options) override {
+    const u32 place = static_cast<u32>(tree) - static_cast<u32>(schema().objects);
+    if (place == 0) return groove_->scan_timestamps(within(min, max, options));
+    if constexpr (Description::has_id) {
+      if (place == 1) return groove_->scan_ids(min, max, options);
+    }
+    Scan* scan = nullptr;
+    Description::for_each_index([&]<class Index>(u32 number) {
+      if (number == place - (Description::has_id ? 2 : 1)) scan = index_leaf<Index>(min, max, options);
+    });
+    return scan;
+  }
+  void lookup_begin(Scan& scan, bool cold) override { lookup_.emplace(*groove_, scan, cold); }
+  void lookup_read(std::span<std::byte> objects, Callback<> done) override {
+    ASSERT(reinterpret_cast<std::uintptr_t>(objects.data()) % alignof(Object) == 0);
+    lookup_->read({reinterpret_cast<Object*>(objects.data()), objects.size() / sizeof(Object)}, done);
+  }
+  LookupState lookup_state() const override { return lookup_->state(); }
+  u32 lookup_count() const override { return lookup_->count(); }
+  const Error& lookup_error() const override { return lookup_->error(); }
+
  private:
+  static const GrooveSpec& schema() {
+    for (u32 i = 0; i < groove_count; ++i) {
+      const GrooveSpec& spec = groove_spec(static_cast<GrooveName>(i));
+      if (Description::name.view() == spec.name) return spec;
+    }
+    UNREACHABLE();
+  }
+  // Of objects the values are the timestamps.
+  static ScanOptions within(u128 min, u128 max, ScanOptions options) {
+    options.timestamps.min = std::max(options.timestamps.min, static_cast<u64>(min));
+    options.timestamps.max = std::min(options.timestamps.max, static_cast<u64>(max));
+    return options;
+  }
+  template <class Index>
+  Scan* index_leaf(u128 min, u128 max, const ScanOptions& options) {
+    using Prefix = PrefixOfIndex<Index, Object>;
+    if constexpr (std::is_same_v<Prefix, NoPrefix>) {
+      return groove_->template scan<Index::name>(options);
+    } else {
+      return groove_->template scan_range<Index::name>(static_cast<Prefix>(min), static_cast<Prefix>(max),
+                                                       options);
+    }
+  }
   static Object load(const std::byte* bytes) {
     Object object;
     std::memcpy(&object, bytes, sizeof object);
@@ -129,6 +174,7 @@ class GrooveFace final : public GrooveEngine {
   }
 
   Groove<Description>* groove_;
+  std::optional<ScanLookup<Description>> lookup_;
 };
 
 // --- a forest of them
@@ -144,13 +190,15 @@ class GroovesEngine final : public Engine {
             .groove = {.cache_slots = options.object_cache_slots,
                        .cache_hash_bits = options.object_hash_bits,
                        .prefetch_keys_max = options.prefetch_keys_max,
-                       .prefetch_workers = options.prefetch_workers},
+                       .prefetch_workers = options.prefetch_workers,
+                       .scan_sort_timestamps = options.scan_sort_timestamps,
+                       .lookup_workers = options.lookup_workers},
             .cluster = engine_cluster};
   }
 
   GroovesEngine(Storage& storage, const RunOptions& options, std::span<std::byte> memory)
       : grooves_(storage, options_of(options), memory),
-        faces_(GrooveFace<Descriptions>(grooves_.template groove<Descriptions>())...) {}
+        faces_(grooves_.template groove<Descriptions>()...) {}
 
   Forest& forest() override { return grooves_.forest(); }
   GrooveEngine* groove(GrooveName name) override {
@@ -161,6 +209,7 @@ class GroovesEngine final : public Engine {
      ...);
     return found;
   }
+  ScanBuilder* scans() override { return &grooves_.scans(); }
   void format(Callback<> done) override { grooves_.format(done); }
   void open(Callback<> done) override { grooves_.open(done); }
   void compact(u64 op, Callback<> done) override { grooves_.compact(op, done); }

@@ -229,13 +229,13 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
-    case OperationKind::query:
-    case OperationKind::page: return skip();
-    case OperationKind::scan_open: return world_.groove_count > 0 ? skip() : line_scan_open();
-    case OperationKind::scan_next: return line_scan_next();
-    case OperationKind::scan_probe: return line_scan_probe();
-    case OperationKind::scan_abort: return line_scan_abort();
-    case OperationKind::scan_close: return line_scan_close();
+    case OperationKind::query: return line_query();
+    case OperationKind::page: return line_page();
+    case OperationKind::scan_open:
+    case OperationKind::scan_next:
+    case OperationKind::scan_probe:
+    case OperationKind::scan_abort:
+    case OperationKind::scan_close: return world_.groove_count > 0 ? line_query_scan() : line_tree_scan();
     case OperationKind::insert:
     case OperationKind::update:
     case OperationKind::upsert:
@@ -324,6 +324,7 @@ void Player::effective_query(u64 answer) {
 }
 
 void Player::effective_commit(u32 repeat) {
+  queries_committed();
   if (!config_->record_effective || ended_) return;
   effective_flush();
   result_.effective.push_back(u64_max - repeat);

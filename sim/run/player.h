@@ -3,10 +3,12 @@
 //   player.cpp           lines: what each operation does to engine and model
 //   player_scan.cpp      lines about scans that stay open
 //   player_groove.cpp    lines about objects of grooves, and their replay
+//   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_verify.cpp    the engine's own verification and its scrubber
 //   explain.cpp          where a key is and what happened to it, for a person
+//   explain_query.cpp    which leaf of a query is wrong about an object
 #pragma once
 
 #include <deque>
@@ -123,6 +125,7 @@ class Player final : public ActiveRun, public Interrupt {
   void maybe_close_scans();
   void close_scan(u32 slot);
   void forget_scans();
+  void line_tree_scan();
   void line_scan_open();
   void line_scan_next();
   void look_ahead(u32 slot);
@@ -149,6 +152,39 @@ class Player final : public ActiveRun, public Interrupt {
   void audit_after_error();
   [[noreturn]] void fail_object(FailureClass failure_class, std::string site, const std::string& message,
                                 GrooveName groove, u128 key);
+
+  // --- player_query.cpp
+  struct LastQuery {
+    QueryPlan plan;
+    bool in_op = false;  // The running op has asked it, or a page of it.
+    bool lost = false;   // An op that has asked it was lost in a crash.
+  };
+  struct OpenQuery {
+    QueryPlan plan;
+    u32 leaves;
+    QueryScanModel expected;
+  };
+  void line_query();
+  void line_page();
+  void queries_committed();
+  void queries_crashed();
+  void play_query(LastQuery& last);
+  void judge_refused(const char* where, bool refused, bool full);
+  void compare_query(const QueryPlan& plan, const QueryTree& query);
+  void fail_query(const QueryPlan& plan, const QueryTree& query, const std::vector<u64>& expected,
+                  const std::vector<u64>& given, u64 at);
+  void line_query_scan();
+  void query_scan_open();
+  void query_scan_next();
+  void judge_query_step(u32 slot, const QueryStep& step);
+  void close_query(u32 slot);
+  void close_open_queries();
+  void forget_open_queries();
+
+  // --- explain_query.cpp
+  std::string explain_query(const QueryPlan& plan, const QueryTree& query, u64 timestamp);
+  std::optional<Key> key_of_timestamp(TreeName tree, u64 timestamp);
+  bool beyond(const QueryPlan& plan, u64 timestamp) const;
 
   // --- player_recovery.cpp
   void format_and_open();
@@ -240,6 +276,11 @@ class Player final : public ActiveRun, public Interrupt {
   std::vector<Effective> effective_op_;  // Of the running op.
   std::size_t effective_scope_ = 0;      // How many of them when the scope opened.
 
+  // Queries: the last one of each groove, and those that are open, by slot.
+  std::array<LastQuery, groove_count> last_query_;
+  std::array<std::optional<OpenQuery>, scan_slots> open_queries_;
+  u32 query_leaves_open_ = 0;
+  QueryResult query_result_;
   // Scans that are open, by slot.
   struct OpenScan {
     TreeScanModel model;

@@ -193,6 +193,8 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
   }
   disk_->crash(attribution, outcomes);
   host_.reset();
+  queries_crashed();
+  forget_open_queries();
   forget_scans();
   disk_->reconfigure(options_.disk);
   effective_op_.clear();

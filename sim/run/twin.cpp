@@ -101,6 +101,8 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.object_cache_slots = static_cast<u32>(16 * draw.between("object cache", 0, 8));
   options.object_hash_bits = static_cast<u32>(draw.between("object hash bits", 0, 64));
   options.prefetch_workers = static_cast<u32>(draw.between("prefetch workers", 1, 16));
+  options.scan_sort_timestamps = static_cast<u32>(draw.between("sort", 1, 40));
+  options.lookup_workers = static_cast<u32>(draw.between("lookup workers", 1, 16));
   // A line that found its key known in a scope prefetches it here, where there are no scopes.
   options.prefetch_keys_max += base.format.beats * base.format.batch_values_max +
                                static_cast<u32>(draw.between("prefetch keys", 0, 8));

@@ -25,6 +25,8 @@ struct RunOptions {
   u32 object_hash_bits = 64;
   u32 prefetch_keys_max = 256;
   u32 prefetch_workers = 8;
+  u32 scan_sort_timestamps = 512;
+  u32 lookup_workers = 8;
 
   // The caller's mark_checkpoint_durable() comes d(C) ops after the checkpoint, d keyed by C alone,
   // 0 <= d <= this, and always before the next checkpoint.

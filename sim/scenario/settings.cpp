@@ -182,6 +182,10 @@ const Setting table[] = {
                               "Keys an op may prefetch in each groove; after a reopen enough for the log.")),
     of_grooves(runtime_number("prefetch_workers", 1, 1024, field<&Run::prefetch_workers>,
                               "Prefetches of each groove in flight.")),
+    of_grooves(runtime_number("scan_sort_timestamps", 1, 1U << 20, field<&Run::scan_sort_timestamps>,
+                              "Timestamps that one pass over a range of values brings into order.")),
+    of_grooves(runtime_number("lookup_workers", 1, 16, field<&Run::lookup_workers>,
+                              "Objects of a scan read at the same time.")),
 
     number("latency.read.min", 0, ticks_max, disk_field<&Disk::read, &Latency::latency_ticks_min>,
            "Ticks every read takes."),

@@ -88,6 +88,8 @@ struct RunCounters {
   u64 scans_full = 0;     // Scans that were one too many.
   u64 scan_rows = 0;      // Of scans that stay open.
   u64 refused = 0;        // Changes with an id or a timestamp that no object may have.
+  u64 pages = 0;          // Queries that went on behind an earlier one.
+  u64 query_objects = 0;  // That whole queries have found.
   u64 checks = 0;      // Comparisons with the model.
   u64 unanswered = 0;  // Queries that ended in a legal error.
   u64 ended_full = 0;  // Runs that ended because a last level was full, which the image confirms.

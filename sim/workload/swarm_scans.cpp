@@ -22,6 +22,9 @@ void draw_queries(const Draw& draw, RunOptions* o) {
 void draw_pool(const Draw& draw, RunOptions* o) {
   static constexpr u32 pools[] = {1, 2, 3, 4, 6, 8, 8, 12, 16};
   o->runtime.scans_max = draw.one_of("scans max", pools);
+  static constexpr u32 sorted[] = {1, 2, 3, 5, 8, 16, 64, 512};
+  o->scan_sort_timestamps = draw.one_of("scan sort timestamps", sorted);
+  o->lookup_workers = draw.between("lookup workers", 1, 8);
 }
 
 }  // namespace

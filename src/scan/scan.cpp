@@ -17,6 +17,7 @@ void Scan::open(Direction direction) {
   state_ = State::idle;
   direction_ = direction;
   assigned_ = false;
+  reads_ = 0;
   batch_wanted_ = batch_after_probe;
   error_ = {};
 }
@@ -27,6 +28,7 @@ void Scan::read(Callback<> done) {
   ASSERT(done);
   state_ = State::buffering;
   done_ = done;
+  ++reads_;
   read_source();
 }
 

@@ -63,6 +63,7 @@ class Scan {
   State state() const { return state_; }
   Direction direction() const { return direction_; }
   const Error& error() const { return error_; }  // After Next::failed.
+  u64 reads() const { return reads_; }
   // Whether read() is what comes next.
   bool wants_read() const { return state_ == State::idle || state_ == State::needs_data; }
 
@@ -138,6 +139,7 @@ class Scan {
   State state_ = State::finished;
   Direction direction_ = Direction::ascending;
   bool assigned_ = false;
+  u64 reads_ = 0;
   u32 batch_wanted_ = 0;
   Callback<> done_;
   Error error_;

@@ -1,0 +1,188 @@
+// Queries over grooves: built leaf by leaf as a user builds them, and read whole or step by step.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/run/engine_call.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// What of a leaf's timestamps lies behind the page before.
+ScanOptions leaf_options(const QueryRequest& request, const QueryNode& leaf) {
+  ScanOptions options{.direction = request.direction,
+                      .timestamps = {.min = leaf.timestamp_min, .max = leaf.timestamp_end},
+                      .cold = request.cold};
+  if (!request.beyond) return options;
+  if (request.direction == Direction::ascending) {
+    options.timestamps.min = std::max(options.timestamps.min, *request.beyond + 1);
+  } else {
+    options.timestamps.max = std::min(options.timestamps.max, *request.beyond - 1);
+  }
+  return options;
+}
+
+}  // namespace
+
+// Null: refused.
+Scan* EngineHost::build(const QueryRequest& request, u32 at) {
+  const QueryNode& node = request.query->nodes[at];
+  if (node.kind == QueryKind::leaf) {
+    return groove(request.groove).leaf(node.tree, node.min, node.max, leaf_options(request, node));
+  }
+  std::array<Scan*, query_leaves_max> operands{};
+  u32 operand = at + 1;
+  for (u32 i = 0; i < node.operands; ++i) {
+    operands[i] = build(request, operand);
+    operand += request.query->nodes[operand].size;
+  }
+  ScanBuilder& builder = *engine_->scans();
+  switch (node.kind) {
+    case QueryKind::any: return builder.merge_union(std::span(operands).first(node.operands));
+    case QueryKind::intersection: return builder.merge_intersection(std::span(operands).first(node.operands));
+    case QueryKind::difference: return builder.merge_difference(operands[0], operands[1]);
+    case QueryKind::leaf: break;
+  }
+  UNREACHABLE();
+}
+
+// Of each leaf an index block and a value block of each level with a table, for each time that the root reads.
+u64 EngineHost::reads_allowed(const QueryTree& query) const {
+  u64 allowed = 0;
+  for (const QueryNode& node : query.nodes) {
+    if (node.kind == QueryKind::leaf) allowed += reads_allowed(forest_->tree(world_.position(node.tree)));
+  }
+  return allowed;
+}
+
+void EngineHost::check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before) {
+  const u64 reads = blocks_asked() - asked_before;
+  const u64 allowed = refills * reads_allowed(*request.query) +
+                      objects * reads_allowed(tree(groove_spec(request.groove).objects));
+  ++bounds_checked_;
+  if (reads <= allowed) return;
+  interrupt_->exceeded(
+      "blocks read by a query",
+      fmt::format("{} blocks read by a query of {} leaves with {} refills and {} objects, expected at most {}: "
+                  "two for each level with a table",
+                  reads, request.query->leaves(), refills, objects, allowed));
+}
+
+void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, QueryResult* result) {
+  result->refused = false;
+  result->broken = nullptr;
+  result->error = {};
+  result->count = 0;
+  result->objects.clear();
+  Call call(*this, "query");
+  const u64 asked_before = blocks_asked();
+  Scan* const scan = call.engine([&] { return build(request, 0); });
+  result->refused = scan == nullptr;
+  if (result->refused != (engine_->scans()->error() != ScanError::none)) {
+    result->broken = "the error does not say whether the query was refused";
+  }
+  if (scan == nullptr) return call.end();
+  call.engine([&] { groove(request.groove).lookup_begin(*scan, request.cold); });
+  lookup(request, *scan, buffer, limit, result);
+  check_query(request, scan->reads(), result->count, asked_before);
+  call.engine([&] { engine_->scans()->release(scan); });
+  call.end();
+}
+
+void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result) {
+  GrooveEngine& groove = this->groove(request.groove);
+  const u64 object_bytes = groove_spec(request.groove).object_bytes;
+  while (result->count < limit) {
+    const u64 wanted = std::min(buffer, limit - result->count);
+    const u64 at = result->count * object_bytes;
+    result->objects.resize(at + wanted * object_bytes);
+    const std::span<std::byte> objects = std::span(result->objects).subspan(at);
+    {
+      const EngineCode engine;
+      groove.lookup_read(objects, Callback<>::to<&EngineHost::call_done>(this));
+    }
+    pump();
+    const LookupState state = groove.lookup_state();
+    const u64 found = groove.lookup_count();
+    if (state == LookupState::failed) {
+      result->error = groove.lookup_error();
+      result->count = 0;
+      if (found != 0 || !result->error) result->broken = "a failed lookup has objects, or no error";
+      return;
+    }
+    result->count += found;
+    if (state == LookupState::buffer_finished && found != wanted) result->broken = "buffer_finished too early";
+    if (state == LookupState::scan_finished && found >= wanted) result->broken = "scan_finished too early";
+    if (state == LookupState::scan_finished || result->broken != nullptr) break;
+    if (state != LookupState::buffer_finished) result->broken = "the lookup is in no state to be done";
+  }
+  result->objects.resize(result->count * object_bytes);
+  ASSERT(scan.state() != Scan::State::buffering);
+}
+
+// --- that stay open
+
+bool EngineHost::query_open(u32 slot, const QueryRequest& request) {
+  OpenQuery& open = open_queries_.at(slot);
+  ASSERT(open.scan == nullptr);
+  Call call(*this, "scan_open");
+  open.scan = call.engine([&] { return build(request, 0); });
+  call.end();
+  open.reads_allowed = reads_allowed(*request.query);
+  return open.scan != nullptr;
+}
+
+void EngineHost::query_next(std::span<const u32> slots, std::span<QueryStep> steps) {
+  ASSERT(slots.size() == steps.size());
+  Call call(*this, "scan_next");
+  for (QueryStep& step : steps) step = {};
+  for (;;) {
+    const u64 asked_before = blocks_asked();
+    u64 reads_max = 0;
+    u32 submitted = 0;
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+      if (steps[i].kind != QueryStep::Kind::none) continue;
+      const OpenQuery& open = open_queries_.at(slots[i]);
+      ASSERT(open.scan != nullptr);
+      switch (call.engine([&] { return open.scan->next(&steps[i].timestamp); })) {
+        case Scan::Next::value: steps[i].kind = QueryStep::Kind::value; continue;
+        case Scan::Next::end: steps[i].kind = QueryStep::Kind::end; continue;
+        case Scan::Next::failed:
+          steps[i].kind = QueryStep::Kind::failed;
+          steps[i].error = open.scan->error();
+          continue;
+        case Scan::Next::read_again: break;
+      }
+      ++submitted;
+      ++scan_reads_pending_;
+      reads_max += open.reads_allowed;
+      call.engine([&] { open.scan->read(Callback<>::to<&EngineHost::scan_read_done>(this)); });
+    }
+    if (submitted == 0) break;
+    if (scan_reads_pending_ < submitted) interrupt_->stuck("the call is done before it returns");
+    pump();
+    check_reads("blocks read by a refill of open queries", reads_max, submitted, asked_before);
+  }
+  call.end();
+}
+
+void EngineHost::query_probe(u32 slot, u64 timestamp) {
+  Call call(*this, "scan_probe");
+  call.engine([&] { open_queries_.at(slot).scan->probe(timestamp); });
+  call.end();
+}
+
+void EngineHost::query_abort(u32 slot) {
+  Call call(*this, "scan_abort");
+  call.engine([&] { open_queries_.at(slot).scan->abort(); });
+  call.end();
+}
+
+void EngineHost::query_close(u32 slot) {
+  Call call(*this, "scan_close");
+  call.engine([&] { engine_->scans()->release(std::exchange(open_queries_.at(slot).scan, nullptr)); });
+  call.end();
+}
+
+}  // namespace tonearm::sim
