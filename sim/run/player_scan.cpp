@@ -10,38 +10,6 @@ namespace {
 
 constexpr u64 answer_of_scan_open = 2;
 
-bool closes_scans(OperationKind kind) {
-  switch (kind) {
-    case OperationKind::put:
-    case OperationKind::remove:
-    case OperationKind::commit:
-    case OperationKind::checkpoint:
-    case OperationKind::scope:
-    case OperationKind::end:
-    case OperationKind::crash:
-    case OperationKind::reopen:
-    case OperationKind::insert:
-    case OperationKind::update:
-    case OperationKind::upsert:
-    case OperationKind::orphan: return true;
-    case OperationKind::get:
-    case OperationKind::scan:
-    case OperationKind::fault:
-    case OperationKind::latency:
-    case OperationKind::call:
-    case OperationKind::exists:
-    case OperationKind::prefetch:
-    case OperationKind::query:
-    case OperationKind::page:
-    case OperationKind::scan_open:
-    case OperationKind::scan_next:
-    case OperationKind::scan_probe:
-    case OperationKind::scan_abort:
-    case OperationKind::scan_close: return false;
-  }
-  UNREACHABLE();
-}
-
 u64 row_hash(u64 hash, const ScanRow& row) {
   return hash_of(hash_of(hash ^ row.key.low ^ row.key.middle ^ row.key.high) ^ row.value);
 }
@@ -51,7 +19,7 @@ u64 row_hash(u64 hash, const ScanRow& row) {
 // Nothing may change under a scan. A twin is played without the lines that did not apply, and without scopes:
 // that they closed scans is said to it.
 void Player::maybe_close_scans() {
-  if (scans_open_ + query_leaves_open_ == 0 || !closes_scans(line_.kind)) return;
+  if (scans_open_ + query_leaves_open_ == 0 || !ends_scans(line_.kind)) return;
   for (u32 slot = 0; slot < scan_slots; ++slot) {
     if (scans_[slot]) close_scan(slot);
   }

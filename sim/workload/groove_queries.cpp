@@ -55,14 +55,19 @@ bool GrooveSource::earlier_value(u64 index, GrooveName groove, u32 field, u64 ra
   return false;
 }
 
-u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random) const {
+// `common`, if it is not 0: predicates that share it take their values from the same line.
+u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random, u64 common) const {
   const GrooveName groove = tree_spec(tree).groove;
   const u32 field = field_of_index(tree);
   const u128 max = query_value_max(tree);
+  const bool optional = tree == TreeName::notes_pinned || tree == TreeName::events_weight;
   const u64 source = below(random, 16);
   u128 value = 0;
-  if (source < 11 && earlier_value(index, groove, field, remix(random, 1), &value))
-    return indexed(tree, value);
+  for (u64 i = 0; i < 4 && source < 12; ++i) {
+    const u64 lines = common != 0 && i == 0 ? common : remix(random, 100 + i);
+    if (!earlier_value(index, groove, field, lines, &value)) break;
+    if (!optional || value != 0) return indexed(tree, value);  // Their zeros are in no index.
+  }
   value = indexed(tree, space_.value(groove, field, remix(random, 2), era_of(index)));
   if (source == 14) return (random >> 32 & 1) != 0 ? max : 0;
   if (source == 15) return (random >> 32 & 1) != 0 ? value - (value > 0 ? 1 : 0) : std::min(value + 1, max);
@@ -91,7 +96,7 @@ u64 GrooveSource::query_timestamp(u64 index, GrooveName groove, u64 random) cons
   return std::min(some_timestamp(index, target, random), timestamp_max);
 }
 
-QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) const {
+QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 common) const {
   QueryNode leaf;
   leaf.tree = predicate_tree(groove, random);
   const u64 drawn = remix(random, salt_key);
@@ -115,9 +120,9 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) cons
   if (query_existence(leaf.tree)) {
     leaf.min = leaf.max = 0;
   } else {
-    leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, drawn), max);
+    leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, drawn, common), max);
     if (range) {
-      leaf.max = std::min(predicate_value(index, leaf.tree, second), max);
+      leaf.max = std::min(predicate_value(index, leaf.tree, second, 0), max);
       const u128 step = below(remix(second, 1), 8);
       const u64 kind = below(remix(second, 2), 8);
       if (kind < 3) leaf.max = max - leaf.min < step ? max : leaf.min + step;
@@ -141,10 +146,10 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random) cons
 }
 
 // `leaves` of them below at most so many operators in each other.
-void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth,
+void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, u64 common,
                               QueryTree* tree) const {
   if (leaves == 1) {
-    QueryNode leaf = predicate(index, groove, random);
+    QueryNode leaf = predicate(index, groove, random, common);
     // The same field twice, or the same predicate.
     const u32 count = tree->nodes.count();
     const u64 again = below(remix(random, salt_jitter), 16);
@@ -153,7 +158,8 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
       if (again == 0) leaf = before;
       if (again == 1 && query_narrows(before.tree) && !query_existence(before.tree)) {
         leaf.tree = before.tree;
-        leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, random), query_value_max(leaf.tree));
+        leaf.min = leaf.max =
+            std::min(predicate_value(index, leaf.tree, random, 0), query_value_max(leaf.tree));
       }
     }
     tree->nodes.push(leaf);
@@ -163,6 +169,8 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
   const QueryKind kind = drawn < 4   ? QueryKind::intersection
                          : drawn < 6 ? QueryKind::any
                                      : QueryKind::difference;
+  // So that some object is likely to be in all of them.
+  if (kind == QueryKind::intersection && below(remix(random, 400), 2) == 0) common = remix(random, 401) | 1;
   const u32 begin = tree->nodes.count();
   u32 operands = kind == QueryKind::difference || leaves == 2
                      ? 2
@@ -173,7 +181,7 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
     const u32 rest = operands - i - 1;
     const u32 most = left - rest;
     const u32 mine = rest == 0 ? left : static_cast<u32>(between(remix(random, 200 + i), 1, most));
-    query_node(index, groove, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, tree);
+    query_node(index, groove, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, common, tree);
     left -= mine;
     if (kind == QueryKind::difference && i > 0) tree->wrap(begin, kind, 2);
   }
@@ -187,11 +195,11 @@ void GrooveSource::make_query(u64 index, GrooveName groove, u64 random, u32 leav
     if (many) {  // All, or all but a few: worth many pages.
       tree.nodes.push({.tree = groove_spec(groove).objects, .min = 0, .max = timestamp_max});
       if (leaves > 1) {
-        query_node(index, groove, random, leaves - 1, options_.query_depth_max, &tree);
+        query_node(index, groove, random, leaves - 1, options_.query_depth_max, 0, &tree);
         tree.wrap(0, QueryKind::difference, 2);
       }
     } else {
-      query_node(index, groove, random, leaves, options_.query_depth_max, &tree);
+      query_node(index, groove, random, leaves, options_.query_depth_max, 0, &tree);
     }
     if (encode_query(tree, query)) return;
     ASSERT(leaves > 1);
@@ -212,8 +220,8 @@ u32 GrooveSource::drawn_leaves(u64 random) const {
 
 // In some phases queries and pages are rare, so that what lies between two pages is an op, a bar or more.
 bool GrooveSource::paging(u64 index) const {
-  return below(lines_.at(index / std::max<u64>(1, options_.phase_lines), salt_phase), paging_phases_one_in) ==
-         0;
+  if (era_of(index) == 0) return false;  // Nobody has asked anything yet.
+  return below(lines_.at(era_of(index), salt_phase), paging_phases_one_in) == 0;
 }
 
 OperationKind GrooveSource::asking_kind(u64 index, OperationKind kind, u64 random) const {

@@ -69,10 +69,11 @@ class GrooveSource final : public OperationSource {
   void query(u64 index, const Target& target, u64 random, Operation* operation) const;
   bool burst(u64 index, Operation* operation) const;
   void make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const;
-  void query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, QueryTree* tree) const;
-  QueryNode predicate(u64 index, GrooveName groove, u64 random) const;
+  void query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, u64 common,
+                  QueryTree* tree) const;
+  QueryNode predicate(u64 index, GrooveName groove, u64 random, u64 common) const;
   TreeName predicate_tree(GrooveName groove, u64 random) const;
-  u128 predicate_value(u64 index, TreeName tree, u64 random) const;
+  u128 predicate_value(u64 index, TreeName tree, u64 random, u64 common) const;
   bool earlier_value(u64 index, GrooveName groove, u32 field, u64 random, u128* value) const;
   u64 query_timestamp(u64 index, GrooveName groove, u64 random) const;
   u32 drawn_leaves(u64 random) const;
