@@ -197,6 +197,7 @@ class EngineHost {
     std::optional<ScanRow> ahead = {};
   };
 
+  OpenScan& open_scan(u32 slot);
   ScanRow scan_row(TreeName tree, const std::byte* value);
   void call_done() { done_ = true; }
   void scan_read_done() { done_ = --scan_reads_pending_ == 0; }
@@ -225,7 +226,7 @@ class EngineHost {
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;
   u32 lookups_pending_ = 0;
-  std::array<OpenScan, scan_slots> open_scans_;
+  std::array<std::unique_ptr<OpenScan>, scan_slots> open_scans_;  // Null: never used.
   u32 scan_reads_pending_ = 0;
   struct OpenQuery {
     Scan* scan = nullptr;  // Null: the slot is free.

@@ -6,7 +6,8 @@
 namespace tonearm::sim {
 
 bool EngineHost::scan_open(u32 slot, const ScanRequest& request) {
-  OpenScan& open = open_scans_.at(slot);
+  if (open_scans_.at(slot) == nullptr) open_scans_[slot] = std::make_unique<OpenScan>();
+  OpenScan& open = *open_scans_[slot];
   ASSERT(open.buffer == nullptr);
   Call call(*this, "scan_open");
   Tree& tree = this->tree(request.tree);
@@ -21,6 +22,12 @@ bool EngineHost::scan_open(u32 slot, const ScanRequest& request) {
   return open.buffer != nullptr;
 }
 
+EngineHost::OpenScan& EngineHost::open_scan(u32 slot) {
+  ASSERT(open_scans_.at(slot) != nullptr);
+  ASSERT(open_scans_[slot]->buffer != nullptr);
+  return *open_scans_[slot];
+}
+
 // A scan that must read does so at once; the next one is asked while it reads.
 void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps) {
   ASSERT(slots.size() == steps.size());
@@ -32,8 +39,7 @@ void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps
     u32 submitted = 0;
     for (std::size_t i = 0; i < slots.size(); ++i) {
       if (steps[i].kind != ScanStep::Kind::none) continue;
-      OpenScan& open = open_scans_.at(slots[i]);
-      ASSERT(open.buffer != nullptr);
+      OpenScan& open = open_scan(slots[i]);
       if (open.ahead) {
         steps[i] = {.kind = ScanStep::Kind::row, .row = *open.ahead, .error = {}};
         open.ahead.reset();
@@ -68,8 +74,7 @@ ScanRow EngineHost::scan_row(TreeName name, const std::byte* value) {
 }
 
 void EngineHost::scan_look_ahead(u32 slot) {
-  OpenScan& open = open_scans_.at(slot);
-  ASSERT(open.buffer != nullptr);
+  OpenScan& open = open_scan(slot);
   if (open.ahead) return;
   Call call(*this, "scan_next");
   const std::byte* value = nullptr;
@@ -80,8 +85,7 @@ void EngineHost::scan_look_ahead(u32 slot) {
 }
 
 void EngineHost::scan_probe(u32 slot, const Key& key) {
-  OpenScan& open = open_scans_.at(slot);
-  ASSERT(open.buffer != nullptr);
+  OpenScan& open = open_scan(slot);
   Call call(*this, "scan_probe");
   call.engine([&] { open.scan.probe(key); });
   call.end();
@@ -92,8 +96,7 @@ void EngineHost::scan_probe(u32 slot, const Key& key) {
 }
 
 void EngineHost::scan_abort(u32 slot) {
-  OpenScan& open = open_scans_.at(slot);
-  ASSERT(open.buffer != nullptr);
+  OpenScan& open = open_scan(slot);
   Call call(*this, "scan_abort");
   call.engine([&] { open.scan.abort(); });
   call.end();
@@ -101,8 +104,7 @@ void EngineHost::scan_abort(u32 slot) {
 }
 
 void EngineHost::scan_close(u32 slot) {
-  OpenScan& open = open_scans_.at(slot);
-  ASSERT(open.buffer != nullptr);
+  OpenScan& open = open_scan(slot);
   Call call(*this, "scan_close");
   call.engine([&] {
     open.scan.close();
