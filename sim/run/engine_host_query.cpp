@@ -47,7 +47,8 @@ Scan* EngineHost::build(const QueryRequest& request, u32 at) {
   UNREACHABLE();
 }
 
-// Of each leaf an index block and a value block of each level with a table, for each time that the root reads.
+// Of each leaf an index block and a value block of each level with a table, for each time that the root
+// reads.
 u64 EngineHost::reads_allowed(const QueryTree& query) const {
   u64 allowed = 0;
   for (const QueryNode& node : query.nodes) {
@@ -64,9 +65,10 @@ void EngineHost::check_query(const QueryRequest& request, u64 refills, u64 objec
   if (reads <= allowed) return;
   interrupt_->exceeded(
       "blocks read by a query",
-      fmt::format("{} blocks read by a query of {} leaves with {} refills and {} objects, expected at most {}: "
-                  "two for each level with a table",
-                  reads, request.query->leaves(), refills, objects, allowed));
+      fmt::format(
+          "{} blocks read by a query of {} leaves with {} refills and {} objects, expected at most {}: "
+          "two for each level with a table",
+          reads, request.query->leaves(), refills, objects, allowed));
 }
 
 void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, QueryResult* result) {
@@ -112,7 +114,8 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
       return;
     }
     result->count += found;
-    if (state == LookupState::buffer_finished && found != wanted) result->broken = "buffer_finished too early";
+    if (state == LookupState::buffer_finished && found != wanted)
+      result->broken = "buffer_finished too early";
     if (state == LookupState::scan_finished && found >= wanted) result->broken = "scan_finished too early";
     if (state == LookupState::scan_finished || result->broken != nullptr) break;
     if (state != LookupState::buffer_finished) result->broken = "the lookup is in no state to be done";

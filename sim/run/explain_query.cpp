@@ -63,11 +63,12 @@ std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query,
     bool given = false;
     for (u64 i = 0; i < result.count && !given; ++i) {
       u64 found = 0;
-      std::memcpy(&found, result.objects.data() + i * spec.object_bytes + spec.timestamp_offset, sizeof found);
+      std::memcpy(&found, result.objects.data() + i * spec.object_bytes + spec.timestamp_offset,
+                  sizeof found);
       given = found == timestamp;
     }
-    const bool expected =
-        side.presence == Presence::object && query_holds(plan.groove, only, side.object) && beyond(plan, timestamp);
+    const bool expected = side.presence == Presence::object && query_holds(plan.groove, only, side.object) &&
+                          beyond(plan, timestamp);
     story += fmt::format("  leaf {}: {}\n", text,
                          given == expected ? (given ? "has it, rightly" : "does not have it, rightly")
                          : given           ? "has INVENTED it"

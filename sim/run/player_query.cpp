@@ -116,7 +116,8 @@ void Player::compare_query(const QueryPlan& plan, const QueryTree& query) {
     ASSERT(side.presence == Presence::object);
     ObjectAnswer answer{.kind = GrooveEngine::Found::found, .object = {}};
     std::memcpy(answer.object.data(), object(i), object_size);
-    compare_object(plan.groove, key_of(plan.groove, side.object), side, answer, FailureClass::oracle, "query");
+    compare_object(plan.groove, key_of(plan.groove, side.object), side, answer, FailureClass::oracle,
+                   "query");
   }
 }
 
@@ -173,7 +174,8 @@ void Player::query_scan_open() {
   judge_refused("scan_open", !opened, full);
   if (!opened) return;
   QueryScanModel expected(query_matches(model_, plan.groove, query), plan.direction);
-  open_queries_[slot].emplace(OpenQuery{.plan = plan, .leaves = query.leaves(), .expected = std::move(expected)});
+  open_queries_[slot].emplace(
+      OpenQuery{.plan = plan, .leaves = query.leaves(), .expected = std::move(expected)});
   query_leaves_open_ += query.leaves();
 }
 
@@ -198,8 +200,8 @@ void Player::forget_open_queries() {
   query_leaves_open_ = 0;
 }
 
-// Of several queries one timestamp each, again and again, until each has given as many as the line says or has
-// ended.
+// Of several queries one timestamp each, again and again, until each has given as many as the line says or
+// has ended.
 void Player::query_scan_next() {
   BoundedArray<u32, scan_slots> slots;
   for (u32 slot = 0; slot < scan_slots; ++slot) {

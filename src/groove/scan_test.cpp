@@ -367,6 +367,28 @@ TEST_CASE("an intersection of operands of different density reads few blocks", "
   }
 }
 
+TEST_CASE("an orphaned id is found by no scan, whatever timestamps are wanted", "[groove_scan]") {
+  TestGrooves grooves;
+  grooves.begin();
+  grooves.orphan(5);
+  grooves.insert(a_note(6, 60));
+  grooves.commits(1);
+  for (const u64 min : {0, 1, 60, 61}) {
+    const ScanOptions options{.direction = Direction::descending, .timestamps = {.min = min}};
+    const std::vector<u64> one = min <= 60 ? std::vector<u64>{60} : std::vector<u64>{};
+    Groove<Notes>& notes = grooves.notes();
+    CHECK(grooves.timestamps(notes.scan_id(5, options)).empty());
+    CHECK(grooves.timestamps(notes.scan_id(6, options)) == one);
+    CHECK(grooves.timestamps(notes.scan_ids(5, 6, options)) == one);
+    CHECK(grooves.timestamps(notes.scan_timestamps(options)) == one);
+    // A probe that lags behind the range does not widen it.
+    Scan* const scan = notes.scan_id(6, options);
+    scan->probe(u64_max);
+    scan->probe(60);
+    CHECK(grooves.timestamps(scan) == one);
+  }
+}
+
 TEST_CASE("a scan in the order of an index stops where its filter says so", "[groove_scan]") {
   TestGrooves grooves;
   grooves.begin();

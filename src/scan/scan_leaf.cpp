@@ -37,9 +37,12 @@ Scan::Next ScanLeaf::fill() {
     switch (scan_->next(&value)) {
       case TreeScan::Next::value: {
         const u64 timestamp = tree_.timestamp_of(value);
-        if (point_ && timestamp == 0) mark(Mark::scan_orphan_skipped, tree_.tree->config().id);
+        if (point_ && timestamp == 0) {
+          mark(Mark::scan_orphan_skipped, tree_.tree->config().id);
+          break;
+        }
         if (point_ && !timestamps_.contains(timestamp)) break;
-        ASSERT(timestamps_.contains(timestamp));
+        ASSERT(timestamp > 0 && timestamps_.contains(timestamp));
         found_[count++] = timestamp;
         break;
       }
