@@ -24,6 +24,8 @@ constexpr CounterName counters[] = {
     {"prefetch_full", "lines refused because the op had prefetched enough", &RunCounters::prefetch_full},
     {"scans_full", "scans refused because too many were open", &RunCounters::scans_full},
     {"scan_rows", "rows of scans that stay open", &RunCounters::scan_rows},
+    {"pages", "queries that went on behind an earlier one", &RunCounters::pages},
+    {"query_objects", "objects that queries have found", &RunCounters::query_objects},
     {"refused", "changes refused because no object may have this id or timestamp", &RunCounters::refused},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},

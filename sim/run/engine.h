@@ -39,8 +39,8 @@ class GrooveEngine {
   virtual const Error& prefetch_error() const = 0;
   virtual u32 changes_left() const = 0;
 
-  // --- scans. A leaf over one of the groove's trees: of an index by its values (an existence index has none),
-  // of the id tree, or of the object tree. Null: refused.
+  // --- scans. A leaf over one of the groove's trees: of an index by its values (an existence index has
+  // none), of the id tree, or of the object tree. Null: refused.
   virtual Scan* leaf(TreeName tree, u128 min, u128 max, const ScanOptions& options) = 0;
   // One lookup at a time, of that scan.
   virtual void lookup_begin(Scan& scan, bool cold) = 0;

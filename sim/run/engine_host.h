@@ -159,8 +159,8 @@ class EngineHost {
   void scan_abort(u32 slot);
   void scan_close(u32 slot);
 
-  // --- queries (engine_host_query.cpp): whole ones, looked up by result buffers of so many objects until there
-  // are `limit` of them; and ones that stay open, by slot.
+  // --- queries (engine_host_query.cpp): whole ones, looked up by result buffers of so many objects until
+  // there are `limit` of them; and ones that stay open, by slot.
   void query(const QueryRequest& request, u64 buffer, u64 limit, QueryResult* result);
   bool query_open(u32 slot, const QueryRequest& request);  // False: refused.
   // One timestamp of each; those that must read do so together.

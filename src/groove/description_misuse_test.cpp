@@ -6,7 +6,7 @@
 #include <catch2/catch.hpp>
 #endif
 #if !defined(MISUSES) || defined(MISUSE_FOREST_SAME_TREE) || defined(MISUSE_FOREST_SAME_NAME) || \
-    defined(MISUSE_ORPHANS_UNDECLARED)
+    defined(MISUSE_ORPHANS_UNDECLARED) || defined(MISUSE_SCAN_NAME) || defined(MISUSE_SCAN_WITHOUT_VALUE)
 #include "groove/groove_forest.h"
 #endif
 
@@ -219,6 +219,16 @@ using WrongForest = GrooveForest<Right, Events>;
 // misuse ORPHANS_UNDECLARED: groove: insert_orphaned_id needs OrphanedIds
 #elif defined(MISUSE_ORPHANS_UNDECLARED)
 [[maybe_unused]] InsertResult wrong(Groove<Right>& groove) { return groove.insert_orphaned_id(1); }
+#define WRONG_WITHOUT_TREES
+
+// misuse SCAN_NAME: groove: no index has this name
+#elif defined(MISUSE_SCAN_NAME)
+[[maybe_unused]] Scan* wrong(Groove<Right>& groove) { return groove.scan<"nobody">(1); }
+#define WRONG_WITHOUT_TREES
+
+// misuse SCAN_WITHOUT_VALUE: groove: an index of values must be asked for one
+#elif defined(MISUSE_SCAN_WITHOUT_VALUE)
+[[maybe_unused]] Scan* wrong(Groove<Right>& groove) { return groove.scan<"author">(); }
 #define WRONG_WITHOUT_TREES
 
 #else

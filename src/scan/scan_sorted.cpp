@@ -72,7 +72,8 @@ void ScanSorted::hand_out() {
   const auto begin = kept_.begin();
   std::sort_heap(begin, begin + count_);
   const auto first = std::lower_bound(begin, begin + count_, from_);
-  const auto end = std::lower_bound(first, begin + count_, left_);
+  const auto end = begin + count_;
+  ASSERT(first == end || end[-1] < left_);
   for (auto rank = first; rank != end; ++rank) *rank = rank_of(*rank);  // Its own inverse.
   batch(std::to_address(first), std::to_address(end));
 }
