@@ -55,7 +55,7 @@ TEST_CASE("scans of several trees are open at once, each in its place", "[scan]"
       "14 scan_open n=0 kv from=3\n"
       "15 scan_next n=0\n");
   CHECK(played.answered("9 -> 0:1=11 0:2=12"));
-  CHECK(played.answered("10 -> 0:3=13 3:0x5=15 15:3=13"));
+  CHECK(played.answered("10 -> 0:3=13 3:5=15 15:3=13"));
   CHECK(played.answered("11 -> 15:2=12"));
   CHECK(played.answered("12 ->"));
   CHECK(played.answered("15 -> 0:3=13"));
@@ -65,7 +65,7 @@ TEST_CASE("scans of several trees are open at once, each in its place", "[scan]"
 
 TEST_CASE("a probe drops what lies before it and was not yielded, an abort everything", "[scan]") {
   const Played played = play_lines(filled(12) +
-                                   "100 scan_open n=1 kv cold\n"
+                                   "100 scan_open n=1 kv to=480 cold\n"
                                    "101 scan_open n=2 kv desc\n"
                                    "102 scan_next n=1,2 count=2\n"
                                    "103 scan_probe n=1 kv key=15\n"   // Lags behind.

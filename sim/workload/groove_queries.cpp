@@ -55,8 +55,7 @@ bool GrooveSource::earlier_value(u64 index, GrooveName groove, u32 field, u64 ra
   return false;
 }
 
-// `common`, if it is not 0: predicates that share it take their values from the same line.
-u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random, u64 common) const {
+u128 GrooveSource::predicate_value(const QuerySite& site, TreeName tree, u64 random) const {
   const GrooveName groove = tree_spec(tree).groove;
   const u32 field = field_of_index(tree);
   const u128 max = query_value_max(tree);
@@ -64,11 +63,11 @@ u128 GrooveSource::predicate_value(u64 index, TreeName tree, u64 random, u64 com
   const u64 source = below(random, 16);
   u128 value = 0;
   for (u64 i = 0; i < 4 && source < 12; ++i) {
-    const u64 lines = common != 0 && i == 0 ? common : remix(random, 100 + i);
-    if (!earlier_value(index, groove, field, lines, &value)) break;
+    const u64 lines = site.common != 0 && i == 0 ? site.common : remix(random, 100 + i);
+    if (!earlier_value(site.index, groove, field, lines, &value)) break;
     if (!optional || value != 0) return indexed(tree, value);  // Their zeros are in no index.
   }
-  value = indexed(tree, space_.value(groove, field, remix(random, 2), era_of(index)));
+  value = indexed(tree, space_.value(groove, field, remix(random, 2), era_of(site.index)));
   if (source == 14) return (random >> 32 & 1) != 0 ? max : 0;
   if (source == 15) return (random >> 32 & 1) != 0 ? value - (value > 0 ? 1 : 0) : std::min(value + 1, max);
   return value;
@@ -96,7 +95,9 @@ u64 GrooveSource::query_timestamp(u64 index, GrooveName groove, u64 random) cons
   return std::min(some_timestamp(index, target, random), timestamp_max);
 }
 
-QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 common) const {
+QueryNode GrooveSource::predicate(const QuerySite& site, u64 random) const {
+  const u64 index = site.index;
+  const GrooveName groove = site.groove;
   QueryNode leaf;
   leaf.tree = predicate_tree(groove, random);
   const u64 drawn = remix(random, salt_key);
@@ -120,9 +121,11 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 
   if (query_existence(leaf.tree)) {
     leaf.min = leaf.max = 0;
   } else {
-    leaf.min = leaf.max = std::min(predicate_value(index, leaf.tree, drawn, common), max);
+    leaf.min = leaf.max = std::min(predicate_value(site, leaf.tree, drawn), max);
     if (range) {
-      leaf.max = std::min(predicate_value(index, leaf.tree, second, 0), max);
+      QuerySite other = site;
+      other.common = 0;
+      leaf.max = std::min(predicate_value(other, leaf.tree, second), max);
       const u128 step = below(remix(second, 1), 8);
       const u64 kind = below(remix(second, 2), 8);
       if (kind < 3) leaf.max = max - leaf.min < step ? max : leaf.min + step;
@@ -135,7 +138,7 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 
       }
     }
   }
-  if (!percent(remix(random, salt_limit), options_.bias_narrowed)) return leaf;
+  if (!site.narrow && !percent(remix(random, salt_limit), options_.bias_narrowed)) return leaf;
   u128 from = query_timestamp(index, groove, remix(drawn, 7));
   u128 to = query_timestamp(index, groove, remix(second, 7));
   order(&from, &to);
@@ -145,32 +148,46 @@ QueryNode GrooveSource::predicate(u64 index, GrooveName groove, u64 random, u64 
   return leaf;
 }
 
-// `leaves` of them below at most so many operators in each other.
-void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, u64 common,
-                              QueryTree* tree) const {
-  if (leaves == 1) {
-    QueryNode leaf = predicate(index, groove, random, common);
-    // The same field twice, or the same predicate.
-    const u32 count = tree->nodes.count();
-    const u64 again = below(remix(random, salt_jitter), 16);
-    if (count > 0 && again < 2 && tree->nodes[count - 1].kind == QueryKind::leaf) {
-      const QueryNode& before = tree->nodes[count - 1];
-      if (again == 0) leaf = before;
-      if (again == 1 && query_narrows(before.tree) && !query_existence(before.tree)) {
-        leaf.tree = before.tree;
-        leaf.min = leaf.max =
-            std::min(predicate_value(index, leaf.tree, random, 0), query_value_max(leaf.tree));
-      }
+// Below an intersection mostly unions, below a union intersections.
+QueryKind GrooveSource::operator_kind(QueryKind around, u64 random) {
+  static constexpr QueryKind all = QueryKind::intersection;
+  static constexpr QueryKind any = QueryKind::any;
+  static constexpr QueryKind but = QueryKind::difference;
+  static constexpr QueryKind outermost[] = {all, all, all, all, any, any, but, but};
+  static constexpr QueryKind in_all[] = {any, any, any, any, any, but, but, all};
+  static constexpr QueryKind in_others[] = {all, all, all, all, any, any, but, but};
+  const u64 drawn = below(random, 8);
+  if (around == QueryKind::leaf) return outermost[drawn];
+  return around == QueryKind::intersection ? in_all[drawn] : in_others[drawn];
+}
+
+void GrooveSource::query_leaf(QuerySite site, u64 random, QueryTree* tree) const {
+  QueryNode leaf = predicate(site, random);
+  // The same field twice, or the same predicate.
+  const u32 count = tree->nodes.count();
+  const u64 again = below(remix(random, salt_jitter), 16);
+  if (count > 0 && again < 2 && tree->nodes[count - 1].kind == QueryKind::leaf) {
+    const QueryNode& before = tree->nodes[count - 1];
+    if (again == 0) leaf = before;
+    if (again == 1 && query_narrows(before.tree) && !query_existence(before.tree)) {
+      leaf.tree = before.tree;
+      site.common = 0;
+      leaf.min = leaf.max = std::min(predicate_value(site, leaf.tree, random), query_value_max(leaf.tree));
     }
-    tree->nodes.push(leaf);
-    return;
   }
-  const u64 drawn = below(remix(random, salt_kind), 8);
-  const QueryKind kind = drawn < 4   ? QueryKind::intersection
-                         : drawn < 6 ? QueryKind::any
-                                     : QueryKind::difference;
+  tree->nodes.push(leaf);
+}
+
+// `leaves` of them below at most so many operators in each other.
+void GrooveSource::query_node(QuerySite site, u64 random, u32 leaves, u32 depth, QueryTree* tree) const {
+  if (leaves == 1) return query_leaf(site, random, tree);
+  const QueryKind kind = operator_kind(site.around, remix(random, salt_kind));
   // So that some object is likely to be in all of them.
-  if (kind == QueryKind::intersection && below(remix(random, 400), 2) == 0) common = remix(random, 401) | 1;
+  if (kind == QueryKind::intersection && below(remix(random, 400), 2) == 0)
+    site.common = remix(random, 401) | 1;
+  // Operands that end sooner than the others.
+  site.narrow = kind == QueryKind::any && site.around != QueryKind::leaf && below(remix(random, 402), 4) != 0;
+  site.around = kind;
   const u32 begin = tree->nodes.count();
   u32 operands = kind == QueryKind::difference || leaves == 2
                      ? 2
@@ -181,7 +198,7 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
     const u32 rest = operands - i - 1;
     const u32 most = left - rest;
     const u32 mine = rest == 0 ? left : static_cast<u32>(between(remix(random, 200 + i), 1, most));
-    query_node(index, groove, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, common, tree);
+    query_node(site, remix(random, 300 + i), mine, depth <= 1 ? 1 : depth - 1, tree);
     left -= mine;
     if (kind == QueryKind::difference && i > 0) tree->wrap(begin, kind, 2);
   }
@@ -190,16 +207,17 @@ void GrooveSource::query_node(u64 index, GrooveName groove, u64 random, u32 leav
 
 void GrooveSource::make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const {
   const bool many = paging(index) && below(remix(random, salt_rare), 3) != 0;
+  const QuerySite site{.index = index, .groove = groove};
   for (;; leaves = (leaves + 1) / 2) {
     QueryTree tree;
     if (many) {  // All, or all but a few: worth many pages.
       tree.nodes.push({.tree = groove_spec(groove).objects, .min = 0, .max = timestamp_max});
       if (leaves > 1) {
-        query_node(index, groove, random, leaves - 1, options_.query_depth_max, 0, &tree);
+        query_node(site, random, leaves - 1, options_.query_depth_max, &tree);
         tree.wrap(0, QueryKind::difference, 2);
       }
     } else {
-      query_node(index, groove, random, leaves, options_.query_depth_max, 0, &tree);
+      query_node(site, random, leaves, options_.query_depth_max, &tree);
     }
     if (encode_query(tree, query)) return;
     ASSERT(leaves > 1);

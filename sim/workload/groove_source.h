@@ -45,6 +45,15 @@ class GrooveSource final : public OperationSource {
     u64 era;  // Of the line, see ObjectSpace::value().
   };
 
+  // Where a predicate of a query stands.
+  struct QuerySite {
+    u64 index;
+    GrooveName groove;
+    u64 common = 0;  // Not 0: predicates that share it take their values from the same line.
+    QueryKind around = QueryKind::leaf;  // The operator; leaf: none.
+    bool narrow = false;                 // Timestamps of its own.
+  };
+
   Wish wish_of(u64 index) const;
   OperationKind phase_kind(const PhaseRange& phase, OperationKind kind, u64 random) const;
   GrooveName drawn_groove(u64 random) const;
@@ -69,11 +78,12 @@ class GrooveSource final : public OperationSource {
   void query(u64 index, const Target& target, u64 random, Operation* operation) const;
   bool burst(u64 index, Operation* operation) const;
   void make_query(u64 index, GrooveName groove, u64 random, u32 leaves, Query* query) const;
-  void query_node(u64 index, GrooveName groove, u64 random, u32 leaves, u32 depth, u64 common,
-                  QueryTree* tree) const;
-  QueryNode predicate(u64 index, GrooveName groove, u64 random, u64 common) const;
+  void query_node(QuerySite site, u64 random, u32 leaves, u32 depth, QueryTree* tree) const;
+  void query_leaf(QuerySite site, u64 random, QueryTree* tree) const;
+  static QueryKind operator_kind(QueryKind around, u64 random);
+  QueryNode predicate(const QuerySite& site, u64 random) const;
   TreeName predicate_tree(GrooveName groove, u64 random) const;
-  u128 predicate_value(u64 index, TreeName tree, u64 random, u64 common) const;
+  u128 predicate_value(const QuerySite& site, TreeName tree, u64 random) const;
   bool earlier_value(u64 index, GrooveName groove, u32 field, u64 random, u128* value) const;
   u64 query_timestamp(u64 index, GrooveName groove, u64 random) const;
   u32 drawn_leaves(u64 random) const;

@@ -195,7 +195,10 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
     draw_few_queries(draw, o);
   }
   const bool tiny = draw.happens("tiny", 1, 2);
-  const u64 lines = tiny ? draw.skewed("tiny lines", 1500, 6000) : draw.skewed("lines", 3000, 10'000);
+  // Fewer lines of `scan` change anything: it takes more of them to fill as many levels.
+  const u64 more = workload == "scan" ? 2 : 1;
+  const u64 lines =
+      more * (tiny ? draw.skewed("tiny lines", 1500, 6000) : draw.skewed("lines", 3000, 10'000));
   constexpr u64 attempts_max = 1000;
   for (u64 attempt = 0;; ++attempt) {
     ASSERT(attempt < attempts_max);
