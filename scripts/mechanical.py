@@ -87,7 +87,7 @@ def key_of(site):
 
 def sites_below(sites, folders):
     prefixes = tuple(folder.rstrip("/") + "/" for folder in folders)
-    return [site for site in sites if site.path.startswith(prefixes)]
+    return [site for site in sites if site.path in folders or site.path.startswith(prefixes)]
 
 
 def build_drawn(scratch, sites, count, seed, again):

@@ -1,5 +1,8 @@
 // Lookups and scans of a tree with levels on disk, which only a forest can give it.
+#include <algorithm>
+
 #include "forest/test_forest.h"
+#include "sim/disk/death.h"
 
 namespace tonearm {
 
@@ -172,6 +175,84 @@ TEST_CASE("a scan that ends early reads no more than it needs") {
   CHECK(forest->scan().blocks_read() <= 2 * 4);
   CHECK(forest.scan(kv, 64, 1000, Direction::descending, true).empty());
   CHECK(forest.scan(kv, 0, 63, Direction::ascending, true).size() == 64);
+}
+
+TEST_CASE("scans of both trees at once, one of them probed, each to its end") {
+  TestForest forest(test_options());
+  forest.begin();
+  for (u64 op = 1; op <= 80; ++op) {
+    random_op(forest, 3, 90, 20);
+    forest.commits(1);
+  }
+  std::array<TreeScan, 4> scans;
+  std::array<ScanBuffer*, 4> buffers{};
+  std::array<TestForest::Rows, 4> rows;
+  u32 pending = 0;
+  const auto done = Callback<>::plain(&pending, [](void* count) { --*static_cast<u32*>(count); });
+  const auto direction = [](u32 i) { return i < 2 ? Direction::ascending : Direction::descending; };
+  for (u32 i = 0; i < 4; ++i) {
+    buffers[i] = forest->scan_buffers().acquire();
+    REQUIRE(buffers[i] != nullptr);
+    Tree& tree = forest.tree(i % 2);
+    scans[i].open(tree, *buffers[i], {.min = Key{}, .max = tree.kernel().key_max()}, direction(i), i != 3);
+  }
+  for (bool going_on = true; going_on;) {
+    going_on = false;
+    for (u32 i = 0; i < 4; ++i) {
+      const std::byte* value = nullptr;
+      switch (scans[i].next(&value)) {
+        case TreeScan::Next::value: {
+          const u128 key = forest.tree(i % 2).kernel().key_of(value).lo;
+          u64 payload = 0;
+          if (i % 2 == kv) std::memcpy(&payload, value + sizeof(u64), sizeof payload);
+          rows[i].emplace_back(static_cast<u64>(i % 2 == kv ? key : key >> 64), payload);
+          if (rows[i].size() == 3) scans[i].probe(TestForest::key_of(i % 2, 45));
+          going_on = true;
+          break;
+        }
+        case TreeScan::Next::read_again:
+          ++pending;
+          scans[i].read(done);
+          going_on = true;
+          break;
+        case TreeScan::Next::end: break;
+        case TreeScan::Next::failed: FAIL("nothing is damaged");
+      }
+    }
+    while (pending > 0) REQUIRE(forest.storage().step());
+  }
+  for (u32 i = 0; i < 4; ++i) {
+    INFO("scan " << i);
+    TestForest::Rows wanted = forest.expected(i % 2, 0, 100, direction(i));
+    REQUIRE(wanted.size() > 10);
+    const auto passed = [&](const auto& row) { return i < 2 ? row.first < 45 : row.first > 45; };
+    wanted.erase(std::remove_if(wanted.begin() + 3, wanted.end(), passed), wanted.end());
+    CHECK(rows[i] == wanted);
+    scans[i].close();
+    forest->scan_buffers().release(*buffers[i]);
+  }
+  forest.commits(1);
+}
+
+TEST_CASE("while a scan is open no op ends and no scope begins") {
+  TestForest forest(test_options());
+  forest.begin();
+  REQUIRE(forest.put(5, 50) == PutResult::ok);
+  forest.commits(1);
+  const auto compacts = [&] { forest->compact(forest->op() + 1, forest.callback()); };
+  ScanBuffer& buffer = forest->scan_buffers().acquire_assume_capacity();
+  CHECK(sim::dies(compacts));
+  CHECK(sim::dies([&] { (void)forest->scope_open(); }));
+  forest->scan_buffers().release(buffer);
+  TreeScan& scan =
+      forest->scan_open(forest.tree(kv), {.min = Key{}, .max = Key::of(9)}, Direction::ascending, true);
+  CHECK(forest->scan_buffers().used() == 0);  // It has one of its own.
+  CHECK(sim::dies(compacts));
+  CHECK(sim::dies([&] { (void)forest->scope_open(); }));
+  CHECK(sim::dies([&] { (void)forest.put(6, 60); }));
+  scan.close();
+  forest.commits(1);
+  CHECK(forest.get(kv, 5, true) == 50);
 }
 
 TEST_CASE("a scope over levels: discarded changes were never there") {

@@ -76,7 +76,6 @@ void Scan::probe(u64 timestamp) {
   if (at_ != end_) return;  // So what is beyond the batch is not before the timestamp either.
   if (state_ != State::idle && state_ != State::seeking && state_ != State::needs_data) return;
   if (after_batch_ == Next::end || after_batch_ == Next::failed) return;
-  after_batch_ = Next::value;  // What the source said may hold no more.
   batch_wanted_ = batch_after_probe;
   probe_source(timestamp);
 }
