@@ -78,6 +78,135 @@ Timestamps node_matches(const Model& model, const QueryTree& query, u32 at) {
   return result;
 }
 
+// --- one match after the other, for small limits
+
+// Leaps from match to match: little work where few are wanted of many. It gives up where it would leap more
+// often than listing everything costs.
+class Seeker {
+ public:
+  static constexpr u32 leaps_max = 512;
+
+  Seeker(const Model& model, const QueryTree& query, Direction direction)
+      : model_(&model), query_(&query), ascending_(direction == Direction::ascending) {}
+
+  bool gave_up() const { return leaps_ > leaps_max; }
+
+  // The first match of the node that is not in front of the timestamp, in the direction.
+  std::optional<u64> seek(u32 at, u64 timestamp) {
+    const QueryNode& node = query_->nodes[at];
+    switch (node.kind) {
+      case QueryKind::leaf: return seek_leaf(at, timestamp);
+      case QueryKind::any: {
+        std::optional<u64> first;
+        for_operands(at, [&](u32 operand) {
+          const std::optional<u64> match = seek(operand, timestamp);
+          if (match && (!first || in_front(*match, *first))) first = match;
+        });
+        return first;
+      }
+      case QueryKind::intersection: {
+        std::optional<u64> all = timestamp;
+        for (u64 before = timestamp; all; before = *all) {
+          for_operands(at, [&](u32 operand) {
+            if (all) all = seek(operand, *all);
+          });
+          if (!all || *all == before) return all;
+        }
+        return all;
+      }
+      case QueryKind::difference: {
+        const u32 first = at + 1;
+        const u32 second = first + query_->nodes[first].size;
+        std::optional<u64> match = seek(first, timestamp);
+        while (match && seek(second, *match) == match && step(&*match)) match = seek(first, *match);
+        return match;
+      }
+    }
+    UNREACHABLE();
+  }
+  // To the next timestamp. False: there is none.
+  bool step(u64* timestamp) const {
+    if (*timestamp == (ascending_ ? timestamp_max : 0)) return false;
+    *timestamp += ascending_ ? 1 : u64_max;
+    return true;
+  }
+
+ private:
+  bool in_front(u64 a, u64 b) const { return ascending_ ? a < b : a > b; }
+
+  template <class Visit>
+  void for_operands(u32 at, const Visit& visit) const {
+    u32 operand = at + 1;
+    for (u32 i = 0; i < query_->nodes[at].operands; ++i) {
+      visit(operand);
+      operand += query_->nodes[operand].size;
+    }
+  }
+
+  std::optional<u64> seek_leaf(u32 at, u64 timestamp) {
+    const QueryNode& leaf = query_->nodes[at];
+    if (++leaps_ > leaps_max) return std::nullopt;
+    const bool objects = leaf.tree == groove_spec(tree_spec(leaf.tree).groove).objects;
+    if (!objects && (leaf.min != leaf.max || !query_narrows(leaf.tree))) return seek_listed(at, timestamp);
+    // The keys of one value, in the order of their timestamps.
+    u64 least = objects ? static_cast<u64>(leaf.min) : leaf.timestamp_min;
+    u64 greatest = objects ? static_cast<u64>(leaf.max) : leaf.timestamp_end;
+    (ascending_ ? least : greatest) = ascending_ ? std::max(least, timestamp) : std::min(greatest, timestamp);
+    if (least > greatest) return std::nullopt;
+    const auto key = [&](u64 of) -> ModelKey {
+      if (tree_spec(leaf.tree).shape == KeyShape::timestamp) return u128{of};
+      return ModelKey::wide(leaf.min, of);
+    };
+    const ModelMap& map = model_->tree(leaf.tree);
+    auto found = ascending_ ? map.lower_bound(key(least)) : map.upper_bound(key(greatest));
+    if (!ascending_) {
+      if (found == map.begin()) return std::nullopt;
+      --found;
+    }
+    if (found == map.end() || found->first < key(least) || key(greatest) < found->first) return std::nullopt;
+    return found->first.low;
+  }
+
+  std::optional<u64> seek_listed(u32 at, u64 timestamp) {
+    if (!listed_[at]) listed_[at] = leaf_matches(*model_, query_->nodes[at]);
+    const Timestamps& list = *listed_[at];
+    if (ascending_) {
+      const auto found = std::lower_bound(list.begin(), list.end(), timestamp);
+      if (found == list.end()) return std::nullopt;
+      return *found;
+    }
+    const auto behind = std::upper_bound(list.begin(), list.end(), timestamp);
+    if (behind == list.begin()) return std::nullopt;
+    return *(behind - 1);
+  }
+
+  const Model* model_;
+  const QueryTree* query_;
+  bool ascending_;
+  u32 leaps_ = 0;
+  std::array<std::optional<Timestamps>, query_nodes_max> listed_;
+};
+
+// Nothing: it gave up.
+std::optional<Timestamps> few_matches(const Model& model, const QueryPlan& plan, const QueryTree& query) {
+  Seeker seeker(model, query, plan.direction);
+  u64 timestamp = plan.direction == Direction::ascending ? 0 : timestamp_max;
+  Timestamps found;
+  if (plan.beyond) {
+    timestamp = *plan.beyond;
+    if (!seeker.step(&timestamp)) return found;
+  }
+  while (found.size() < plan.limit) {
+    const std::optional<u64> match = seeker.seek(0, timestamp);
+    if (seeker.gave_up()) return std::nullopt;
+    if (!match) return found;
+    found.push_back(*match);
+    timestamp = *match;
+    if (!seeker.step(&timestamp)) return found;
+  }
+  return found;
+}
+
 // --- of one object
 
 // What the indexes hold of the object's fields, by their place in the groove; nothing: it is not in there.
@@ -176,7 +305,12 @@ QueryPlan query_plan(const Operation& line) {
 }
 
 std::vector<u64> query_answer(const Model& model, const QueryPlan& plan) {
-  std::vector<u64> matches = query_matches(model, plan.groove, decode_query(plan.groove, plan.query));
+  constexpr u32 few = 64;
+  const QueryTree query = decode_query(plan.groove, plan.query);
+  if (plan.limit != 0 && plan.limit <= few) {
+    if (std::optional<Timestamps> found = few_matches(model, plan, query)) return *std::move(found);
+  }
+  std::vector<u64> matches = query_matches(model, plan.groove, query);
   if (plan.direction == Direction::descending) std::reverse(matches.begin(), matches.end());
   if (plan.beyond) {
     const u64 beyond = *plan.beyond;

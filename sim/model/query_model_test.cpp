@@ -56,6 +56,27 @@ QueryTree near_query(const Draw& draw, u64 i, GrooveName groove) {
   return tree;
 }
 
+// Limits, directions and pages of what matches.
+void check_answer(const Draw& draw, u64 i, const Model& model, GrooveName groove, const QueryTree& query,
+                  std::vector<u64> expected) {
+  QueryPlan plan{.groove = groove};
+  if (!encode_query(query, &plan.query)) return;
+  plan.limit = static_cast<u32>(1 + draw("answer limit", i, 80));
+  if (draw("answer descending", i, 2) == 0) {
+    plan.direction = Direction::descending;
+    std::reverse(expected.begin(), expected.end());
+  }
+  if (draw("answer page", i, 2) == 0) {
+    const u64 beyond = draw("answer beyond", i, 3 * objects_max + 4);
+    plan.beyond = beyond;
+    std::erase_if(expected, [&](u64 timestamp) {
+      return plan.direction == Direction::ascending ? timestamp <= beyond : timestamp >= beyond;
+    });
+  }
+  if (expected.size() > plan.limit) expected.resize(plan.limit);
+  REQUIRE(query_answer(model, plan) == expected);
+}
+
 }  // namespace
 
 TEST_CASE("query model: indexes and objects agree on every query") {
@@ -96,6 +117,7 @@ TEST_CASE("query model: indexes and objects agree on every query") {
       print_query(query, &text);
       INFO(text);
       REQUIRE(query_matches(model, groove, query) == expected);
+      check_answer(draw, i, model, groove, query, expected);
       matched += !expected.empty() && expected.size() < objects.size() ? 1 : 0;
     }
   }
