@@ -16,14 +16,16 @@ constexpr u32 points_full = 32;
 // What an audit needs of the caches of a shadow engine is little.
 constexpr u32 shadow_cache_slots = 256;
 constexpr u32 shadow_cache_blocks = 256;
-constexpr u32 shadow_keys = 128;  // That a shadow engine is asked for through a groove, at least.
+constexpr u32 shadow_keys = 128;    // That a shadow engine is asked for through a groove, at least.
 constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
-    Mark::table_boundary,           Mark::table_moved,          Mark::level0_coalesced,
-    Mark::merge_into_level0,        Mark::merge_into_level1,    Mark::merge_into_deeper,
-    Mark::table_memory_annihilated, Mark::table_memory_emptied, Mark::lookup_gap_index,
+    Mark::table_boundary,       Mark::table_moved,
+    Mark::level0_coalesced,     Mark::deeper_coalesced,
+    Mark::merge_into_level0,    Mark::merge_into_level1,
+    Mark::merge_into_deeper,    Mark::table_memory_annihilated,
+    Mark::table_memory_emptied, Mark::lookup_gap_index,
     Mark::scan_table_gap,
 };
 
@@ -327,6 +329,7 @@ void Player::check_structure(u64 op, bool values) {
     const std::string difference = compare_contents(op, decoded);
     if (!difference.empty()) violations.push_back(difference);
   }
+  if (values) decoded_.forget_values();
   for (const DamagedBlock& damaged : decoded.damaged) {
     violations.push_back(fmt::format("{} block at {} is damaged: {}", block_use_name(damaged.use),
                                      damaged.ref.address, damaged.reason));
