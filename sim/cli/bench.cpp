@@ -269,8 +269,7 @@ void bench_shares(const Bench& bench, u64 lines, RunnerMemory& memory) {
               {"value", rate(lines, model)}});
 }
 
-// Construction, format, open, one checkpoint and the end of a run of no lines; memory of the process.
-void bench_setup(const Bench& bench, RunnerMemory& memory) {
+u64 setup_nanos(const Bench& bench) {
   constexpr u64 rounds = 200;
   PageStore pages;
   std::vector<std::byte> buffer;
@@ -284,10 +283,15 @@ void bench_setup(const Bench& bench, RunnerMemory& memory) {
     if (failed) throw UsageError("bench: format or open failed");
     nanos += cpu_nanos() - before;
   }
+  return nanos / rounds;
+}
+
+// Construction, format, open, one checkpoint and the end of a run of no lines; memory of the process.
+void bench_setup(const Bench& bench, RunnerMemory& memory) {
   print_line({{"bench", std::string(bench.name)},
               {"geometry", std::string(bench.geometry)},
               {"figure", std::string("setup_micros")},
-              {"value", nanos / rounds / 1000}});
+              {"value", setup_nanos(bench) / 1000}});
   (void)timed_run(bench, 0, OracleSet::all(), memory);
   print_line({{"bench", std::string(bench.name)},
               {"geometry", std::string(bench.geometry)},

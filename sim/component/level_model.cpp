@@ -74,14 +74,15 @@ void LevelModel::insert(const Table& table) {
   tables.insert(behind, table);
 }
 
-LevelModel::Overlap FlushModel::range(const LevelModel& level0, const std::vector<u64>& values,
-                                      const LevelModel::Span& span, u64 values_flushed) const {
-  LevelModel::Overlap found = level0.overlapping(span);
-  u64 output = values_flushed;
-  for (u64 i = found.first; i < found.first + found.count; ++i) output += values[level0.tables[i].address];
-  // A neighbour, while the output is smaller than the target and stays one table: first those before.
+LevelModel::Overlap MergeModel::range(const LevelModel& level, const std::vector<u64>& values,
+                                      const LevelModel::Span& span, u64 values_above) const {
+  LevelModel::Overlap found = level.overlapping(span);
+  u64 output = values_above;
+  for (u64 i = found.first; i < found.first + found.count; ++i) output += values[level.tables[i].address];
+  while (output > values_max) output -= values_max;  // Of the last table.
+  // A neighbour, while the last table is smaller than the target and stays one: first those before.
   const auto takes = [&](u64 index) {
-    const u64 more = values[level0.tables[index].address];
+    const u64 more = values[level.tables[index].address];
     if (found.count >= growth || output * 100 >= values_max * coalescing_percent) return false;
     if (output + more > values_max) return false;
     output += more;
@@ -90,10 +91,10 @@ LevelModel::Overlap FlushModel::range(const LevelModel& level0, const std::vecto
   };
   while (found.first > 0 && takes(found.first - 1)) {
     --found.first;
-    found.span.min = std::min(found.span.min, level0.tables[found.first].min);
+    found.span.min = std::min(found.span.min, level.tables[found.first].min);
   }
-  while (found.first + found.count < level0.count() && takes(found.first + found.count)) {
-    found.span.max = std::max(found.span.max, level0.tables[found.first + found.count - 1].max);
+  while (found.first + found.count < level.count() && takes(found.first + found.count)) {
+    found.span.max = std::max(found.span.max, level.tables[found.first + found.count - 1].max);
   }
   return found;
 }

@@ -39,14 +39,14 @@ struct LevelModel {
   void erase(u64 index) { tables.erase(tables.begin() + static_cast<std::ptrdiff_t>(index)); }
 };
 
-// What a flush into level 0 takes along: see Manifest::flush_range().
-struct FlushModel {
+// What a merge into a level takes along: see Manifest::merge_range().
+struct MergeModel {
   u64 growth = 0;
   u64 coalescing_percent = 0;
   u64 values_max = 0;  // Of a table.
 
-  LevelModel::Overlap range(const LevelModel& level0, const std::vector<u64>& values,
-                            const LevelModel::Span& span, u64 values_flushed) const;
+  LevelModel::Overlap range(const LevelModel& level, const std::vector<u64>& values,
+                            const LevelModel::Span& span, u64 values_above) const;
 };
 
 }  // namespace tonearm::sim

@@ -71,8 +71,8 @@ void ManifestLevelComponent::play(const Operation& line) {
     next(a[1], a[2], a[3]);
   } else if (verb == "overlap") {
     overlap(span_at(a[1], a[2]));
-  } else if (verb == "flush") {
-    flush(a[0], a[1], a[2]);
+  } else if (verb == "merge") {
+    merge(a[1], a[2], a[3]);
   } else if (verb == "drop") {
     drop(span_at(a[1], a[2]));
   } else if (verb == "walk") {
@@ -141,7 +141,7 @@ void ManifestLevelComponent::add(u32 level, const Span& span) {
   info.snapshot_max = snapshot_max_live;
   info.tree_id = tree_id;
   // Half of the tables are small: coalescing is about those.
-  const u64 values = chance(remix(random, 1), {1, 2}) ? flush_.values_max : flush_.values_max / 8 + 1;
+  const u64 values = chance(remix(random, 1), {1, 2}) ? merge_.values_max : merge_.values_max / 8 + 1;
   values_[address] = between(remix(random, 2), 1, values);
   info.value_count = static_cast<u32>(values_[address]);
   infos_[address] = info;

@@ -26,7 +26,7 @@ class ManifestLevelComponent final : public Component {
         tables_max_(tree_tables_max(format_, blocks_)),
         random_("manifest tables", stream_seed(referee.seed(), "manifest tables")),
         line_(draw_line(referee)),
-        flush_{.growth = format_.growth,
+        merge_{.growth = format_.growth,
                .coalescing_percent = format_.coalescing_percent,
                .values_max = u64{format_.beats} * format_.batch_values_max} {
     levels_.resize(format_.levels);
@@ -84,7 +84,7 @@ class ManifestLevelComponent final : public Component {
   void get(u64 place, u64 off);
   void next(u64 place, u64 width, u64 from);
   void overlap(const Span& span);
-  void flush(u64 place, u64 width, u64 values);
+  void merge(u64 place, u64 width, u64 values);
   void drop(const Span& span);
   void walk(const Span& span);
   void rebuild(u64 order);
@@ -129,7 +129,7 @@ class ManifestLevelComponent final : public Component {
   u64 tables_max_;
   Stream random_;
   KeyLine line_;
-  FlushModel flush_;
+  MergeModel merge_;
 
   // The part under test.
   std::optional<SimStorage> disk_;

@@ -83,17 +83,17 @@ void ManifestLevelComponent::overlap(const Span& span) {
   }
 }
 
-void ManifestLevelComponent::flush(u64 place, u64 width, u64 values) {
-  level_ = 0;
+void ManifestLevelComponent::merge(u64 place, u64 width, u64 values) {
   const Span span = span_at(place, width);
-  const u64 count = 1 + values * (flush_.values_max - 1) / place_whole;
-  const LevelModel::Overlap expected = flush_.range(model(), values_, span, count);
+  const u64 count = 1 + values * (merge_.values_max - 1) / place_whole;
+  const LevelModel::Overlap expected = merge_.range(model(), values_, span, count);
   bool coalesced = false;
-  const ManifestLevel::Overlap given =
-      manifest_->flush_range(keys(span), count, flush_.values_max, format_.coalescing_percent, &coalesced);
-  compare_overlap(given, expected, "flush: other tables");
-  check(coalesced == (expected.count > model().overlapping(span).count), "flush: coalesced or not", [&] {
-    return fmt::format("a flush of {} values over {}: coalesced is {}", count, text(span), coalesced);
+  const ManifestLevel::Overlap given = manifest_->merge_range(level_, keys(span), count, merge_.values_max,
+                                                              format_.coalescing_percent, &coalesced);
+  compare_overlap(given, expected, "merge: other tables");
+  check(coalesced == (expected.count > model().overlapping(span).count), "merge: coalesced or not", [&] {
+    return fmt::format("a merge of {} values over {} of level {}: coalesced is {}", count, text(span), level_,
+                       coalesced);
   });
 }
 

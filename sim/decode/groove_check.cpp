@@ -3,11 +3,37 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace tonearm::sim {
 
 namespace {
+
+// Where the object with a timestamp is in a list: an open hash table, at most half full.
+class Places {
+ public:
+  static constexpr std::size_t none = ~std::size_t{0};
+
+  explicit Places(const std::vector<const DecodedValue*>& objects)
+      : objects_(objects), slots_(std::bit_ceil(2 * objects.size() + 1)) {
+    for (std::size_t i = 0; i < objects.size(); ++i) slots_[slot_of(timestamp_of(i))] = i + 1;
+  }
+  std::size_t find(u64 timestamp) const { return slots_[slot_of(timestamp)] - 1; }
+
+ private:
+  u64 timestamp_of(std::size_t object) const { return static_cast<u64>(objects_[object]->key.second); }
+  // That holds it, or the free one where it would be.
+  std::size_t slot_of(u64 timestamp) const {
+    std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) % slots_.size();
+    while (slots_[slot] != 0 && timestamp_of(slots_[slot] - 1) != timestamp)
+      slot = (slot + 1) % slots_.size();
+    return slot;
+  }
+
+  const std::vector<const DecodedValue*>& objects_;
+  std::vector<std::size_t> slots_;  // Place plus one; 0: free.
+};
 
 class GrooveCheck {
  public:
@@ -47,45 +73,43 @@ class GrooveCheck {
   bool in_bijection() {
     const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
     const std::vector<const DecodedValue*> objects = decoded_.newest(groove_.object_tree);
-    std::vector<u64> timestamps;
-    std::vector<u64> demanded(groove_.index_trees.size());
-    const auto place_of = [this](u16 tree) {
-      return static_cast<std::size_t>(
-          std::find(groove_.index_trees.begin(), groove_.index_trees.end(), tree) -
-          groove_.index_trees.begin());
-    };
+    const Places places(objects);
+    // Those of object i are the entries from begins[i] to begins[i + 1].
     std::vector<IndexEntry> entries;
-    timestamps.reserve(objects.size());
+    std::vector<std::size_t> begins;
+    begins.reserve(objects.size() + 1);
     for (const DecodedValue* value : objects) {
-      timestamps.push_back(static_cast<u64>(value->key.second));
-      entries.clear();
+      begins.push_back(entries.size());
       groove_.entries(decoded_.object(*value, size), &entries);
-      for (const IndexEntry& entry : entries) ++demanded[place_of(entry.tree)];
     }
-    const auto object_at = [&](u64 timestamp) -> const DecodedValue* {
-      const auto at = std::lower_bound(timestamps.begin(), timestamps.end(), timestamp);
-      if (at == timestamps.end() || *at != timestamp) return nullptr;
-      return objects[static_cast<std::size_t>(at - timestamps.begin())];
-    };
-    for (std::size_t i = 0; i < groove_.index_trees.size(); ++i) {
-      const std::vector<const DecodedValue*> values = decoded_.newest(groove_.index_trees[i]);
-      if (values.size() != demanded[i]) return false;
-      for (const DecodedValue* value : values) {
-        const DecodedValue* const object = object_at(static_cast<u64>(value->key.second));
-        if (object == nullptr) return false;
-        entries.clear();
-        groove_.entries(decoded_.object(*object, size), &entries);
-        const IndexEntry wanted{.tree = groove_.index_trees[i], .key = value->key};
-        if (std::find(entries.begin(), entries.end(), wanted) == entries.end()) return false;
+    begins.push_back(entries.size());
+    u64 values_seen = 0;
+    for (const u16 tree : groove_.index_trees) {
+      for (const DecodedVersion& version : decoded_.versions_of(tree)) {
+        const DecodedValue& value = *version.value;
+        if (!version.newest || value.tombstone) continue;
+        const std::size_t object = places.find(static_cast<u64>(value.key.second));
+        if (object == Places::none) return false;
+        const IndexEntry wanted{.tree = tree, .key = value.key};
+        const auto end = entries.begin() + static_cast<std::ptrdiff_t>(begins[object + 1]);
+        if (std::find(entries.begin() + static_cast<std::ptrdiff_t>(begins[object]), end, wanted) == end)
+          return false;
+        ++values_seen;
       }
     }
-    return ids_in_bijection(objects, size, object_at);
+    const auto object_at = [&](u64 timestamp) -> const DecodedValue* {
+      const std::size_t object = places.find(timestamp);
+      return object == Places::none ? nullptr : objects[object];
+    };
+    return values_seen == entries.size() && ids_in_bijection(objects, size, object_at);
   }
   template <class ObjectAt>
   bool ids_in_bijection(const std::vector<const DecodedValue*>& objects, u32 size, ObjectAt object_at) {
     if (groove_.id_tree == 0) return true;
     u64 named = 0;
-    for (const DecodedValue* value : decoded_.newest(groove_.id_tree)) {
+    for (const DecodedVersion& version : decoded_.versions_of(groove_.id_tree)) {
+      const DecodedValue* const value = version.value;
+      if (!version.newest || value->tombstone) continue;
       if (value->payload == 0 && groove_.orphans) continue;
       const DecodedValue* const object = object_at(value->payload);
       if (object == nullptr) return false;

@@ -101,48 +101,18 @@ void check_levels(const DecodedImage& decoded, Report* report) {
   }
 }
 
-struct Version {
-  const DecodedValue* value;
-  u32 level;
-
-  const DecodedKey& key() const { return value->key; }
-};
-
-// All versions of the keys of a tree, by key, then from the newest to the oldest. Each level is in order.
-// False: some cannot be read.
-bool versions_of(const DecodedImage& decoded, u16 tree, std::vector<Version>* versions) {
-  const auto before = [](const Version& a, const Version& b) { return a.key() < b.key(); };
-  std::vector<Version> level;
-  std::vector<Version> merged;
-  for (auto table = decoded.tables.begin(); table != decoded.tables.end();) {
-    const auto first = table;
-    level.clear();
-    for (; table != decoded.tables.end() && table->tree == first->tree && table->level == first->level;
-         ++table) {
-      if (table->tree != tree) continue;
-      if (!table->complete) return false;
-      for (const DecodedValue& value : table->values)
-        level.push_back({.value = &value, .level = table->level});
-    }
-    if (level.empty()) continue;
-    merged.clear();
-    merged.reserve(versions->size() + level.size());
-    std::merge(versions->begin(), versions->end(), level.begin(), level.end(), std::back_inserter(merged),
-               before);
-    versions->swap(merged);
-  }
-  return true;
-}
-
 // Whoever removes a key from a secondary index removes one that is there: so the versions of a key
 // alternate, and below the deepest tombstone there is a put.
 void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* report) {
   report->begin();
-  std::vector<Version> versions;
-  if (!versions_of(decoded, tree.id, &versions)) return;
+  const auto unreadable = [&tree](const DecodedTable& table) {
+    return table.tree == tree.id && !table.complete;
+  };
+  if (std::any_of(decoded.tables.begin(), decoded.tables.end(), unreadable)) return;
+  const std::vector<DecodedVersion>& versions = decoded.versions_of(tree.id);
   for (std::size_t i = 0; i < versions.size(); ++i) {
-    const Version& version = versions[i];
-    const bool deepest = i + 1 == versions.size() || versions[i + 1].key() != version.key();
+    const DecodedVersion& version = versions[i];
+    const bool deepest = i + 1 == versions.size() || versions[i + 1].newest;
     if (deepest && version.value->tombstone) {
       report->add(fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, version.level));
     }
@@ -216,29 +186,57 @@ std::vector<u64> DecodedImage::protected_words() const {
   return words;
 }
 
-// Level by level, which is in order of key each: what is known so far hides what lies below.
-std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
-  const auto before = [](const DecodedValue* a, const DecodedValue* b) { return a->key < b->key; };
-  const auto same = [](const DecodedValue* a, const DecodedValue* b) { return a->key == b->key; };
-  std::vector<const DecodedValue*> newest;
-  std::vector<const DecodedValue*> level;
-  std::vector<const DecodedValue*> merged;
+// Level by level, from shallow to deep; each is in order of its keys.
+void DecodedImage::sort_versions() {
+  const auto before = [](const DecodedVersion& a, const DecodedVersion& b) {
+    return a.value->key < b.value->key;
+  };
+  std::vector<DecodedVersion> level;
+  std::vector<DecodedVersion> merged;
+  versions.resize(shape->trees.size());
   for (auto table = tables.begin(); table != tables.end();) {
     level.clear();
     const auto first = table;
     for (; table != tables.end() && table->tree == first->tree && table->level == first->level; ++table) {
-      if (table->tree != tree) continue;
-      for (const DecodedValue& value : table->values) level.push_back(&value);
+      for (const DecodedValue& value : table->values)
+        level.push_back({.value = &value, .level = table->level, .newest = true});
     }
-    if (level.empty()) continue;
+    const auto tree = static_cast<std::size_t>(shape->find(first->tree) - shape->trees.data());
+    std::vector<DecodedVersion>& known = versions[tree];
     merged.clear();
-    merged.reserve(newest.size() + level.size());
-    std::merge(newest.begin(), newest.end(), level.begin(), level.end(), std::back_inserter(merged), before);
-    merged.erase(std::unique(merged.begin(), merged.end(), same), merged.end());
-    newest.swap(merged);
+    merged.reserve(known.size() + level.size());
+    std::merge(known.begin(), known.end(), level.begin(), level.end(), std::back_inserter(merged), before);
+    known.swap(merged);
   }
-  std::erase_if(newest, [](const DecodedValue* value) { return value->tombstone; });
+  for (std::vector<DecodedVersion>& known : versions) {
+    for (std::size_t i = 1; i < known.size(); ++i) {
+      known[i].newest = known[i].value->key != known[i - 1].value->key;
+    }
+  }
+}
+
+const std::vector<DecodedVersion>& DecodedImage::versions_of(u16 tree) const {
+  static const std::vector<DecodedVersion> none;
+  const TreeShape* const found = shape->find(tree);
+  if (found == nullptr || versions.empty()) return none;
+  return versions[static_cast<std::size_t>(found - shape->trees.data())];
+}
+
+std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
+  const std::vector<DecodedVersion>& all = versions_of(tree);
+  std::vector<const DecodedValue*> newest;
+  newest.reserve(all.size());
+  for (const DecodedVersion& version : all) {
+    if (version.newest && !version.value->tombstone) newest.push_back(version.value);
+  }
   return newest;
+}
+
+void DecodedImage::forget_values() {
+  values_read = false;
+  versions = {};
+  objects = {};
+  for (DecodedTable& table : tables) table.values = {};
 }
 
 std::span<const std::byte> DecodedImage::object(const DecodedValue& value, u32 size) const {

@@ -166,6 +166,7 @@ void Decoder::run() {
   read_manifest(state);
   read_tables();
   sort_tables();
+  if (options_.values) out_.sort_versions();
 }
 
 // The next blocks are fetched while one is read: they lie all over the memory.
@@ -288,7 +289,6 @@ void Decoder::fetch(const BlockRef& ref) const {
     __builtin_prefetch(block + at);
   }
 }
-
 
 void Decoder::read_trailer(BlockUse use, const BlockRef& last, u64 size, u128 payload,
                            std::vector<u64>* words) {

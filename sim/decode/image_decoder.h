@@ -62,6 +62,13 @@ struct DecodedValue {
   u32 object = 0;  // Where its bytes begin in DecodedImage::objects, in units of 8.
 };
 
+// A value of a tree among the others of its key, each of another level.
+struct DecodedVersion {
+  const DecodedValue* value;
+  u32 level;
+  bool newest;
+};
+
 struct DecodedTable {
   u16 tree = 0;
   u32 level = 0;
@@ -129,6 +136,10 @@ struct DecodedFormat {
 };
 
 struct DecodedImage {
+  DecodedImage() = default;
+  DecodedImage(DecodedImage&&) = default;  // No copies: `versions` points into `tables`.
+  DecodedImage& operator=(DecodedImage&&) = default;
+
   DecodeOutcome outcome = DecodeOutcome::not_found;
   std::array<DecodedCopy, 4> copies;
   DecodedFormat format;
@@ -145,11 +156,13 @@ struct DecodedImage {
   std::vector<u64> acquired;
   std::vector<u64> released;
 
-  std::vector<DecodedBlock> blocks;     // Everything reachable, trailers included, in order of discovery.
-  std::vector<DamagedBlock> damaged;    // Those that cannot be read: the set D.
-  std::vector<DecodedTable> tables;     // By tree, level, key_min.
-  std::vector<u64> objects;             // The bytes of all objects; with DecodeOptions::values.
-  std::vector<std::string> violations;  // Intact bytes that make no sense.
+  std::vector<DecodedBlock> blocks;   // Everything reachable, trailers included, in order of discovery.
+  std::vector<DamagedBlock> damaged;  // Those that cannot be read: the set D.
+  std::vector<DecodedTable> tables;   // By tree, level, key_min.
+  std::vector<u64> objects;           // The bytes of all objects; with DecodeOptions::values.
+  // By the place of their tree in the shape: all values by key, then from the newest to the oldest.
+  std::vector<std::vector<DecodedVersion>> versions;  // With DecodeOptions::values.
+  std::vector<std::string> violations;                // Intact bytes that make no sense.
 
   bool free_set_known() const;  // Both trailers are intact.
   bool manifest_known() const;  // All of the log is.
@@ -158,6 +171,9 @@ struct DecodedImage {
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
   // hold at op C. Needs DecodeOptions::values; points into `tables`.
   std::vector<const DecodedValue*> newest(u16 tree) const;
+  const std::vector<DecodedVersion>& versions_of(u16 tree) const;
+  void sort_versions();  // From `tables`, which are in order.
+  void forget_values();  // Keeps what is known without DecodeOptions::values.
   std::span<const std::byte> object(const DecodedValue& value, u32 size) const;
 };
 

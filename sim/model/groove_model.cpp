@@ -1,6 +1,6 @@
 #include "sim/model/groove_model.h"
 
-#include <optional>
+#include <bit>
 
 #include "base/assert.h"
 
@@ -11,12 +11,22 @@ namespace {
 // --- what an object has in the indexes of its groove, by the place of the index among them
 
 constexpr u32 indexes_max = 13;
-using Entries = std::array<std::optional<ModelKey>, indexes_max>;
+
+struct Entries {
+  std::array<ModelKey, indexes_max> keys;
+  u32 present = 0;  // Bits.
+
+  void add(u32 index, ModelKey key) {
+    keys[index] = key;
+    present |= u32{1} << index;
+  }
+  bool has(u32 index) const { return (present >> index & 1) != 0; }
+};
 
 ModelKey by_field(u64 field, u64 timestamp) { return u128{field} << 64 | timestamp; }
 
 void thing_entries(const Object& thing, Entries* entries) {
-  for (u32 i = 0; i < 13; ++i) (*entries)[i] = by_field(thing.fields[i], thing.timestamp);
+  for (u32 i = 0; i < 13; ++i) entries->add(i, by_field(thing.fields[i], thing.timestamp));
 }
 
 void note_entries(const Object& note, Entries* entries) {
@@ -25,55 +35,67 @@ void note_entries(const Object& note, Entries* entries) {
   const u64 kind = note.fields[3];
   const u64 size = note.fields[4];
   const u64 flags = note.fields[5];
-  (*entries)[0] = by_field(author, note.timestamp);
-  if (pinned != 0) (*entries)[1] = by_field(pinned, note.timestamp);
-  (*entries)[2] = ModelKey::wide(note.wide, note.timestamp);  // Topic.
-  (*entries)[3] = by_field(kind, note.timestamp);
-  if (size > 1000) (*entries)[4] = by_field(size / 16, note.timestamp);  // Large.
-  if (flags % 2 == 1) (*entries)[5] = note.timestamp;                    // Draft.
+  entries->add(0, by_field(author, note.timestamp));
+  if (pinned != 0) entries->add(1, by_field(pinned, note.timestamp));
+  entries->add(2, ModelKey::wide(note.wide, note.timestamp));  // Topic.
+  entries->add(3, by_field(kind, note.timestamp));
+  if (size > 1000) entries->add(4, by_field(size / 16, note.timestamp));  // Large.
+  if (flags % 2 == 1) entries->add(5, note.timestamp);                    // Draft.
 }
 
 void event_entries(const Object& event, Entries* entries) {
   const u64 source = event.fields[0];
   const u64 weight = event.fields[1];
-  (*entries)[0] = by_field(source, event.timestamp);
-  if (weight != 0) (*entries)[1] = by_field(weight, event.timestamp);
+  entries->add(0, by_field(source, event.timestamp));
+  if (weight != 0) entries->add(1, by_field(weight, event.timestamp));
 }
 
-Entries entries_of(GrooveName groove, const Side& side) {
-  Entries entries;
-  if (side.presence != Presence::object) return entries;
+void add_entries(GrooveName groove, const Side& side, Entries* entries) {
+  if (side.presence != Presence::object) return;
   switch (groove) {
-    case GrooveName::things: thing_entries(side.object, &entries); return entries;
-    case GrooveName::notes: note_entries(side.object, &entries); return entries;
-    case GrooveName::events: event_entries(side.object, &entries); return entries;
+    case GrooveName::things: return thing_entries(side.object, entries);
+    case GrooveName::notes: return note_entries(side.object, entries);
+    case GrooveName::events: return event_entries(side.object, entries);
     case GrooveName::none: break;
   }
   UNREACHABLE();
+}
+
+// Bits of those that the one has and the other has not, or has with another key.
+u32 changed_entries(const Entries& a, const Entries& b) {
+  u32 changed = a.present ^ b.present;
+  for (u32 left = a.present & b.present; left != 0; left &= left - 1) {
+    const u32 i = static_cast<u32>(std::countr_zero(left));
+    if (a.keys[i] != b.keys[i]) changed |= u32{1} << i;
+  }
+  return changed;
 }
 
 ModelMap& tree_at(ModelTrees& trees, TreeName first, u32 offset) {
   return trees[static_cast<u32>(first) + offset];
 }
 
-// Swaps one entry of a tree for another, either of which may be missing.
-void swap_entry(ModelMap& map, const std::optional<ModelKey>& before, const std::optional<ModelKey>& after,
-                u64 payload_before, u64 payload_after) {
-  if (before && after && *before == *after) {
-    const auto found = map.find(*before);
-    ASSERT(found != map.end() && found->second == payload_before);
-    found->second = payload_after;
-    return;
-  }
-  if (before) {
-    const auto found = map.find(*before);
-    ASSERT(found != map.end() && found->second == payload_before);
-    map.erase(found);
-  }
-  if (after) {
-    const bool inserted = map.try_emplace(*after, payload_after).second;
-    ASSERT(inserted);
-  }
+void take_entry(ModelMap& map, const ModelKey& key, u64 payload) {
+  const auto found = map.find(key);
+  ASSERT(found != map.end() && found->second == payload);
+  map.erase(found);
+}
+
+void add_entry(ModelMap& map, const ModelKey& key, u64 payload) {
+  const bool inserted = map.try_emplace(key, payload).second;
+  ASSERT(inserted);
+}
+
+// Another payload under the same key.
+void set_payload(ModelMap& map, const ModelKey& key, u64 payload_before, u64 payload_after) {
+  const auto found = map.find(key);
+  ASSERT(found != map.end() && found->second == payload_before);
+  found->second = payload_after;
+}
+
+// What an id names: 0 for an orphan.
+u64 named_timestamp(const Side& side) {
+  return side.presence == Presence::object ? side.object.timestamp : 0;
 }
 
 }  // namespace
@@ -83,79 +105,84 @@ u128 ObjectChange::key() const {
   return key_of(groove, before.presence != Presence::absent ? before.object : after.object);
 }
 
-Side GrooveModel::get(GrooveName groove, u128 key, const ModelTrees& trees) const {
-  const GrooveSpec& spec = groove_spec(groove);
-  const auto& objects = objects_[static_cast<u32>(groove)];
-  u128 timestamp = key;
-  if (spec.has_id) {
-    const ModelMap& ids = trees[static_cast<u32>(spec.objects) + 1];
-    const auto found = ids.find(key);
-    if (found == ids.end()) return {};
-    timestamp = found->second;
-    if (timestamp == 0) return {.presence = Presence::orphan, .object = {.id = key}};
-  }
-  if (timestamp > timestamp_max) return {};
-  const auto found = objects.find(static_cast<u64>(timestamp));
-  if (found == objects.end()) {
-    ASSERT(!spec.has_id);
-    return {};
-  }
-  return {.presence = Presence::object, .object = found->second};
+Side GrooveModel::get(GrooveName groove, u128 key) const {
+  const Kept* const kept = sides_[static_cast<u32>(groove)].find(key);
+  return kept == nullptr ? Side{} : kept->side;
 }
 
 Side GrooveModel::at(GrooveName groove, u64 timestamp) const {
-  const auto& objects = objects_[static_cast<u32>(groove)];
-  const auto found = objects.find(timestamp);
-  if (found == objects.end()) return {};
-  return {.presence = Presence::object, .object = found->second};
-}
-
-bool GrooveModel::exists(GrooveName groove, u64 timestamp) const {
-  return objects_[static_cast<u32>(groove)].contains(timestamp);
+  for (const auto& [key, kept] : sides_[static_cast<u32>(groove)].entries()) {
+    const bool there = kept.side.presence == Presence::object && kept.side.object.timestamp == timestamp;
+    if (there) return kept.side;
+  }
+  return {};
 }
 
 void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees) {
   const GrooveSpec& spec = groove_spec(groove);
-  auto& objects = objects_[static_cast<u32>(groove)];
+  const bool was_there = before.presence != Presence::absent;
+  const bool is_there = after.presence != Presence::absent;
   const bool was = before.presence == Presence::object;
   const bool is = after.presence == Presence::object;
-  if (was) {
-    const auto found = objects.find(before.object.timestamp);
-    ASSERT(found != objects.end() && found->second == before.object);
-    if (is && after.object.timestamp == before.object.timestamp) {
-      found->second = after.object;
-    } else {
-      objects.erase(found);
-    }
+  ASSERT(was_there || is_there);
+  const u128 key = key_of(groove, was_there ? before.object : after.object);
+  Entries entries_before;
+  Entries entries_after;
+  add_entries(groove, before, &entries_before);
+  add_entries(groove, after, &entries_after);
+  // What changes lies far apart in memory: all of it is on its way before the first is waited for.
+  const u32 first_index = spec.has_id ? 2 : 1;
+  ModelMap& objects = tree_at(trees, spec.objects, 0);
+  if (was || is) objects.fetch(is ? after.object.timestamp : before.object.timestamp);
+  for (u32 left = changed_entries(entries_before, entries_after); left != 0; left &= left - 1) {
+    const u32 i = static_cast<u32>(std::countr_zero(left));
+    const ModelMap& index = tree_at(trees, spec.objects, first_index + i);
+    if (entries_before.has(i)) index.fetch(entries_before.keys[i]);
+    if (entries_after.has(i)) index.fetch(entries_after.keys[i]);
   }
-  if (is && !(was && after.object.timestamp == before.object.timestamp)) {
-    const bool inserted = objects.try_emplace(after.object.timestamp, after.object).second;
-    ASSERT(inserted);
-  }
-  std::optional<ModelKey> key_before, key_after;
-  u64 hash_before = 0, hash_after = 0;
-  if (was) {
-    key_before = before.object.timestamp;
-    hash_before = object_hash(groove, object_bytes(groove, before.object).data());
-  }
+
+  HashTable<Kept>& sides = sides_[static_cast<u32>(groove)];
+  Kept* const kept = sides.find(key);
+  ASSERT((kept != nullptr) == was_there);
+  ASSERT(!was_there || kept->side == before);
+  const u64 hash_before = was_there ? kept->hash : 0;
+  u64 hash_after = 0;
   if (is) {
-    key_after = after.object.timestamp;
+    ASSERT(key_of(groove, after.object) == key);
     hash_after = object_hash(groove, object_bytes(groove, after.object).data());
   }
-  swap_entry(tree_at(trees, spec.objects, 0), key_before, key_after, hash_before, hash_after);
-  if (spec.has_id) {
-    std::optional<ModelKey> id_before, id_after;
-    if (before.presence != Presence::absent) id_before = before.object.id;
-    if (after.presence != Presence::absent) id_after = after.object.id;
-    swap_entry(tree_at(trees, spec.objects, 1), id_before, id_after, was ? before.object.timestamp : 0,
-               is ? after.object.timestamp : 0);
+  if (!is_there) {
+    sides.erase(key);
+  } else if (was_there) {
+    *kept = {.side = after, .hash = hash_after};
+  } else {
+    sides.insert(key, {.side = after, .hash = hash_after});
   }
-  const Entries entries_before = entries_of(groove, before);
-  const Entries entries_after = entries_of(groove, after);
-  for (u32 i = 0; i < indexes_max; ++i) {
-    if (entries_before[i] == entries_after[i]) continue;
-    swap_entry(tree_at(trees, spec.objects, (spec.has_id ? 2 : 1) + i), entries_before[i], entries_after[i],
-               0, 0);
+
+  const bool same_place = was && is && before.object.timestamp == after.object.timestamp;
+  if (same_place) {
+    set_payload(objects, before.object.timestamp, hash_before, hash_after);
+  } else {
+    if (was) take_entry(objects, before.object.timestamp, hash_before);
+    if (is) add_entry(objects, after.object.timestamp, hash_after);
+  }
+  if (spec.has_id) {
+    ModelMap& ids = tree_at(trees, spec.objects, 1);
+    const u64 named_before = named_timestamp(before);
+    const u64 named_after = named_timestamp(after);
+    if (!was_there) {
+      add_entry(ids, key, named_after);
+    } else if (!is_there) {
+      take_entry(ids, key, named_before);
+    } else if (named_before != named_after) {
+      set_payload(ids, key, named_before, named_after);
+    }
+  }
+  for (u32 left = changed_entries(entries_before, entries_after); left != 0; left &= left - 1) {
+    const u32 i = static_cast<u32>(std::countr_zero(left));
+    ModelMap& index = tree_at(trees, spec.objects, first_index + i);
+    if (entries_before.has(i)) take_entry(index, entries_before.keys[i], 0);
+    if (entries_after.has(i)) add_entry(index, entries_after.keys[i], 0);
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include <array>
 
+#include "sim/model/hash_table.h"
 #include "sim/model/object.h"
 #include "sim/model/sorted_map.h"
 
@@ -35,15 +36,19 @@ struct ObjectChange {
 
 class GrooveModel {
  public:
-  Side get(GrooveName groove, u128 key, const ModelTrees& trees) const;
-  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
-  bool exists(GrooveName groove, u64 timestamp) const;
+  Side get(GrooveName groove, u128 key) const;
+  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan. Slow.
 
   // Asserts that `before` is what is there.
   void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
 
  private:
-  std::array<SortedMap<u64, Object>, groove_count> objects_;  // By timestamp.
+  struct Kept {
+    Side side;
+    u64 hash = 0;  // Of an object: its payload in the object tree.
+  };
+
+  std::array<HashTable<Kept>, groove_count> sides_;  // By key; none is absent.
 };
 
 }  // namespace tonearm::sim

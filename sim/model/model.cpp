@@ -187,7 +187,7 @@ bool Model::prefetch(GrooveName groove, Asked asked, u128 key, u32 keys_max) {
   auto& keys = prefetched_[static_cast<u32>(groove)];
   if (keys.contains({key, asked})) return true;
   if (keys.size() + prefetched_before_[static_cast<u32>(groove)] >= keys_max) return false;
-  keys.insert({key, asked});
+  keys.try_emplace({key, asked}, true);
   return true;
 }
 

@@ -11,9 +11,8 @@
 
 #include <array>
 #include <deque>
-#include <map>
 #include <optional>
-#include <set>
+#include <utility>
 #include <vector>
 
 #include "sim/model/groove_model.h"
@@ -81,9 +80,11 @@ class Model {
   void change(const ObjectChange& change);
 
   // --- queries on the current state
-  Side get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key, trees_); }
+  Side get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key); }
   Side object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
-  bool exists(GrooveName groove, u64 timestamp) const { return grooves_.exists(groove, timestamp); }
+  bool exists(GrooveName groove, u64 timestamp) const {
+    return tree(groove_spec(groove).objects).contains(u128{timestamp});
+  }
   std::optional<u64> get(TreeName tree, const ModelKey& key) const;
   const ModelMap& tree(TreeName tree) const { return trees_[static_cast<u32>(tree)]; }
   u64 size() const;
@@ -127,10 +128,10 @@ class Model {
   std::vector<ObjectChange> changes_;
   std::array<u32, tree_names_max> batch_used_{};
   std::optional<Marker> scope_;  // How many changes there were when it was opened.
-  std::array<std::set<std::pair<u128, Asked>>, groove_count> prefetched_;
+  std::array<SortedMap<std::pair<u128, Asked>, bool>, groove_count> prefetched_;
   std::array<std::size_t, groove_count> prefetched_before_{};  // Forgotten by prefetch_setup().
   // How often in this bar.
-  std::array<std::map<u128, u32>, groove_count> changed_;
+  std::array<SortedMap<u128, u32>, groove_count> changed_;
 };
 
 }  // namespace tonearm::sim

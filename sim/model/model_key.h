@@ -29,7 +29,8 @@ struct ModelKey {
     return a.number() == b.number() && a.high == b.high;
   }
   friend constexpr bool operator<(const ModelKey& a, const ModelKey& b) {
-    return a.high != b.high ? a.high < b.high : a.number() < b.number();
+    // Computed, not branched to: which of two keys is less is a coin flip in a search.
+    return (u32{a.high < b.high} | (u32{a.high == b.high} & u32{a.number() < b.number()})) != 0;
   }
   friend constexpr bool operator<=(const ModelKey& a, const ModelKey& b) { return !(b < a); }
 };

@@ -1,7 +1,7 @@
 // A map in order of its keys, with the part of std::map's interface that the oracle needs.
 //
-// Entries lie in chunks of at most 32, each of them a sorted vector; the chunks' least keys lie side
-// by side. So a lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a
+// Entries lie in chunks of at most 32, sorted, which are places of one array; the chunks' least keys lie
+// side by side. So a lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a
 // change moves the entries of one chunk. (In std::map each step to the next key is a node elsewhere in
 // memory: comparing with the model cost more than what was compared.)
 //
@@ -27,7 +27,10 @@ class SortedMap {
   using value_type = std::pair<Key, Value>;
 
  private:
-  using Chunk = std::vector<value_type>;
+  struct Chunk {
+    u32 place;  // Of its entries: so many times chunk_max from the begin of them all.
+    u32 size;
+  };
 
   template <class Map, class Entry>
   class Iterator {
@@ -42,14 +45,14 @@ class SortedMap {
     Iterator(Map& map, std::size_t chunk, std::size_t index) : map_(&map), chunk_(chunk), index_(index) {}
     operator Iterator<const Map, const Entry>() const { return {*map_, chunk_, index_}; }
 
-    Entry& operator*() const { return map_->chunks_[chunk_][index_]; }
+    Entry& operator*() const { return map_->entries_of(map_->chunks_[chunk_])[index_]; }
     Entry* operator->() const { return &**this; }
     Iterator& operator++() {
-      if (++index_ == map_->chunks_[chunk_].size()) ++chunk_, index_ = 0;
+      if (++index_ == map_->chunks_[chunk_].size) ++chunk_, index_ = 0;
       return *this;
     }
     Iterator& operator--() {
-      if (index_ == 0) index_ = map_->chunks_[--chunk_].size();
+      if (index_ == 0) index_ = map_->chunks_[--chunk_].size;
       --index_;
       return *this;
     }
@@ -94,39 +97,55 @@ class SortedMap {
   const_iterator find(const Key& key) const { return found(*this, lower_bound(key), key); }
   bool contains(const Key& key) const { return find(key) != end(); }
 
+  // Brings the entries around the key into the processor's caches, for who will look soon.
+  void fetch(const Key& key) const {
+    if (empty()) return;
+    const value_type* const entries = entries_of(chunks_[chunk_of(key)]);
+    for (std::size_t at = 0; at < chunk_max; at += entries_per_line) {
+      __builtin_prefetch(entries + at, 1);
+    }
+  }
+
   // As std::map does: nothing changes if the key is there.
   std::pair<iterator, bool> try_emplace(const Key& key, const Value& value) {
     if (chunks_.empty()) {
-      chunks_.emplace_back().reserve(chunk_max);
+      chunks_.push_back({.place = take_place(), .size = 0});
       firsts_.push_back(key);
     }
-    std::size_t chunk = chunk_of(key);
-    std::size_t index = index_in(chunk, key);
-    if (index < chunks_[chunk].size() && chunks_[chunk][index].first == key) {
-      return {iterator(*this, chunk, index), false};
+    std::size_t at = chunk_of(key);
+    std::size_t index = index_in(at, key);
+    if (index < chunks_[at].size && entries_of(chunks_[at])[index].first == key) {
+      return {iterator(*this, at, index), false};
     }
-    if (chunks_[chunk].size() == chunk_max) {
-      split(chunk);
-      if (index > chunks_[chunk].size()) index -= chunks_[chunk++].size();
+    if (chunks_[at].size == chunk_max) {
+      split(at);
+      if (index > chunks_[at].size) index -= chunks_[at++].size;
     }
-    chunks_[chunk].insert(chunks_[chunk].begin() + static_cast<std::ptrdiff_t>(index), {key, value});
-    firsts_[chunk] = chunks_[chunk].front().first;
+    Chunk& chunk = chunks_[at];
+    value_type* const entries = entries_of(chunk);
+    std::move_backward(entries + index, entries + chunk.size, entries + chunk.size + 1);
+    entries[index] = {key, value};
+    ++chunk.size;
+    firsts_[at] = entries[0].first;
     ++size_;
-    return {iterator(*this, chunk, index), true};
+    return {iterator(*this, at, index), true};
   }
   Value& operator[](const Key& key) { return try_emplace(key, Value{}).first->second; }
 
   void erase(iterator at) {
     Chunk& chunk = chunks_[at.chunk_];
-    ASSERT(at.index_ < chunk.size());
-    chunk.erase(chunk.begin() + static_cast<std::ptrdiff_t>(at.index_));
+    ASSERT(at.index_ < chunk.size);
+    value_type* const entries = entries_of(chunk);
+    std::move(entries + at.index_ + 1, entries + chunk.size, entries + at.index_);
+    --chunk.size;
     --size_;
     const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(at.chunk_);
-    if (chunk.empty()) {
+    if (chunk.size == 0) {
+      free_places_.push_back(chunk.place);
       chunks_.erase(chunks_.begin() + place);
       firsts_.erase(firsts_.begin() + place);
     } else {
-      firsts_[at.chunk_] = chunk.front().first;
+      firsts_[at.chunk_] = entries[0].first;
     }
   }
   std::size_t erase(const Key& key) {
@@ -143,11 +162,28 @@ class SortedMap {
 
  private:
   static constexpr std::size_t chunk_max = 32;
+  static constexpr std::size_t entries_per_line = std::max<std::size_t>(1, 64 / sizeof(value_type));
+
+  value_type* entries_of(const Chunk& chunk) { return entries_.data() + chunk.place * chunk_max; }
+  const value_type* entries_of(const Chunk& chunk) const { return entries_.data() + chunk.place * chunk_max; }
+  u32 take_place() {
+    if (free_places_.empty()) {
+      free_places_.push_back(static_cast<u32>(entries_.size() / chunk_max));
+      entries_.resize(entries_.size() + chunk_max);
+    }
+    const u32 place = free_places_.back();
+    free_places_.pop_back();
+    return place;
+  }
 
   // The chunk in which the key is, or would be. There is at least one.
   std::size_t chunk_of(const Key& key) const {
-    const auto behind = std::upper_bound(firsts_.begin(), firsts_.end(), key);
-    return behind == firsts_.begin() ? 0 : static_cast<std::size_t>(behind - firsts_.begin()) - 1;
+    const Key* const firsts = firsts_.data();
+    std::size_t base = 0;
+    for (std::size_t left = firsts_.size(); left > 1; left -= left / 2) {
+      base += left / 2 & (0 - std::size_t{!(key < firsts[base + left / 2])});
+    }
+    return base;
   }
 
   // Of the first entry in the chunk whose key is not below `key`.
@@ -156,10 +192,12 @@ class SortedMap {
   }
   template <class Before>
   std::size_t index_in(std::size_t chunk, const Key& key, Before before) const {
-    const value_type* const entries = chunks_[chunk].data();
-    std::size_t left = chunks_[chunk].size();
+    const value_type* const entries = entries_of(chunks_[chunk]);
+    std::size_t left = chunks_[chunk].size;
     // All of the chunk is fetched at once: it is far away, and each step would wait for its own part.
-    for (std::size_t at = 0; at < left; at += 2) __builtin_prefetch(entries + at);
+    for (std::size_t at = 0; at < left; at += entries_per_line) {
+      __builtin_prefetch(entries + at);
+    }
     std::size_t base = 0;
     for (; left > 1; left -= left / 2) {
       base += left / 2 & (0 - std::size_t{before(entries[base + left / 2 - 1].first, key)});
@@ -172,7 +210,7 @@ class SortedMap {
     if (map.empty()) return map.end();
     const std::size_t chunk = map.chunk_of(key);
     const std::size_t index = map.index_in(chunk, key, before);
-    return index == map.chunks_[chunk].size() ? It(map, chunk + 1, 0) : It(map, chunk, index);
+    return index == map.chunks_[chunk].size ? It(map, chunk + 1, 0) : It(map, chunk, index);
   }
 
   template <class Map, class It>
@@ -180,20 +218,22 @@ class SortedMap {
     return at != map.end() && at->first == key ? at : map.end();
   }
 
-  void split(std::size_t chunk) {
-    Chunk& lower = chunks_[chunk];
-    const auto middle = lower.begin() + static_cast<std::ptrdiff_t>(lower.size() / 2);
-    Chunk upper;
-    upper.reserve(chunk_max);
-    upper.assign(middle, lower.end());
-    lower.erase(middle, lower.end());
-    const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(chunk) + 1;
-    firsts_.insert(firsts_.begin() + place, upper.front().first);
-    chunks_.insert(chunks_.begin() + place, std::move(upper));
+  void split(std::size_t at) {
+    const u32 place = take_place();
+    Chunk& lower = chunks_[at];
+    Chunk upper{.place = place, .size = lower.size - lower.size / 2};
+    lower.size /= 2;
+    const value_type* const moving = entries_of(lower) + lower.size;
+    std::copy(moving, moving + upper.size, entries_of(upper));
+    const std::ptrdiff_t behind = static_cast<std::ptrdiff_t>(at) + 1;
+    firsts_.insert(firsts_.begin() + behind, entries_of(upper)[0].first);
+    chunks_.insert(chunks_.begin() + behind, upper);
   }
 
   std::vector<Key> firsts_;
   std::vector<Chunk> chunks_;
+  std::vector<value_type> entries_;  // Of all chunks, in their places.
+  std::vector<u32> free_places_;
   std::size_t size_ = 0;
 };
 

@@ -2,6 +2,7 @@
 // an error that names the table, not in an assertion.
 #include <algorithm>
 #include <functional>
+#include <memory>
 
 #include "sim/decode/manifest_chain.h"
 #include "sim/decode/superblock_copies.h"
@@ -42,8 +43,8 @@ struct DataFile {
                                 ends);
     REQUIRE(chain.fault == "");
     REQUIRE(chain.blocks.size() == ends.count);
-    decoded = decode_image(image, {});
-    REQUIRE(decoded.outcome == DecodeOutcome::ok);
+    decoded = std::make_shared<const DecodedImage>(decode_image(image, {}));
+    REQUIRE(decoded->outcome == DecodeOutcome::ok);
   }
 
   u64 grid_offset() const {
@@ -97,7 +98,7 @@ struct DataFile {
   Image image;
   CopyBytes copy;
   ManifestChain chain;
-  DecodedImage decoded;
+  std::shared_ptr<const DecodedImage> decoded;
 };
 
 // Two tables of one level of one tree.
@@ -130,7 +131,7 @@ TEST_CASE("authentic manifest entries that make no sense together end open in an
     check_passed(run.play());
     const DataFile good(run.config.options, *runner_memory().parts().final_image);
     CHECK(opened_as(good.open()) == "opened");
-    const Pair pair = neighbours(good.decoded);
+    const Pair pair = neighbours(*good.decoded);
     if (pair.a == nullptr) continue;
     ++files;
     const u64 address = pair.a->index.address;

@@ -21,9 +21,11 @@ constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
 constexpr Mark worth_looking[] = {
-    Mark::table_boundary,           Mark::table_moved,          Mark::level0_coalesced,
-    Mark::merge_into_level0,        Mark::merge_into_level1,    Mark::merge_into_deeper,
-    Mark::table_memory_annihilated, Mark::table_memory_emptied, Mark::lookup_gap_index,
+    Mark::table_boundary,       Mark::table_moved,
+    Mark::level0_coalesced,     Mark::deeper_coalesced,
+    Mark::merge_into_level0,    Mark::merge_into_level1,
+    Mark::merge_into_deeper,    Mark::table_memory_annihilated,
+    Mark::table_memory_emptied, Mark::lookup_gap_index,
     Mark::scan_table_gap,
 };
 
@@ -347,6 +349,7 @@ void Player::check_structure(u64 op, bool values) {
     const std::string difference = compare_contents(op, decoded);
     if (!difference.empty()) violations.push_back(difference);
   }
+  if (values) decoded_.forget_values();
   for (const DamagedBlock& damaged : decoded.damaged) {
     violations.push_back(fmt::format("{} block at {} is damaged: {}", block_use_name(damaged.use),
                                      damaged.ref.address, damaged.reason));

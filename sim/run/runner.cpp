@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <malloc.h>
+
 #include <cstdlib>
 
 #include "sim/run/component_run.h"
@@ -40,7 +42,13 @@ RunResult play_active(Run& run) {
 
 }  // namespace
 
-RunnerMemory::RunnerMemory() : parts_(std::make_unique<Parts>()) {}
+// What one check of a run gives back, the next one takes again: the system, asked for it each time, would
+// clear every page anew.
+RunnerMemory::RunnerMemory() : parts_(std::make_unique<Parts>()) {
+  constexpr int kept = 64 << 20;
+  mallopt(M_MMAP_THRESHOLD, kept);
+  mallopt(M_TRIM_THRESHOLD, kept);
+}
 RunnerMemory::~RunnerMemory() = default;
 
 void set_fatal_failure(FatalFailure report) {

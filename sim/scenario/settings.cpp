@@ -151,7 +151,7 @@ const Setting table[] = {
     format_number("batch_values_max", 1, 65536, format_field<&Format::batch_values_max>,
                   "Values one op may put into each tree."),
     format_number("coalescing_percent", 0, 100, format_field<&Format::coalescing_percent>,
-                  "Tables of level 0 that are less full than this are coalesced."),
+                  "A merge that ends in a table less full than this takes neighbours along."),
     format_number("manifest_extra_blocks", 1, 64, format_field<&Format::manifest_extra_blocks>,
                   "Manifest blocks compacted per half-bar beyond what it appends."),
     format_number("values_per_block_max", 0, 65536, format_field<&Format::values_per_block_max>,

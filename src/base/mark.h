@@ -19,6 +19,7 @@ namespace tonearm {
   X(flush_deferred, "a small immutable table was kept for another bar")                          \
   X(flush_forced, "a small immutable table was flushed because a checkpoint is due")             \
   X(level0_coalesced, "a flush took adjacent small tables of level 0 along")                     \
+  X(deeper_coalesced, "a merge into a deeper level took adjacent small tables along")            \
   X(table_moved, "a table moved one level down without a merge")                                 \
   X(table_boundary, "compaction began a new output table")                                       \
   X(merge_superseded, "a merge dropped an older version of a key")                               \

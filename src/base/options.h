@@ -23,7 +23,7 @@ struct FormatOptions {
   u32 beats = 4;                  // Ops per bar; even, 2..64.
   u32 checkpoint_interval = 20;   // Ops; a multiple of `beats`, at least two bars.
   u32 batch_values_max = 60;      // Values one op may put into each tree: changes in a groove.
-  u32 coalescing_percent = 50;    // 0..100: tables of level 0 below this fill are coalesced.
+  u32 coalescing_percent = 50;    // 0..100: a last output below this fill is coalesced.
   u32 manifest_extra_blocks = 5;  // Manifest blocks compacted per half-bar beyond what it appends.
   u32 values_per_block_max = 0;   // Cap; 0: as many as fit. Small caps make block boundaries common.
   u32 value_blocks_max = 0;       // Slots of an index block; 0: as many as a full table needs.

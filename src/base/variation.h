@@ -36,8 +36,8 @@ enum class VariationKind : u8 { schedule, layout };
   X(compaction_narrow, schedule, "a share of a compaction uses the least number of buffers")        \
   X(flush_not_deferred, layout, "a small immutable table is flushed although it could wait")        \
   X(beat_uneven, layout, "a beat consumes more or less than its even share")                        \
-  X(coalescing_refused, layout, "a flush takes no small neighbour along")                           \
-  X(coalescing_eager, layout, "a flush takes every neighbour along that fits into its table")       \
+  X(coalescing_refused, layout, "a merge takes no small neighbour along")                           \
+  X(coalescing_eager, layout, "a merge takes every neighbour along that adds no output")            \
   X(move_rewritten, layout, "a table that could move is written again instead")                     \
   X(table_not_least, layout, "another table than the one of least overlap is compacted")            \
   X(tombstones_kept, layout, "a merge keeps tombstones that it could drop")                         \

@@ -90,25 +90,35 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
   const TableKernel& kernel = tree.kernel();
   const KeyRange range{.min = kernel.key_of(values.data()),
                        .max = kernel.key_of(values.data() + values.size() - kernel.value_size())};
-  bool coalesced = false;
-  const ManifestLevel::Overlap overlap =
-      tree.manifest().flush_range(range, immutable.count(), capacity, coalescing(tree, op), &coalesced);
-  if (coalesced) mark(Mark::level0_coalesced, tree.config().id, &overlap.range.min);
   mark(Mark::merge_into_level0, tree.config().id, &range.min);
   job->values_in = immutable.count();
-  for (u32 i = 0; i < overlap.count; ++i) {
-    job->tables_b.push(tree.manifest().level(0).at(overlap.first + i));
-    job->values_in += job->tables_b[i].value_count;
-  }
-  job->drop_tombstones = drops_tombstones(tree, 0, overlap.range, op);
+  plan_inputs(tree, range, op, job);
   return true;
 }
 
-// Percent of a table below which a flush takes neighbours along. Legal: any, since what goes along must
-// fit into one table anyway.
-u32 CompactionSchedule::coalescing(const Tree& tree, u64 op) const {
-  if (variation(Variation::coalescing_refused, op, place(tree, 0)) != 0) return 0;
-  if (variation(Variation::coalescing_eager, op, place(tree, 0)) != 0) return 100;
+// The tables of level B that A, whose values are counted already, is merged with.
+void CompactionSchedule::plan_inputs(Tree& tree, const KeyRange& range, u64 op, CompactionJob* job) {
+  const ManifestLevel& level = tree.manifest().level(job->level_b);
+  bool coalesced = false;
+  const ManifestLevel::Overlap overlap =
+      tree.manifest().merge_range(job->level_b, range, job->values_in, tree.layout().values_max(),
+                                  coalescing(tree, job->level_b, op), &coalesced);
+  if (coalesced) {
+    const Mark mark_of_level = job->level_b == 0 ? Mark::level0_coalesced : Mark::deeper_coalesced;
+    mark(mark_of_level, tree.config().id, &overlap.range.min);
+  }
+  for (u32 i = 0; i < overlap.count; ++i) {
+    job->tables_b.push(level.at(overlap.first + i));
+    job->values_in += job->tables_b[i].value_count;
+  }
+  job->drop_tombstones = drops_tombstones(tree, job->level_b, overlap.range, op);
+}
+
+// Percent of a table below which a merge takes neighbours along. Legal: any, since what goes along adds no
+// table to the outputs.
+u32 CompactionSchedule::coalescing(const Tree& tree, u32 level_b, u64 op) const {
+  if (variation(Variation::coalescing_refused, op, place(tree, level_b)) != 0) return 0;
+  if (variation(Variation::coalescing_eager, op, place(tree, level_b)) != 0) return 100;
   return format_.coalescing_percent;
 }
 
@@ -131,20 +141,14 @@ bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJ
     if (tree.manifest().level(level_b).overlapping(other.range()).count <= format_.growth) table = &other;
   }
   job->table_a = *table;
-  const ManifestLevel& level = tree.manifest().level(level_b);
-  const ManifestLevel::Overlap overlap = level.overlapping(table->range());
-  ASSERT(overlap.count <= format_.growth);
-  // Legal: a merge with no table B, whose output takes the place of A.
-  job->move = overlap.count == 0 && variation(Variation::move_rewritten, op, place(tree, level_b)) == 0;
   job->values_in = table->value_count;
-  for (u32 i = 0; i < overlap.count; ++i) {
-    job->tables_b.push(level.at(overlap.first + i));
-    job->values_in += job->tables_b[i].value_count;
-  }
-  job->drop_tombstones = drops_tombstones(tree, level_b, overlap.range, op);
+  plan_inputs(tree, table->range(), op, job);
+  ASSERT(job->tables_b.count() <= format_.growth);
+  // Legal: a merge with no table B, whose output takes the place of A.
+  job->move = job->tables_b.empty() && variation(Variation::move_rewritten, op, place(tree, level_b)) == 0;
   if (!job->move) {
     mark(level_b == 1 ? Mark::merge_into_level1 : Mark::merge_into_deeper, tree.config().id, &table->key_min);
-    if (overlap.count > 1) mark(Mark::merge_several_tables, tree.config().id, &table->key_min);
+    if (job->tables_b.count() > 1) mark(Mark::merge_several_tables, tree.config().id, &table->key_min);
   }
   return true;
 }

@@ -40,7 +40,8 @@ class CompactionSchedule {
   void plan(Tree& tree, u32 level_b, u64 op);
   bool plan_flush(Tree& tree, u64 op, CompactionJob* job);
   bool plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJob* job);
-  u32 coalescing(const Tree& tree, u64 op) const;
+  void plan_inputs(Tree& tree, const KeyRange& range, u64 op, CompactionJob* job);
+  u32 coalescing(const Tree& tree, u32 level_b, u64 op) const;
   bool drops_tombstones(const Tree& tree, u32 level_b, const KeyRange& range, u64 op) const;
   bool reserve_share(u64 values_share);
   void dispatch();

@@ -59,7 +59,7 @@ TEST_CASE("while levels change, no table that stays is left out") {
   u64 sunk = 0;
   u64 gone = 0;
   u64 stayed = 0;
-  for (u64 seed = 1; seed <= 12; ++seed) {
+  for (u64 seed = 1; seed <= 48; ++seed) {
     TestForest forest(roomy_options());
     forest.begin();
     for (u64 op = 0; op < 100 + 10 * seed; ++op) {

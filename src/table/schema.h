@@ -56,6 +56,7 @@ struct TableLayout {
   u32 keys_max_offset() const { return keys_min_offset() + value_blocks_max * key_size; }
   u32 addresses_offset() const { return keys_max_offset() + value_blocks_max * key_size; }
   u32 blocks_max() const { return 1 + value_blocks_max; }
+  u64 values_max() const { return u64{value_blocks_max} * values_per_block; }  // Of a table on disk.
 };
 
 // Fills `layout` or says which option makes these tables impossible (a block too small for one

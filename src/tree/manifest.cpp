@@ -110,25 +110,28 @@ const TableInfo* Manifest::compaction_table(u32 level_a) const {
   return &a.at(table_with_least_overlap(a, level(level_a + 1)));
 }
 
-ManifestLevel::Overlap Manifest::flush_range(const KeyRange& range, u64 value_count, u64 value_count_max,
-                                             u32 coalescing_percent, bool* coalesced) const {
+ManifestLevel::Overlap Manifest::merge_range(u32 level_b, const KeyRange& range, u64 value_count,
+                                             u64 value_count_max, u32 coalescing_percent,
+                                             bool* coalesced) const {
   ASSERT(value_count >= 1);
   ASSERT(value_count <= value_count_max);
-  const ManifestLevel& level0 = level(0);
-  ManifestLevel::Overlap overlap = level0.overlapping(range);
+  const ManifestLevel& level_of_b = level(level_b);
+  ManifestLevel::Overlap overlap = level_of_b.overlapping(range);
   const u32 count_before = overlap.count;
 
-  // Output below the target would be a small table; so long as it is, a neighbour goes along if
-  // both fit into one table. Small neighbours are the usual ones: a large one does not fit.
+  // All outputs are full but the last. Below the target that would be a small table; so long as it is, a
+  // neighbour goes along if no output is added. Small neighbours are the usual ones: a large one does not
+  // fit.
   const u64 target = div_ceil(value_count_max * coalescing_percent, 100);
   u64 output = value_count;
-  for (u32 i = 0; i < overlap.count; ++i) output += level0.at(overlap.first + i).value_count;
+  for (u32 i = 0; i < overlap.count; ++i) output += level_of_b.at(overlap.first + i).value_count;
+  output = (output - 1) % value_count_max + 1;
   for (const Direction direction : {Direction::descending, Direction::ascending}) {
     while (overlap.count < format_.growth && output < target) {
       const bool descending = direction == Direction::descending;
       const u64 end = overlap.first + overlap.count;
-      if (descending ? overlap.first == 0 : end == level0.count()) break;
-      const TableInfo& table = level0.at(descending ? overlap.first - 1 : end);
+      if (descending ? overlap.first == 0 : end == level_of_b.count()) break;
+      const TableInfo& table = level_of_b.at(descending ? overlap.first - 1 : end);
       if (output + table.value_count > value_count_max) break;
       output += table.value_count;
       overlap.range.include(table.range());
@@ -137,7 +140,7 @@ ManifestLevel::Overlap Manifest::flush_range(const KeyRange& range, u64 value_co
     }
   }
   *coalesced = overlap.count > count_before;
-  if (*coalesced) ASSERT(output <= value_count_max);
+  ASSERT(output <= value_count_max);
   return overlap;
 }
 

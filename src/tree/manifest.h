@@ -48,10 +48,10 @@ class Manifest {
   // level_a's count must reach its limit first. Least overlap.
   const TableInfo* compaction_table(u32 level_a) const;
 
-  // What an immutable table with this range and count is merged with in level 0: what overlaps, then
-  // (coalescing) adjacent tables, while the output is below `coalescing_percent` of a table and they fit
-  // in. `value_count_max`: capacity of a table.
-  ManifestLevel::Overlap flush_range(const KeyRange& range, u64 value_count, u64 value_count_max,
+  // What so many values of this range are merged with in level_b: the tables that overlap, then (coalescing)
+  // adjacent ones, while the last output is below `coalescing_percent` of a table and they fit into it.
+  // `value_count_max`: capacity of a table.
+  ManifestLevel::Overlap merge_range(u32 level_b, const KeyRange& range, u64 value_count, u64 value_count_max,
                                      u32 coalescing_percent, bool* coalesced) const;
 
   // True iff nothing deeper than `level_b` overlaps the range: tombstones may go.

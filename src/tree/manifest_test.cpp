@@ -75,10 +75,10 @@ struct Fixture {
     u64 max;
     friend bool operator==(const Flush&, const Flush&) = default;
   };
-  Flush flush(u64 min, u64 max, u64 value_count) {
+  Flush flush(u64 min, u64 max, u64 value_count, u32 level_b = 0) {
     bool coalesced = true;
-    const ManifestLevel::Overlap overlap = manifest.flush_range({.min = Key::of(min), .max = Key::of(max)},
-                                                                value_count, capacity, percent, &coalesced);
+    const ManifestLevel::Overlap overlap = manifest.merge_range(
+        level_b, {.min = Key::of(min), .max = Key::of(max)}, value_count, capacity, percent, &coalesced);
     return {.first = overlap.first,
             .count = overlap.count,
             .coalesced = coalesced,
@@ -110,7 +110,7 @@ TEST_CASE("a flush takes what overlaps in level 0", "[manifest]") {
   f.add(0, 50, 59, 60);
   REQUIRE(f.flush(0, 5, 60) == Fixture::Flush{0, 0, false, 0, 5});
   REQUIRE(f.flush(15, 34, 60) == Fixture::Flush{0, 2, false, 10, 39});
-  REQUIRE(f.flush(40, 90, 60) == Fixture::Flush{2, 1, false, 40, 90});
+  REQUIRE(f.flush(40, 90, 95) == Fixture::Flush{2, 1, false, 40, 90});
 }
 
 TEST_CASE("a small output takes small neighbours along", "[manifest]") {
@@ -133,6 +133,28 @@ TEST_CASE("a small output takes small neighbours along", "[manifest]") {
     REQUIRE(f.flush(20, 25, 50) == Fixture::Flush{1, 0, false, 20, 25});
     REQUIRE(f.flush(20, 30, 45) == Fixture::Flush{1, 1, false, 20, 39});
     REQUIRE(f.flush(20, 30, 44) == Fixture::Flush{0, 2, true, 10, 39});
+  }
+  SECTION("of several outputs the last one counts") {
+    Fixture f;
+    f.add(0, 10, 19, 30);
+    f.add(0, 30, 39, 95);
+    f.add(0, 50, 59, 30);
+    // 115, and so a last one of 15: with both neighbours it is one of 75.
+    REQUIRE(f.flush(25, 35, 20) == Fixture::Flush{0, 3, true, 10, 59});
+    REQUIRE(f.flush(25, 35, 54) == Fixture::Flush{0, 2, true, 10, 39});
+    REQUIRE(f.flush(25, 35, 55) == Fixture::Flush{1, 1, false, 25, 39});
+    // Exactly full outputs leave nothing to fill.
+    REQUIRE(f.flush(25, 35, 5) == Fixture::Flush{1, 1, false, 25, 39});
+    REQUIRE(f.flush(25, 35, 6) == Fixture::Flush{0, 3, true, 10, 59});
+  }
+  SECTION("in any level") {
+    Fixture f;
+    f.add(0, 10, 19, 5);
+    f.add(2, 10, 19, 5);
+    f.add(2, 50, 59, 50);
+    REQUIRE(f.flush(40, 45, 5) == Fixture::Flush{0, 1, true, 10, 45});
+    REQUIRE(f.flush(40, 45, 5, 2) == Fixture::Flush{0, 2, true, 10, 59});
+    REQUIRE(f.flush(40, 45, 5, 1) == Fixture::Flush{0, 0, false, 40, 45});
   }
   SECTION("not a neighbour that makes it more than one table") {
     Fixture f;

@@ -265,8 +265,7 @@ void Tree::lookup_finish(Lookup& lookup) {
 }
 
 const char* Tree::open_table(const TableInfo& table) {
-  const u64 values_max = u64{layout_.value_blocks_max} * layout_.values_per_block;
-  if (table.value_count > values_max) return "a table has more values than it can hold";
+  if (table.value_count > layout_.values_max()) return "a table has more values than it can hold";
   if (table.key_max > kernel().key_max()) return "a table has a key that its tree cannot have";
   return manifest_.open_table(table);
 }
