@@ -18,6 +18,8 @@ function(tonearm_test name)
   endif()
   add_executable(${name} ${TEST_SOURCES})
   target_link_libraries(${name} PRIVATE ${TEST_DEPS} catch_main tonearm_flags)
+  # They are compiled more often than they run for long: a quarter of the time.
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
   if(TONEARM_SANITIZE)
     target_link_options(catch_main INTERFACE -fsanitize=${TONEARM_SANITIZE})
   endif()
