@@ -112,7 +112,6 @@ void Prefetch::run(Callback<> done) {
   ASSERT(waiting_ == 0);
   running_ = true;
   done_ = done;
-  waited_ = false;
   const bool any = next_ < count_;
   first_ = next_;
   // Legal, because the answer to a key depends on no other key.
@@ -133,7 +132,6 @@ void Prefetch::work(Worker& worker) {
     ++next_;
     if (start(worker) == Step::answered) continue;
     ++waiting_;
-    waited_ = true;
     return;
   }
 }
