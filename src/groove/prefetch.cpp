@@ -114,7 +114,6 @@ void Prefetch::run(Callback<> done) {
   running_ = true;
   span_begins(SpanKind::prefetch, this, {.tree = trees_.objects->config().id});
   done_ = done;
-  waited_ = false;
   const bool any = next_ < count_;
   first_ = next_;
   // Legal, because the answer to a key depends on no other key.
@@ -135,7 +134,6 @@ void Prefetch::work(Worker& worker) {
     ++next_;
     if (start(worker) == Step::answered) continue;
     ++waiting_;
-    waited_ = true;
     span_begins(SpanKind::prefetch_worker, &worker, {.tree = trees_.objects->config().id});
     return;
   }

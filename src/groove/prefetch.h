@@ -123,7 +123,6 @@ class Prefetch {
   u32 first_ = 0;         // The run at hand began with this entry.
   u32 next_ = 0;          // The entries before were taken by workers.
   u32 waiting_ = 0;       // Workers.
-  bool waited_ = false;
   bool backwards_ = false;
   bool running_ = false;
   Error error_;
