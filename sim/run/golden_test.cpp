@@ -13,6 +13,7 @@ constexpr u64 tree_rows = 64;
 constexpr u64 canary_rows = 8;
 constexpr u64 groove_rows = 16;
 constexpr u64 forest_rows = 8;
+constexpr u64 scan_rows = 8;  // Of each workload of scans.
 constexpr u64 lines_max = 5000;
 
 struct Row {
@@ -47,7 +48,7 @@ void add_seeds(const char* workload, u64 count, std::vector<Row>* rows) {
   }
 }
 
-// Of the trees, then canaries that pass, then of grooves.
+// Of the trees, then canaries that pass, then of grooves, then of scans.
 std::vector<Row> make_golden() {
   std::vector<Row> rows;
   add_seeds("tree", tree_rows, &rows);
@@ -56,6 +57,8 @@ std::vector<Row> make_golden() {
   }
   add_seeds("groove", groove_rows, &rows);
   add_seeds("forest", forest_rows, &rows);
+  add_seeds("scan_tree", scan_rows, &rows);
+  add_seeds("scan", scan_rows, &rows);
   return rows;
 }
 
