@@ -78,6 +78,7 @@ class GrooveCheck {
     std::vector<IndexEntry> entries;
     std::vector<std::size_t> begins;
     begins.reserve(objects.size() + 1);
+    entries.reserve(objects.size() * groove_.index_trees.size());
     for (const DecodedValue* value : objects) {
       begins.push_back(entries.size());
       groove_.entries(decoded_.object(*value, size), &entries);

@@ -172,6 +172,14 @@ void Decoder::run() {
 // The next blocks are fetched while one is read: they lie all over the memory.
 void Decoder::read_tables() {
   constexpr std::size_t ahead = 8;
+  if (options_.values) {
+    u64 words = 0;
+    for (const DecodedTable& table : out_.tables) {
+      const TreeShape& tree = *shape().find(table.tree);
+      if (tree.kind == ValueKind::object) words += u64{table.value_count} * tree.object_size / sizeof(u64);
+    }
+    out_.objects.reserve(std::min(words, image_.size() / sizeof(u64)));
+  }
   for (std::size_t i = 0; i < out_.tables.size(); ++i) {
     if (i + ahead < out_.tables.size()) fetch(out_.tables[i + ahead].index);
     read_table(&out_.tables[i]);

@@ -13,9 +13,6 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
-// What an audit needs of the caches of a shadow engine is little.
-constexpr u32 shadow_cache_slots = 256;
-constexpr u32 shadow_cache_blocks = 256;
 constexpr u32 shadow_keys = 128;    // That a shadow engine is asked for through a groove, at least.
 constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
 
@@ -220,8 +217,6 @@ void Player::check_checkpoint(u64 op) {
 void Player::shadow_audit(u64 op, bool full) {
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
-  options.object_cache_slots = std::min(options_.object_cache_slots, shadow_cache_slots);
-  options.runtime.cache_blocks = std::min(options_.runtime.cache_blocks, shadow_cache_blocks);
   muted_ = true;
   Shadow second(world_, disk_->durable_image(), options, memory_->shadow,
                 config_->oracles.has(Oracle::resource), config_->poison);

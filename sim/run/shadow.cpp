@@ -1,5 +1,6 @@
 #include "sim/run/shadow.h"
 
+#include <algorithm>
 #include <array>
 
 namespace tonearm::sim {
@@ -14,6 +15,14 @@ DiskOptions shadow_disk(const RunOptions& options) {
   disk.tear_unit = options.disk.tear_unit;
   disk.policy = CompletionPolicy::fifo;
   return disk;
+}
+
+// What is done with a shadow engine needs little of its caches.
+RunOptions shadow_options(const RunOptions& given) {
+  RunOptions options = given;
+  options.object_cache_slots = std::min<u32>(given.object_cache_slots, 256);
+  options.runtime.cache_blocks = std::min<u32>(given.runtime.cache_blocks, 256);
+  return options;
 }
 
 }  // namespace
@@ -39,7 +48,7 @@ Shadow::Shadow(const World& world, const Image& image, const RunOptions& options
                std::vector<std::byte>& memory, bool resource, u64 poison)
     : interrupt_(resource),
       disk_(image, shadow_disk(options), nullptr),
-      host_(world, disk_, options, memory, interrupt_, poison) {}
+      host_(world, disk_, shadow_options(options), memory, interrupt_, poison) {}
 
 void Shadow::flip(u64 address, u64 byte, u32 bit) {
   const u64 sector_size = disk_.options().sector_size;
