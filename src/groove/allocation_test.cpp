@@ -9,7 +9,8 @@ namespace {
 tonearm::u64 allocations = 0;
 }
 
-void* operator new(std::size_t size) {
+// Inlined, gcc takes it for malloc, and free for a mistake.
+[[gnu::noinline]] void* operator new(std::size_t size) {
   if (tonearm::sim::detail::engine_code_runs) ++allocations;
   void* memory = std::malloc(size);
   if (memory == nullptr) std::abort();

@@ -14,13 +14,14 @@ namespace {
 constexpr FormatOptions format = {.sector_size = 512, .block_size = 1024, .levels = 3};
 
 struct TestPool {
-  explicit TestPool(u32 count) : arena(size(count)), pool(*arena, format, count) {
+  explicit TestPool(u32 count, const FormatOptions& options = format)
+      : arena(size(count, options)), pool(*arena, options, count) {
     REQUIRE(arena.exhausted());
   }
   ~TestPool() { (*arena).give_back(); }
-  static u64 size(u32 count) {
+  static u64 size(u32 count, const FormatOptions& options) {
     Arena arena;
-    ScanBufferPool::measure(arena, format, count);
+    ScanBufferPool::measure(arena, options, count);
     return arena.used();
   }
   TestArena arena;
@@ -80,6 +81,15 @@ TEST_CASE("scan buffers: every block of every level of every buffer is another o
     CHECK(end <= block);
     end = block + 1024;
   }
+}
+
+TEST_CASE("scan buffers: there may be as many levels as a tree can have") {
+  FormatOptions options = format;
+  options.levels = levels_max;
+  TestPool test(2, options);
+  const ScanBuffer& buffer = test.pool.acquire_assume_capacity();
+  CHECK(buffer.level_count == levels_max);
+  CHECK(buffer.levels.back().value_block + 1024 == buffer.memory.data() + buffer.memory.size());
 }
 
 TEST_CASE("scan buffers: reset takes all of them back") {

@@ -111,6 +111,19 @@ TEST_CASE("tree scan: a read completes later although nothing is on disk") {
   CHECK(test.storage.reads == 0);
 }
 
+TEST_CASE("tree scan: cached blocks do not answer a cold scan") {
+  ScannedTree test;
+  fill_level1(test);
+  const auto reads = [&test](bool cache_read) {
+    const u32 before = test.storage.reads;
+    CHECK(TestScan(test, 30, 41, cache_read).keys() == Keys{30, 31, 40, 41});
+    return test.storage.reads - before;
+  };
+  CHECK(reads(true) == 3);
+  CHECK(reads(true) == 0);
+  CHECK(reads(false) == 3);
+}
+
 TEST_CASE("tree scan: ranges that meet one key, a gap, or nothing, both ways") {
   for (const bool mirrored : {false, true}) {
     ScannedTree test(mirrored);
