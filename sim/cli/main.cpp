@@ -217,7 +217,7 @@ class CommandLine {
   void add_bench() {
     CLI::App* bench =
         command("bench", "The benchmarks, one JSON line a figure", [this] { return bench_command(bench_); });
-    bench->add_option("NAME", bench_.name, "Which; default: all");
+    bench->add_option("NAME", bench_.name, "tree, forest or scan, -default or -tiny behind it; default: all");
     bench->add_option("--ops", bench_.ops, "Lines, instead of the benchmark's own sizes");
     add_many(bench, "--set", &bench_.set, "KEY=VALUE, repeatable");
     add_output(bench, &bench_.output);
