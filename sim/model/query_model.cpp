@@ -118,7 +118,10 @@ class Seeker {
         const u32 first = at + 1;
         const u32 second = first + query_->nodes[first].size;
         std::optional<u64> match = seek(first, timestamp);
-        while (match && seek(second, *match) == match && step(&*match)) match = seek(first, *match);
+        while (match && seek(second, *match) == match) {
+          if (!step(&*match)) return std::nullopt;
+          match = seek(first, *match);
+        }
         return match;
       }
     }

@@ -192,6 +192,38 @@ TEST_CASE("query model: limits and pages, both ways") {
   CHECK(query_answer(model, plan) == Answer{9, 7, 5, 3, 1});
 }
 
+TEST_CASE("query model: the least and the greatest timestamp", "[query model]") {
+  Model model;
+  model.reset(4);
+  for (const u64 timestamp : {u64{1}, timestamp_max}) {
+    Object event;
+    event.timestamp = timestamp;
+    event.fields[0] = 1;
+    model.change({.groove = GrooveName::events, .before = {}, .after = {Presence::object, event}});
+  }
+  const std::pair<const char*, std::vector<u64>> rows[] = {
+      {"source=1", {1, timestamp_max}},
+      {"timestamp=..", {1, timestamp_max}},
+      {"source=1 - source=1..6", {}},
+      {"source=1 - source=1@2..", {1}},
+      {"source=1 - source=1@..2", {timestamp_max}},
+      {"source=1 & timestamp=2..", {timestamp_max}},
+      {"source=1 & source=1..6 & timestamp=..", {1, timestamp_max}},
+      {"source=1@..1 | source=1@2..", {1, timestamp_max}},
+  };
+  for (const auto& [text, expected] : rows) {
+    for (const char* options : {" limit=5", "", " desc limit=5", " desc"}) {
+      INFO(text << options);
+      std::vector<u64> answer = query_answer(
+          model, query_plan(require_scenario(std::string("tonearm 1\nworkload forest\n---\nquery events ") +
+                                             text + options + "\n")
+                                .operations.at(0)));
+      if (std::string_view(options).starts_with(" desc")) std::reverse(answer.begin(), answer.end());
+      CHECK(answer == expected);
+    }
+  }
+}
+
 namespace {
 
 // Any order of steps yields what filtering the whole list by the greatest probe so far yields.
