@@ -9,7 +9,7 @@ namespace {
 tonearm::u64 allocations = 0;
 }
 
-// Inlined, gcc takes it for malloc, and free for a mistake.
+// Where gcc inlines one of them, it takes the other for a mistake.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   if (tonearm::sim::detail::engine_code_runs) ++allocations;
   void* memory = std::malloc(size);
@@ -17,8 +17,8 @@ tonearm::u64 allocations = 0;
   return memory;
 }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return operator new(size); }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace tonearm {
 
