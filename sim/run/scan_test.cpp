@@ -139,7 +139,7 @@ TEST_CASE("the reads of several scans are in flight together", "[scan]") {
                            "100 scan_open n=0 kv from=10 to=100 cold\n"
                            "101 scan_open n=1 kv from=300 to=400 cold\n"
                            "102 scan_open n=2 kv from=200 to=250 desc cold\n";
-  const char* const set = "latency.read.min=1000 latency.read.mean=0 read_iops=16";
+  const char* const set = "latency.read.min=1000 latency.read.mean=0 read_iops=16 directed_checks_max=0";
   const u64 before = play_lines(cold, set).result.counters.ticks;
   const u64 together = play_lines(cold + "103 scan_next n=0,1,2\n", set).result.counters.ticks;
   const u64 apart = play_lines(cold + "103 scan_next n=0\n104 scan_next n=1\n105 scan_next n=2\n", set)
