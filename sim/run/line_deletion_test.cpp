@@ -57,6 +57,7 @@ void delete_lines(const Scenario& whole, u64 seed, u64* deleted, RunCounters* co
     counters->crashes += result.counters.crashes;
     counters->checkpoints += result.counters.checkpoints;
     counters->skips += result.counters.skips;
+    counters->scan_rows += result.counters.scan_rows;
     begin = end;
   }
 }
@@ -83,8 +84,10 @@ TEST_CASE("every line about queries and open scans can be deleted", "[deletion]"
     delete_lines(short_groove_scenario(seed), seed, &deleted, &counters);
   }
   CHECK(deleted >= 80 * repeats(24));
-  CHECK(counters.crashes > deleted / 8);
   CHECK(counters.skips > 0);
+  if (TONEARM_TEST_SLOW != 0) return;  // Few seeds say nothing about the rest.
+  CHECK(counters.crashes > deleted / 8);
+  CHECK(counters.scan_rows > deleted);
 }
 
 }  // namespace tonearm::sim

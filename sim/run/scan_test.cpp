@@ -177,26 +177,4 @@ TEST_CASE("seeds of scan_tree are played again with the same digests", "[scan][d
   }
 }
 
-TEST_CASE("every line of scenarios with open scans can be deleted", "[scan][deletion]") {
-  u64 deleted = 0;
-  u64 rows = 0;
-  for (u64 seed = 1; seed <= repeats(12); ++seed) {
-    SeedRun run(seed, "scan_tree");
-    run.config.options.ops = 60;
-    run.changed();
-    Scenario scenario = scenario_of(run);
-    const std::vector<Operation> lines(scenario.operations.begin(), scenario.operations.end());
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-      scenario.operations = lines;
-      scenario.operations.erase(scenario.operations.begin() + static_cast<std::ptrdiff_t>(i));
-      const RunResult result = play(scenario).result;
-      check_passed(result);
-      ++deleted;
-      rows += result.counters.scan_rows;
-    }
-  }
-  CHECK(deleted > 30 * repeats(12));
-  CHECK(rows > 0);
-}
-
 }  // namespace tonearm::sim
