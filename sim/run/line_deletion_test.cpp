@@ -87,7 +87,7 @@ TEST_CASE("every line about queries and open scans can be deleted", "[deletion]"
   CHECK(counters.skips > 0);
   if (TONEARM_TEST_SLOW != 0) return;  // Few seeds say nothing about the rest.
   CHECK(counters.crashes > deleted / 8);
-  CHECK(counters.scan_rows > deleted);
+  CHECK(counters.scan_rows > deleted / 2);
 }
 
 }  // namespace tonearm::sim
