@@ -12,7 +12,8 @@ if(TONEARM_TESTS)
 endif()
 
 #
-# APART: tags of tests that take long; each is a test of its own for ctest, which plays them side by side.
+# APART: tags of tests that take long; each is a test of its own for ctest, which plays them side by side,
+# labelled `slow`.
 function(tonearm_test name)
   cmake_parse_arguments(TEST "" "" "SOURCES;DEPS;APART" ${ARGN})
   if(NOT TONEARM_TESTS)
@@ -29,14 +30,13 @@ function(tonearm_test name)
     target_precompile_headers(${name} PRIVATE <catch2/catch.hpp>)
   endif()
   set(rest "~[.]")
-  set(parts ${name})
   foreach(tag ${TEST_APART})
     string(APPEND rest "~[${tag}]")
     add_test(NAME ${name}_${tag} COMMAND ${name} "[${tag}]" --order lex --warn NoAssertions)
-    list(APPEND parts ${name}_${tag})
+    set_tests_properties(${name}_${tag} PROPERTIES LABELS "unit;slow" TIMEOUT 600)
   endforeach()
   add_test(NAME ${name} COMMAND ${name} "${rest}" --order lex --warn NoAssertions)
-  set_tests_properties(${parts} PROPERTIES LABELS unit TIMEOUT 600)
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 600)
 endfunction()
 
 function(tonearm_layer name)
