@@ -194,6 +194,7 @@ class CommandLine {
                       "Outcomes of one step that are judged one by one; beyond it they are sampled; default: "
                       "1000000");
     sweep->add_flag("--quiet", sweep_.play.output.quiet, "The verdict only");
+    sweep->add_flag("--json", sweep_.play.output.json, "One JSON object instead of text");
     sweep->add_option("--oracles", sweep_.play.oracles, "Comma list of names, or all,-NAME, or none");
     add_settings(sweep, &sweep_.play);
     sweep->footer("Example:\n  tonearm sweep --workload forest --seed 7 --ops 500");

@@ -131,17 +131,22 @@ class SweepCommand {
     const double seconds = children_cpu_seconds() - before;
     PreparedRun& played = runs.front();
     played.sweep = nullptr;
-    if (!args_.play.output.quiet) {
+    const OutputArgs& output = args_.play.output;
+    if (!output.quiet && !output.json) {
       fmt::print("{}CPU seconds: {:.2f}\n", sweep_text(*sweep_), seconds);
     }
-    if (result.failed()) report(played, result);
-    fmt::print("{}\n", colored(args_.play.output, verdict_line(played, result)));
+    const std::string file = result.failed() ? report(played, result) : std::string();
+    if (output.json) {
+      fmt::print("{}\n", verdict_json(played, result, file));
+    } else {
+      fmt::print("{}\n", colored(output, verdict_line(played, result)));
+    }
     return result.failed() ? exit_failed : exit_passed;
   }
 
  private:
   // Without a crash at hand it was the run itself that failed.
-  void report(const PreparedRun& prepared, const RunResult& result) {
+  std::string report(const PreparedRun& prepared, const RunResult& result) {
     std::string file;
     std::string note;
     if (sweep_->depth == 0) {
@@ -161,8 +166,9 @@ class SweepCommand {
       write_failure(file, scenario, failure, "swept from " + prepared.reproduce);
       write_text_file(failures_last, file + "\n");
     }
-    if (args_.play.output.quiet) return;
-    fmt::print("{}{}scenario:  {}\n", failure_text(prepared, result, file), note, file);
+    const bool told = !args_.play.output.quiet && !args_.play.output.json;
+    if (told) fmt::print("{}{}scenario:  {}\n", failure_text(prepared, result, file), note, file);
+    return file;
   }
 
   RunResult replay(const Scenario& scenario) {

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "base/checksum.h"
+#include "sim/decode/superblock_copies.h"
 #include "sim/model/object.h"
 #include "storage/superblock.h"
 
@@ -183,6 +185,7 @@ void Recovery::judge_opened() {
   durable_at_ = source_.durable_at(opened);
   if (opened == 0) host_->mark_checkpoint_durable();
   check_id(opened);
+  judge_copies_repaired();
 }
 
 // The same on the same disk, after nothing but an open and its repairs.
@@ -199,10 +202,24 @@ void Recovery::open_again(u64 op, u128 id) {
                    host_->forest().checkpoint_op()));
 }
 
+// Bad copies must not outlive an open: each would be one that the next crash need not tear.
+void Recovery::judge_copies_repaired() {
+  zone_.resize(superblock_zone_size);
+  disk_.image().read(0, zone_);
+  CopiesAsRead copies;
+  for (u32 i = 0; i < copies.size(); ++i) {
+    copies[i] = std::span(zone_).subspan(u64{i} * superblock_copy_size, superblock_copy_size);
+  }
+  const CopiesVerdict verdict = judge_copies(copies, superblock_quorum_verify);
+  constexpr u32 all = (1U << superblock_copies) - 1;
+  if ((verdict.outcome == DecodeOutcome::ok && verdict.right == all) || !has(Oracle::structure)) return;
+  fail(FailureClass::structure, "open leaves bad superblock copies",
+       fmt::format("after an open {} of {} superblock copies are right", std::popcount(verdict.right),
+                   superblock_copies));
+}
+
 u64 Recovery::outcome_class() {
-  std::vector<std::byte> zone(superblock_zone_size);
-  disk_.image().read(0, zone);
-  u64 hash = hash_of(zone, host_->forest().checkpoint_op());
+  u64 hash = hash_of(zone_, host_->forest().checkpoint_op());
   hash = hash_of(hash ^ static_cast<u64>(host_->forest().checkpoint_id()));
   return hash_of(hash ^ requests_);
 }

@@ -36,6 +36,7 @@ class Recovery final : public Interrupt, public DiskObserver {
   void make_host();
   void open_again(u64 op, u128 id);
   void judge_opened();
+  void judge_copies_repaired();
   void judge_image(u64 op);
   void protect(u64 op);
   void audit(u64 op, const char* where);
@@ -64,7 +65,8 @@ class Recovery final : public Interrupt, public DiskObserver {
   bool opening_ = false;
   bool opened_ = false;
   bool auditing_ = false;
-  bool second_;  // Beside the one that is judged.
+  bool second_;                  // Beside the one that is judged.
+  std::vector<std::byte> zone_;  // Of the superblock, after open.
   u64 pending_op_ = 0;
   u64 durable_at_ = 0;
   // Objects that were changed in this bar of the replay: known without a prefetch.
