@@ -61,6 +61,14 @@ struct ShrinkArgs {
   std::string output_file;
 };
 
+struct SweepArgs {
+  PlayArgs play;
+  std::string file;
+  std::string seed;
+  std::string depth;
+  std::string outcomes;
+};
+
 struct DiffArgs {
   PlayArgs play;
   std::string seed;
@@ -98,6 +106,7 @@ int run_command(const RunArgs& args);
 int replay_command(const ReplayArgs& args);
 int print_command(const PrintArgs& args);
 int shrink_command(const ShrinkArgs& args);
+int sweep_command(const SweepArgs& args);
 int diff_command(const DiffArgs& args);
 int events_command(const DiffArgs& args);
 int campaign_command(const CampaignArgs& args);

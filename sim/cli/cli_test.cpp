@@ -477,4 +477,18 @@ TEST_CASE("a worker that is killed costs one seed, which is named", "[cli]") {
   CHECK(ended.status != 2);
 }
 
+TEST_CASE("a sweep says what it has judged", "[cli]") {
+  const Fixture f;
+  const Ended swept = f.tonearm("sweep --seed 5 --ops 150 --outcomes 50");
+  INFO(swept.out);
+  CHECK(swept.status == 0);
+  for (const char* word : {"steps", "states", "outcomes", "sampled", "CPU seconds"}) {
+    CHECK(swept.out.find(word) != std::string::npos);
+  }
+  CHECK(swept.last_line() == f.tonearm("run --seed 5 --ops 150 --twins 0 --oracles all,-poison").last_line());
+  CHECK(f.tonearm("sweep").status == 2);
+  CHECK(f.tonearm("sweep --seed 1 --depth 3").status == 2);
+  CHECK(f.tonearm("sweep --seed 1 --workload free_set").status == 2);
+}
+
 }  // namespace tonearm::sim

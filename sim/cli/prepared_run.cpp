@@ -213,6 +213,7 @@ RunConfig PreparedRun::config() const {
   config.options = options;
   config.source = source.get();
   config.oracles = oracles;
+  config.sweep = sweep;
   return config;
 }
 

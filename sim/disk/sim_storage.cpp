@@ -262,6 +262,7 @@ void SimStorage::write(Write& write) {
   write.token[0] = pending_.back().slot;
   write.token[1] = request.submission;
   if (superblock && listener_ != nullptr) listener_(listener_context_, false);
+  if (observer_ != nullptr) observer_->write_submitted(begin, begin + write.buffer.size());
 }
 
 void SimStorage::sync(Sync& sync) {
@@ -358,6 +359,7 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
                                       read.buffer.data() != request.buffer ||
                                       read.buffer.size() != pending.end - pending.begin;
   ASSERT(!node_changed_in_flight);
+  if (observer_ != nullptr) observer_->before_read(pending.begin, pending.end);
   medium_.image().read(pending.begin, read.buffer);
   read.result = IoResult::ok;
   record(EventKind::complete_read, pending.begin, 0, pack_tag(request.tag, request.n));
@@ -379,6 +381,7 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
                     .offset = pending.begin,
                     .data = write.buffer},
                    write.durability);
+  if (observer_ != nullptr) observer_->write_completed(pending.begin, pending.end);
   if (options_.poison_recycled && !pending.superblock) {
     const u64 block_end = round_up(pending.end - grid_offset_, options_.block_size) + grid_offset_;
     if (block_end > pending.end) medium_.forget(pending.end, block_end - pending.end);

@@ -66,6 +66,20 @@ struct DiskOptions {
   bool poison_recycled = false;
 };
 
+// What an explicit crash does to one of the writes that are not durable.
+struct CrashWrite {
+  static constexpr u32 units_max = 32;
+
+  u32 units = 0;  // Of a torn write, if `exact`: bit i for unit i that lands; none behind the 32nd.
+  u16 write = 0;  // Which one, by order of submission.
+  CrashOutcome outcome = CrashOutcome::lost;
+  bool exact : 1 = false;
+  u8 garbage : 7 = 0;  // Of torn_garbage: that unit.
+
+  friend bool operator==(const CrashWrite&, const CrashWrite&) = default;
+};
+static_assert(sizeof(CrashWrite) == 8);  // Lines have a dozen of them, and are made by the million.
+
 enum class FaultKind : u8 { failed_sync, torn_write, lost_write };
 inline constexpr u32 fault_kind_count = 3;
 const char* fault_kind_name(FaultKind kind);
@@ -99,8 +113,8 @@ class SimStorage final : public Storage {
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
   // engine must not be used afterwards; its buffers must still be alive during the call.
-  // `outcomes`: explicit, by order of submission; the rest is drawn, keyed by `attribution`.
-  void crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes = {});
+  // `writes`: what is explicit; the rest is drawn, keyed by `attribution`.
+  void crash(const Attribution& attribution, std::span<const CrashWrite> writes = {});
 
   // Explicit faults: the sync with this identity fails. The first of its kind has n = 0.
   void fail_sync(const Attribution& attribution, IoTag tag, u32 n);
@@ -134,6 +148,14 @@ class SimStorage final : public Storage {
   }  // Could have fired.
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
+  // Those, by order of submission. Valid until the next call.
+  std::span<const MediumWrite> undurable();
+  // What lies there turns out to be this: see DiskObserver.
+  void settle(u64 offset, std::span<const std::byte> bytes) { medium_.settle(offset, bytes); }
+  void set_observer(DiskObserver* observer) {
+    observer_ = observer;
+    medium_.set_observer(observer);
+  }
   // Pending requests in words, for a stuck run.
   std::string describe_pending() const;
   // Told of every read and write of a block that completes.
@@ -221,6 +243,7 @@ class SimStorage final : public Storage {
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;
   BlockListener block_listener_ = nullptr;
+  DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 
   Medium medium_;

@@ -121,9 +121,7 @@ Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count
   return {.outcome = outcome, .random = random};
 }
 
-void SimStorage::crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
-  ASSERT(!stepping_);
-  ASSERT(draining_.empty());
+std::span<const MediumWrite> SimStorage::undurable() {
   undecided_.clear();
   for (u64 i = 0; i < medium_.logged_count(); ++i) undecided_.push_back(medium_.logged(i));
   for (const Pending& pending : pending_) {
@@ -138,11 +136,24 @@ void SimStorage::crash(const Attribution& attribution, std::span<const CrashOutc
   }
   std::sort(undecided_.begin(), undecided_.end(),
             [](const MediumWrite& a, const MediumWrite& b) { return a.submission < b.submission; });
+  return undecided_;
+}
+
+void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes) {
+  ASSERT(!stepping_);
+  ASSERT(draining_.empty());
+  undurable();
   record(EventKind::crash, steps_, undecided_.size(), 0);
   fates_.clear();
   for (u64 i = 0; i < undecided_.size(); ++i) {
     Fate fate = crash_fate(attribution, i, undecided_.size());
-    if (i < outcomes.size()) fate.outcome = outcomes[i];
+    for (const CrashWrite& write : writes) {
+      if (write.write != i) continue;
+      fate.outcome = write.outcome;
+      fate.exact = write.exact;
+      fate.units = write.units;
+      fate.garbage = write.garbage;
+    }
     fates_.push_back(fate);
     count_fate(undecided_[i], fate);
   }

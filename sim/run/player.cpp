@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "sim/run/allocations.h"
+#include "sim/run/sweeper.h"
 #include "sim/run/twin.h"
 #include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
@@ -37,6 +38,7 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
 }
 
 Player::~Player() {
+  sweep_end();
   set_mark_hook({});
   set_span_hook({});
   set_variation_source({});
@@ -80,6 +82,7 @@ RunResult Player::play() {
   result_.variations_armed = variations_.armed();
   result_.digests = trace_.digests();
   scrub_end();
+  sweep_end();
   // The engine's requests are in the disk's queues: drop those first.
   if (host_) disk_->crash({});
   host_.reset();
@@ -89,6 +92,7 @@ RunResult Player::play() {
 
 void Player::start() {
   disk_.emplace(memory_->pages, options_.disk, &trace_);
+  sweep_begin();
   disk_->set_superblock_listener(this, [](void* context, bool completed) {
     if (!completed) static_cast<Player*>(context)->superblock_written();
   });
@@ -110,6 +114,7 @@ void Player::start() {
     crashes_.push_back(line_);
   }
   arm_next_crash();
+  sweep_count_from(index_);
   try {
     format_and_open();
   } catch (const Recover& cause) {
@@ -127,6 +132,7 @@ void Player::play_lines() {
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
     disk_->set_attribution({.op = line_.id, .context = 0});
+    sweep_count_from(index_ - 1);
     try {
       play_line();
     } catch (const Recover& cause) {
@@ -159,6 +165,7 @@ void Player::record_answer(u64 a, u64 b) {
 }
 
 void Player::before_step() {
+  if (sweep_) sweep_step();
   if (!crashes_.empty() && disk_->steps() >= strike_step_) {
     throw Recover{.line = crashes_.front().id, .strike = true};
   }

@@ -6,12 +6,14 @@
 //   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
+//   player_sweep.cpp     the same run, crashed at every step
 //   player_verify.cpp    the engine's own verification and its scrubber
 //   explain.cpp          where a key is and what happened to it, for a person
 //   explain_query.cpp    which leaf of a query is wrong about an object
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include "sim/decode/image_decoder.h"
 #include "sim/model/scan_model.h"
@@ -51,6 +53,7 @@ class ActiveRun {
 Failure assertion_failure(const AssertFailure& assertion);
 
 class Shadow;
+class SweepWatch;
 
 // What a scrub tour must have read: blocks that were reachable when it began.
 struct ScrubTarget {
@@ -196,7 +199,7 @@ class Player final : public ActiveRun, public Interrupt {
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);
   void open_engine(const Recover& cause);
-  void drop_engine(const Attribution& attribution, std::span<const CrashOutcome> outcomes);
+  void drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes);
   void judge_opened();
   void replay(const Recover& cause);
   void arm_next_crash();
@@ -234,6 +237,15 @@ class Player final : public ActiveRun, public Interrupt {
   void verify_damaged(Shadow& shadow);
   void verify_forged();
   void verify_end();
+
+  // --- player_sweep.cpp
+  void sweep_begin();
+  void sweep_count_from(u64 line);
+  void sweep_step();
+  void sweep_verified(u64 op);
+  void sweep_end();
+  std::string sweep_story() const;
+  u64 ask_variation(Variation site, u64 a, u64 b);
 
   // --- explain.cpp
   std::string explain(TreeName tree, const Key& key);
@@ -329,7 +341,8 @@ class Player final : public ActiveRun, public Interrupt {
   u64 blocks_read_before_ = 0;             // By engines that are gone.
   u64 blocks_written_before_ = 0;
   u64 bounds_checked_before_ = 0;
-  u64 allocations_before_ = 0;  // By runs that are over.
+  u64 allocations_before_ = 0;         // By runs that are over.
+  std::unique_ptr<SweepWatch> sweep_;  // If RunConfig::sweep.
 };
 
 }  // namespace tonearm::sim

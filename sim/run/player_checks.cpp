@@ -47,9 +47,7 @@ void Player::watch_engine() {
                         .ask =
                             [](void* context, Variation site, u64 a, u64 b) {
                               const HarnessCode harness;
-                              Player& self = *static_cast<Player*>(context);
-                              if (self.muted_ || !self.disk_) return u64{0};
-                              return self.variations_.ask(site, a, b, self.disk_->attribution());
+                              return static_cast<Player*>(context)->ask_variation(site, a, b);
                             },
                         .sites = variations_.sites()});
   if (config_->timeline != nullptr) watch_spans();

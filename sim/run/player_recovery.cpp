@@ -114,6 +114,7 @@ void Player::check_sticky(const Error& error, const char* what) {
 
 void Player::checkpoint_verified(u64 op) {
   model_.checkpoint_verified(op);
+  sweep_verified(op);
   if (config_->record_checkpoints) {
     result_.checkpoints.push_back({.op = op, .id = host_->forest().checkpoint_id()});
   }
@@ -160,13 +161,13 @@ Attribution Player::recovering(OpId op, OpId line) const {
 
 void Player::recover(const Recover& cause) {
   if (cause.strike) ++result_.counters.crashes;
-  BoundedArray<CrashOutcome, 16> outcomes;
+  BoundedArray<CrashWrite, 16> writes;
   if (cause.strike) {
     ASSERT(!crashes_.empty());
-    outcomes = crashes_.front().writes;
+    writes = crashes_.front().writes;
     crashes_.pop_front();
   }
-  drop_engine({.op = cause.line, .context = recovery_attempt_}, {outcomes.begin(), outcomes.count()});
+  drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()});
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {
     Operation next;
@@ -179,11 +180,12 @@ void Player::recover(const Recover& cause) {
     }
   }
   arm_next_crash();
+  sweep_count_from(index_);
   open_engine(cause);
   replay(cause);
 }
 
-void Player::drop_engine(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
+void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes) {
   disk_->protect({});
   scrub_end();
   if (host_) {
@@ -191,7 +193,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashOu
     blocks_written_before_ += host_->blocks_written();
     bounds_checked_before_ += host_->bounds_checked();
   }
-  disk_->crash(attribution, outcomes);
+  disk_->crash(attribution, writes);
   host_.reset();
   queries_crashed();
   forget_open_queries();

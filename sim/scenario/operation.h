@@ -14,6 +14,7 @@
 //   25 scope
 //   26 end discard                             or: end persist
 //   27 crash at=12 writes=lost,torn            strikes before the 12th event-loop step after the line
+//   27 crash at=12 writes=2:landed,torn+0x5    the third landed; of the fourth units 0 and 2 alone
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
@@ -108,6 +109,7 @@ inline constexpr u64 op_number_max = (u64{1} << 63) - 1;
 inline constexpr u64 value_max = (u64{1} << 63) - 1;
 inline constexpr u64 commit_times_max = 1'000'000;
 inline constexpr u64 crash_step_max = u64{1} << 32;
+inline constexpr u32 crash_write_max = 65'535;  // Number of a write that a crash decides.
 inline constexpr u64 latency_ticks_max = u64{1} << 40;
 inline constexpr u32 scan_slots = 16;  // Numbers of open scans.
 inline constexpr u64 scan_next_max = 10'000;
@@ -147,20 +149,20 @@ struct Operation {
   TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
-  bool persist = false;                     // end.
-  bool superblock = false;                  // crash: count from the first superblock write after the line.
-  bool timestamped = false;                 // insert, upsert: not its own timestamp; prefetch: as exists.
-  u16 named = 0;                            // update: bit i for the i-th field of the groove.
-  u16 slots = 0;                            // scan_*: bit i for scan number i; several for scan_next only.
-  Key key{};                                // put, remove, get, scan_probe; scan, scan_open: from; an object:
-                                            // id or timestamp.
-  Key key_end{};                            // scan, scan_open: to, inclusive; not below from.
-  u64 value = 0;                            // put (63 bits); index: 0; insert, upsert: the timestamp; query:
-                                            // how many objects its result buffer holds.
-  u32 limit = 0;                            // scan, query; 0: none.
-  u64 count = 1;                            // commit: times; crash: at; latency: ticks; scan_next.
-  RequestName request{};                    // fault, latency.
-  BoundedArray<CrashOutcome, 16> writes{};  // crash: explicit outcomes, by order of submission.
+  bool persist = false;                   // end.
+  bool superblock = false;                // crash: count from the first superblock write after the line.
+  bool timestamped = false;               // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;                          // update: bit i for the i-th field of the groove.
+  u16 slots = 0;                          // scan_*: bit i for scan number i; several for scan_next only.
+  Key key{};                              // put, remove, get, scan_probe; scan, scan_open: from; an object:
+                                          // id or timestamp.
+  Key key_end{};                          // scan, scan_open: to, inclusive; not below from.
+  u64 value = 0;                          // put (63 bits); index: 0; insert, upsert: the timestamp; query:
+                                          // how many objects its result buffer holds.
+  u32 limit = 0;                          // scan, query; 0: none.
+  u64 count = 1;                          // commit: times; crash: at; latency: ticks; scan_next.
+  RequestName request{};                  // fault, latency.
+  BoundedArray<CrashWrite, 16> writes{};  // crash: explicit outcomes.
   BoundedArray<SettingChange, 8> changes{};  // reopen.
   const Verb* verb = nullptr;                // call.
   std::array<u64, verb_arguments_max> arguments{};
