@@ -23,11 +23,13 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/types.h"
+#include "sim/disk/fault.h"
 #include "sim/disk/image.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/medium.h"
@@ -58,17 +60,13 @@ struct DiskOptions {
   u32 queue_depth = 32;  // Requests the device works on; the others wait in order of submission.
   DurabilityProfile profile = DurabilityProfile::durable;
   u32 tear_unit = 512;  // 512 or 4096; at most the sector size.
-  Ratio failed_sync{};
+  FaultOptions faults;
   u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
   u64 seed_latency = 0;  // 0: derived.
   u64 seed_poison = 0;   // 0: derived.
   // A write to a block makes the sectors behind it poison again, as if they had never been written.
   bool poison_recycled = false;
 };
-
-enum class FaultKind : u8 { failed_sync, torn_write, lost_write };
-inline constexpr u32 fault_kind_count = 3;
-const char* fault_kind_name(FaultKind kind);
 
 class SimStorage final : public Storage {
  public:
@@ -102,14 +100,14 @@ class SimStorage final : public Storage {
   // `outcomes`: explicit, by order of submission; the rest is drawn, keyed by `attribution`.
   void crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes = {});
 
-  // Explicit faults: the sync with this identity fails. The first of its kind has n = 0.
-  void fail_sync(const Attribution& attribution, IoTag tag, u32 n);
+  // Explicit faults: this happens to the request with this identity. The first of its kind has n = 0.
+  void strike(const FiredFault& fault);
   // The request with this identity takes so many ticks.
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
   }
   u64 explicit_faults_waiting() const {
-    return fail_syncs_.size() + explicit_latencies_.size();
+    return explicit_faults_.size() + explicit_latencies_.size();
   }  // Asked for and not fired.
 
   // Latencies, policy, queue depth and fault ratios may change at any time (from the next request
@@ -128,10 +126,30 @@ class SimStorage final : public Storage {
   // address - 1. Replaces the previous set; empty: no check. A crash leaves the set as it is.
   void protect(std::span<const u64> words);
 
-  u64 fault_count(FaultKind kind) const { return fault_counts_[static_cast<u32>(kind)]; }  // Fired so far.
-  u64 armed_count(FaultKind kind) const {
-    return armed_counts_[static_cast<u32>(kind)];
-  }  // Could have fired.
+  // --- what the faults did. The truth is what would be there if every acknowledged write had landed where
+  // and when it was acknowledged to; a crash and a write that failed change it as they change the medium.
+  const Image& truth() const { return medium_.image(); }
+  const Image& truth_durable() const { return medium_.durable_image(); }
+  // Of the block, the bytes [0, size) are not those of the truth, or a sector cannot be read.
+  bool damaged(u64 address, u64 size) const;
+  bool damaged_superblock(u32 copy) const;
+  bool damage() const;  // Anything is.
+  // The medium is as the truth again, and readable.
+  void heal();
+  // How often in a row, up to now, reads (writes) of the block brought (left) something other than what
+  // the medium holds (was to be written).
+  u32 bad_reads(u64 address) const;
+  u32 bad_writes(u64 address) const;
+  // The superblock copies as they were last delivered by reads that completed since begin_deliveries(); none:
+  // never read since, or the last read failed.
+  void begin_deliveries();
+  std::optional<std::span<const std::byte>> delivered_copy(u32 copy) const;
+  // Told of every fault that strikes a request, but not of what a crash decides.
+  void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
+
+  const FaultCounts& faults_fired() const { return fired_; }
+  const FaultCounts& faults_armed() const { return armed_; }  // Could have fired.
+  u64 fault_count(FaultKind kind) const { return fired_.of(kind); }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
   // Pending requests in words, for a stuck run.
@@ -244,12 +262,7 @@ class SimStorage final : public Storage {
   Attribution attribution_outside_;  // While stepping: what step() restores.
   RequestCounter counter_;
 
-  struct ExplicitSync {
-    Attribution attribution;
-    IoTag tag;
-    u32 n;
-  };
-  std::vector<ExplicitSync> fail_syncs_;
+  std::vector<FiredFault> explicit_faults_;  // Asked for; few.
   struct ExplicitLatency {
     Attribution attribution;
     IoTag tag;
@@ -257,8 +270,8 @@ class SimStorage final : public Storage {
     u64 ticks;
   };
   std::vector<ExplicitLatency> explicit_latencies_;  // Few; looked at by every submission.
-  std::array<u64, fault_kind_count> fault_counts_{};
-  std::array<u64, fault_kind_count> armed_counts_{};
+  FaultCounts fired_;
+  FaultCounts armed_;
 
   // Scratch of decisions, kept for its memory.
   std::vector<MediumWrite> undecided_;

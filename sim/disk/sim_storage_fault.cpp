@@ -33,18 +33,17 @@ bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.
 
 }  // namespace
 
-const char* fault_kind_name(FaultKind kind) {
-  switch (kind) {
-    case FaultKind::failed_sync: return "failed_sync";
-    case FaultKind::torn_write: return "torn_write";
-    case FaultKind::lost_write: return "lost_write";
-  }
-  UNREACHABLE();
-}
+void SimStorage::strike(const FiredFault& fault) { explicit_faults_.push_back(fault); }
 
-void SimStorage::fail_sync(const Attribution& attribution, IoTag tag, u32 n) {
-  fail_syncs_.push_back({.attribution = attribution, .tag = tag, .n = n});
-}
+bool SimStorage::damaged(u64, u64) const { return false; }
+bool SimStorage::damaged_superblock(u32) const { return false; }
+bool SimStorage::damage() const { return false; }
+void SimStorage::heal() {}
+u32 SimStorage::bad_reads(u64) const { return 0; }
+u32 SimStorage::bad_writes(u64) const { return 0; }
+void SimStorage::begin_deliveries() {}
+std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32) const { return std::nullopt; }
+void SimStorage::set_fault_listener(void*, void (*)(void*, const FiredFault&)) {}
 
 u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
   const auto asked_for = std::find_if(explicit_latencies_.begin(), explicit_latencies_.end(),
@@ -60,30 +59,31 @@ u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
 
 bool SimStorage::draw_sync_failure(const Request& request) {
   const auto asked_for =
-      std::find_if(fail_syncs_.begin(), fail_syncs_.end(), [&request](const ExplicitSync& fault) {
-        return fault.attribution == request.attribution && same_tag(fault.tag, request.tag) &&
+      std::find_if(explicit_faults_.begin(), explicit_faults_.end(), [&request](const FiredFault& fault) {
+        return fault.fault.kind == FaultKind::failed_sync && fault.attribution == request.attribution && same_tag(fault.tag, request.tag) &&
                fault.n == request.n;
       });
-  const bool found = asked_for != fail_syncs_.end();
-  if (found) fail_syncs_.erase(asked_for);
-  const bool possible = options_.failed_sync.numerator != 0 && options_.failed_sync.denominator != 0;
-  if (found || possible) ++armed_counts_[static_cast<u32>(FaultKind::failed_sync)];
+  const bool found = asked_for != explicit_faults_.end();
+  if (found) explicit_faults_.erase(asked_for);
+  const bool possible = options_.faults[FaultKind::failed_sync].ratio.numerator != 0 && options_.faults[FaultKind::failed_sync].ratio.denominator != 0;
+  if (found || possible) armed_.add(FaultKind::failed_sync, Zone::grid);
   if (found) return true;
   return possible &&
-         chance(streams_.failed_sync.at(request.attribution, request.tag, request.n), options_.failed_sync);
+         chance(streams_.failed_sync.at(request.attribution, request.tag, request.n), options_.faults[FaultKind::failed_sync].ratio);
 }
 
 void SimStorage::count_fate(const MediumWrite& write, const Fate& fate) {
-  ++armed_counts_[static_cast<u32>(FaultKind::torn_write)];
-  ++armed_counts_[static_cast<u32>(FaultKind::lost_write)];
+  const Zone zone = write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
+  armed_.add(FaultKind::torn_write, zone);
+  armed_.add(FaultKind::lost_at_crash, zone);
   if (fate.outcome == CrashOutcome::landed) return;
-  const FaultKind kind = fate.outcome == CrashOutcome::lost ? FaultKind::lost_write : FaultKind::torn_write;
-  ++fault_counts_[static_cast<u32>(kind)];
+  const FaultKind kind = fate.outcome == CrashOutcome::lost ? FaultKind::lost_at_crash : FaultKind::torn_write;
+  fired_.add(kind, zone);
   record(EventKind::fault, static_cast<u64>(kind), write.offset, pack_tag(write.tag, write.n));
 }
 
 void SimStorage::fail_covered(const Request& request) {
-  ++fault_counts_[static_cast<u32>(FaultKind::failed_sync)];
+  fired_.add(FaultKind::failed_sync, Zone::grid);
   record(EventKind::fault, static_cast<u64>(FaultKind::failed_sync), 0, pack_tag(request.tag, request.n));
   constexpr CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::landed, CrashOutcome::torn};
   fates_.clear();

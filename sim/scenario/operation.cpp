@@ -148,6 +148,7 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::scan_probe: return "scan_probe";
     case OperationKind::scan_abort: return "scan_abort";
     case OperationKind::scan_close: return "scan_close";
+    case OperationKind::heal: return "heal";
   }
   UNREACHABLE();
 }
@@ -157,12 +158,12 @@ std::span<const OperationKind> operation_kinds(const World& world) {
   static constexpr K trees[] = {K::put,        K::remove,     K::get,        K::scan,       K::scan_open,
                                 K::scan_next,  K::scan_probe, K::scan_abort, K::scan_close, K::commit,
                                 K::checkpoint, K::scope,      K::end,        K::crash,      K::reopen,
-                                K::fault,      K::latency};
+                                K::fault,      K::heal,      K::latency};
   static constexpr K grooves[] = {K::insert,     K::update,    K::upsert,     K::remove,     K::orphan,
                                   K::get,        K::exists,    K::prefetch,   K::scan,       K::query,
                                   K::page,       K::scan_open, K::scan_next,  K::scan_probe, K::scan_abort,
                                   K::scan_close, K::commit,    K::checkpoint, K::scope,      K::end,
-                                  K::crash,      K::reopen,    K::fault,      K::latency};
+                                  K::crash,      K::reopen,    K::fault,      K::heal,      K::latency};
   return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
 }
 
@@ -186,7 +187,8 @@ bool ends_scans(OperationKind kind) {
     case OperationKind::scope:
     case OperationKind::end:
     case OperationKind::crash:
-    case OperationKind::reopen: return true;
+    case OperationKind::reopen:
+    case OperationKind::heal: return true;
     case OperationKind::get:
     case OperationKind::scan:
     case OperationKind::fault:
@@ -346,7 +348,8 @@ void print_operation(const Operation& operation, std::string* target) {
       if (operation.count != 1) append_argument(" times=", operation.count, target);
       break;
     case OperationKind::checkpoint:
-    case OperationKind::scope: break;
+    case OperationKind::scope:
+    case OperationKind::heal: break;
     case OperationKind::end: target->append(operation.persist ? " persist" : " discard"); break;
     case OperationKind::crash: print_crash(operation, target); break;
     case OperationKind::reopen: print_reopen(operation, target); break;

@@ -17,6 +17,7 @@
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
+//   30 heal                                    the medium is again as it was acknowledged to be
 //   30 latency 23/compact_write(1,2)#4 ticks=900
 //
 // In a world of grooves there are objects instead of puts; scans name any of the trees:
@@ -95,8 +96,10 @@ enum class OperationKind : u8 {
   scan_probe,
   scan_abort,
   scan_close,
+  // About the disk.
+  heal,
 };
-inline constexpr u32 operation_kind_count = 26;
+inline constexpr u32 operation_kind_count = 27;
 const char* operation_kind_name(OperationKind kind);
 // What lines of this world may be, in the order in which an error lists them.
 std::span<const OperationKind> operation_kinds(const World& world);
@@ -160,6 +163,7 @@ struct Operation {
   u32 limit = 0;                            // scan, query; 0: none.
   u64 count = 1;                            // commit: times; crash: at; latency: ticks; scan_next.
   RequestName request{};                    // fault, latency.
+  Fault fault{};                            // fault.
   BoundedArray<CrashOutcome, 16> writes{};  // crash: explicit outcomes, by order of submission.
   BoundedArray<SettingChange, 8> changes{};  // reopen.
   const Verb* verb = nullptr;                // call.
@@ -181,7 +185,9 @@ static_assert(std::is_trivially_copyable_v<Operation>);
 void reset(Operation* operation);
 
 // Whether the line takes the number of a scan.
-inline bool of_scan(OperationKind kind) { return kind >= OperationKind::scan_open; }
+inline bool of_scan(OperationKind kind) {
+  return kind >= OperationKind::scan_open && kind <= OperationKind::scan_close;
+}
 // Whether open scans end when such a line comes, whatever becomes of it: nothing may change under them.
 bool ends_scans(OperationKind kind);
 // Of a line that takes one.

@@ -104,6 +104,7 @@ Grammar grammar_of(OperationKind kind, TreeName tree, bool grooves) {
     case OperationKind::commit: return {.optional = bit(Argument::times)};
     case OperationKind::checkpoint:
     case OperationKind::scope:
+    case OperationKind::heal:
     case OperationKind::reopen: return {};
     case OperationKind::end: return {.required = bit(Argument::ending)};
     case OperationKind::crash:
@@ -238,7 +239,7 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
       operation->direction = text == "desc" ? Direction::descending : Direction::ascending;
       break;
     case Argument::ending: operation->persist = text == "persist"; break;
-    case Argument::fail: break;  // The only thing a fault line can ask for.
+    case Argument::fail: operation->fault.kind = FaultKind::failed_sync; break;
   }
   return expected.empty() || cursor.fail(text, expected);
 }

@@ -219,7 +219,8 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
     case OperationKind::scan_next:
     case OperationKind::scan_probe:
     case OperationKind::scan_abort:
-    case OperationKind::scan_close: break;
+    case OperationKind::scan_close:
+    case OperationKind::heal: break;
   }
 }
 
