@@ -66,8 +66,8 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
   json["faults"] = result.faults();
   for (u32 i = 0; i < fault_kind_count; ++i) {
     const char* name = fault_kind_name(static_cast<FaultKind>(i));
-    json["faults_fired"][name] = result.faults_fired[i];
-    json["faults_armed"][name] = result.faults_armed[i];
+    json["faults_fired"][name] = result.faults_fired.of(static_cast<FaultKind>(i));
+    json["faults_armed"][name] = result.faults_armed.of(static_cast<FaultKind>(i));
   }
   json["variations_fired"] = Json::object();
   json["variations_armed"] = Json::object();

@@ -118,9 +118,10 @@ std::string counters_text(const RunResult& result) {
     text += fmt::format("{:<20} {:>12}  {}\n", counter.name, result.counters.*counter.field, counter.help);
   }
   for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
     text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
-                        std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)),
-                        result.faults_fired[i], result.faults_armed[i]);
+                        std::string("fault ") + fault_kind_name(kind), result.faults_fired.of(kind),
+                        result.faults_armed.of(kind));
   }
   for (u32 i = 0; i < variation_count; ++i) {
     if (result.variations_armed[i] == 0) continue;

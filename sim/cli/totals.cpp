@@ -59,10 +59,8 @@ void Totals::add(const Outcome& outcome) {
   failed += result.failed() ? 1 : 0;
   for (const CounterName& counter : counter_names())
     counters.*counter.field += result.counters.*counter.field;
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    faults_fired[i] += result.faults_fired[i];
-    faults_armed[i] += result.faults_armed[i];
-  }
+  faults_fired += result.faults_fired;
+  faults_armed += result.faults_armed;
   for (u32 i = 0; i < mark_count; ++i) marks[i].add(result.marks[i], result.marks_first[i]);
   for (u32 i = 0; i < variation_count; ++i) {
     variations_fired[i] += result.variations_fired[i];
@@ -92,7 +90,8 @@ std::vector<std::string> Totals::silent_faults() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0)
+    if (faults_armed.of(static_cast<FaultKind>(i)) >= silent_fault_armed &&
+        faults_fired.of(static_cast<FaultKind>(i)) == 0)
       silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
   }
   return silent;
@@ -146,7 +145,7 @@ std::string Totals::text() const {
   for (u32 i = 0; i < fault_kind_count; ++i) {
     line(i == 0 ? "faults" : "",
          fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
-                     faults_fired[i], faults_armed[i]));
+                     faults_fired.of(static_cast<FaultKind>(i)), faults_armed.of(static_cast<FaultKind>(i))));
   }
   for (u32 i = 0; i < variation_count; ++i) {
     line(i == 0 ? "variations" : "",
@@ -178,8 +177,8 @@ JsonFields Totals::json() const {
   std::vector<JsonFields> failures;
   for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired[i]});
-    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed[i]});
+    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired.of(static_cast<FaultKind>(i))});
+    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed.of(static_cast<FaultKind>(i))});
   }
   for (u32 i = 0; i < variation_count; ++i) {
     varied.push_back({variation_name(static_cast<Variation>(i)), variations_fired[i]});

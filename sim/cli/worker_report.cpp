@@ -16,8 +16,8 @@ constexpr std::size_t text_bytes_max = 1 << 20;
 struct Head {
   RunCounters counters;
   Digests digests;
-  std::array<u64, fault_kind_count> faults_fired;
-  std::array<u64, fault_kind_count> faults_armed;
+  FaultCounts faults_fired;
+  FaultCounts faults_armed;
   std::array<u64, mark_count> marks;
   std::array<u64, variation_count> variations_fired;
   std::array<u64, variation_count> variations_armed;

@@ -95,10 +95,8 @@ void ComponentRun::count_disk() {
   result_.counters.ticks = disk->now();
   result_.counters.steps = disk->steps();
   result_.counters.faults_missed = disk->explicit_faults_waiting();
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    result_.faults_fired[i] = disk->fault_count(static_cast<FaultKind>(i));
-    result_.faults_armed[i] = disk->armed_count(static_cast<FaultKind>(i));
-  }
+  result_.faults_fired = disk->faults_fired();
+  result_.faults_armed = disk->faults_armed();
 }
 
 u64 ComponentRun::now() {

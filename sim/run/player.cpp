@@ -67,10 +67,8 @@ RunResult Player::play() {
     counters.ticks = disk_->now();
     counters.steps = disk_->steps();
     counters.faults_missed = disk_->explicit_faults_waiting();
-    for (u32 i = 0; i < fault_kind_count; ++i) {
-      result_.faults_fired[i] = disk_->fault_count(static_cast<FaultKind>(i));
-      result_.faults_armed[i] = disk_->armed_count(static_cast<FaultKind>(i));
-    }
+    result_.faults_fired = disk_->faults_fired();
+    result_.faults_armed = disk_->faults_armed();
   }
   counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
@@ -236,6 +234,7 @@ void Player::play_line() {
     case OperationKind::reopen: return line_reopen();
     case OperationKind::fault:
     case OperationKind::latency: return line_request();
+    case OperationKind::heal: return line_heal();
     case OperationKind::query: return line_query();
     case OperationKind::page: return line_page();
     case OperationKind::scan_open:
@@ -456,10 +455,15 @@ void Player::line_reopen() {
 void Player::line_request() {
   const RequestName& request = line_.request;
   if (line_.kind == OperationKind::fault) {
-    disk_->fail_sync(request.attribution, request.tag, request.n);
+    disk_->strike({.attribution = request.attribution,
+                   .tag = request.tag,
+                   .n = request.n,
+                   .fault = line_.fault});
   } else {
     disk_->set_latency(request.attribution, request.tag, request.n, line_.count);
   }
 }
+
+void Player::line_heal() { disk_->heal(); }
 
 }  // namespace tonearm::sim

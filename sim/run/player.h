@@ -107,6 +107,7 @@ class Player final : public ActiveRun, public Interrupt {
   void line_crash();
   void line_reopen();
   void line_request();
+  void line_heal();
   void put_result(PutResult result, bool expected_full);
   [[noreturn]] void refused(const char* what);
   bool applies(bool put);

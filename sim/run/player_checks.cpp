@@ -365,7 +365,7 @@ void Player::epilogue() {
   ended_ = true;
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
-  options_.disk.failed_sync = {};
+  options_.disk.faults = {};
   options_.disk.read = options_.disk.write = options_.disk.sync = options_.disk.superblock = {};
   disk_->reconfigure(options_.disk);
   line_ = Operation{};

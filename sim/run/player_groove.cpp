@@ -57,6 +57,7 @@ void Player::line_object() {
     case OperationKind::crash:
     case OperationKind::reopen:
     case OperationKind::fault:
+    case OperationKind::heal:
     case OperationKind::latency:
     case OperationKind::query:
     case OperationKind::page:

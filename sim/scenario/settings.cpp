@@ -54,6 +54,19 @@ constexpr Access vary_field = {
               u64 value) { options.vary[static_cast<u32>(site)] = from_value<Ratio>(value); },
 };
 
+template <FaultKind kind>
+constexpr Access fault_field = {
+    .get = [](const RunOptions& options) { return to_value(options.disk.faults[kind].ratio); },
+    .set = [](RunOptions& options, u64 value) { options.disk.faults[kind].ratio = from_value<Ratio>(value); },
+};
+
+template <FaultKind kind>
+constexpr Access fault_zone_field = {
+    .get = [](const RunOptions& options) { return to_value(options.disk.faults[kind].zone); },
+    .set = [](RunOptions& options,
+              u64 value) { options.disk.faults[kind].zone = from_value<FaultZone>(value); },
+};
+
 template <auto member>
 constexpr Access format_field = field<&RunOptions::format, member>;
 template <auto member>
@@ -115,6 +128,8 @@ constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "even
 constexpr u64 timestamps_count = 2;
 constexpr const char* timestamps_names[timestamps_count + 1] = {"increasing", "any", nullptr};
 static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);
+constexpr const char* zone_names[fault_zone_count + 1] = {"grid", "superblock", "both", nullptr};
+static_assert(static_cast<u64>(FaultZone::both) == fault_zone_count - 1);
 constexpr u64 profile_count = 2;
 constexpr const char* profile_names[profile_count + 1] = {"durable", "cached", nullptr};
 static_assert(static_cast<u64>(DurabilityProfile::cached) == profile_count - 1);
@@ -225,7 +240,25 @@ const Setting table[] = {
     number("tear_unit", 512, 4096, disk_field<&Disk::tear_unit>,
            "Bytes that a crash writes wholly or not; 512 or 4096, at most a sector."),
 
-    ratio("fault.failed_sync", disk_field<&Disk::failed_sync>, "Chance that a sync fails."),
+    ratio("fault.failed_sync", fault_field<FaultKind::failed_sync>, "Chance that a sync fails."),
+    ratio("fault.lying_sync", fault_field<FaultKind::lying_sync>,
+          "Chance that a sync succeeds and makes nothing durable."),
+#define X(kind, text)                                                      \
+  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text), \
+      name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, \
+           "Where."),
+    X(read_error, "a read fails, and the next ones of that place.")
+    X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed.")
+    X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine.")
+    X(unreadable, "sectors that are read or written cannot be read from then on, until they are written.")
+    X(rot, "bytes that are read or were written are others from then on.")
+    X(lost_write, "a write succeeds and is not on the medium.")
+    X(misdirected_write, "a write succeeds and is in another place.")
+    X(misdirected_read, "a read brings the bytes of another place.")
+    X(stale_read, "a read brings what was there before the last write.")
+#undef X
+    number("fault.sectors_max", 1, fault_sectors_max, disk_field<&Disk::faults, &FaultOptions::sectors_max>,
+           "Adjacent sectors that one rot or unreadable fault takes, at most."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
@@ -312,21 +345,6 @@ const Setting table[] = {
 
 EngineCheck engine_check = nullptr;
 
-u32 edit_distance(std::string_view a, std::string_view b) {
-  std::vector<u32> row(b.size() + 1);
-  for (u32 j = 0; j <= b.size(); ++j) row[j] = j;
-  for (u32 i = 0; i < a.size(); ++i) {
-    u32 diagonal = row[0];
-    row[0] = i + 1;
-    for (u32 j = 0; j < b.size(); ++j) {
-      const u32 replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string expected_value(const Setting& setting) {
   switch (setting.type) {
     case SettingType::number: return fmt::format("a number from {} to {}", setting.min, setting.max);
@@ -405,27 +423,6 @@ std::optional<u16> find_setting(std::string_view name) {
   return std::nullopt;
 }
 
-std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names, u32 limit) {
-  constexpr std::size_t compared_max = 64;  // Longer than any name: the rest cannot come nearer.
-  name = name.substr(0, compared_max);
-  std::vector<std::pair<u32, u32>> order;  // Distance, then place in the list.
-  for (u32 i = 0; i < names.size(); ++i) order.emplace_back(edit_distance(name, names[i]), i);
-  std::sort(order.begin(), order.end());
-  std::vector<std::string> nearest;
-  for (u32 i = 0; i < limit && i < order.size(); ++i) nearest.push_back(names[order[i].second]);
-  return nearest;
-}
-
-std::vector<std::string> nearest_settings(std::string_view name, u32 limit) {
-  std::vector<std::string> names;
-  for (const Setting& setting : table) names.emplace_back(setting.name);
-  return nearest_names(name, names, limit);
-}
-
-std::string expected_setting(std::string_view name) {
-  return fmt::format("a setting, nearest: {}", fmt::join(nearest_settings(name, 3), ", "));
-}
-
 SettingValue parse_setting(const Setting& setting, std::string_view text) {
   switch (setting.type) {
     case SettingType::number: {
@@ -471,6 +468,7 @@ void finish_options(RunOptions* options) {
   options->disk.sector_size = options->format.sector_size;
   options->disk.block_size = options->format.block_size;
   options->disk.blocks_count = options->runtime.blocks_count;
+  options->disk.faults.times_max = 2 * options->runtime.read_attempts_max;
 }
 
 std::string validate_options(const RunOptions& options) {

@@ -138,8 +138,8 @@ struct RunResult {
   bool failed() const { return failure.failure_class != FailureClass::none; }
   RunCounters counters;
   Digests digests;
-  std::array<u64, fault_kind_count> faults_fired{};
-  std::array<u64, fault_kind_count> faults_armed{};
+  FaultCounts faults_fired;
+  FaultCounts faults_armed;
   std::array<u64, mark_count> marks{};
   std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::array<u64, variation_count> variations_fired{};
@@ -152,11 +152,7 @@ struct RunResult {
     const u32 number = static_cast<u32>(mark);
     if (marks[number]++ == 0) marks_first[number] = std::max<u64>(counters.ops, 1);
   }
-  u64 faults() const {
-    u64 sum = 0;
-    for (const u64 count : faults_fired) sum += count;
-    return sum;
-  }
+  u64 faults() const { return faults_fired.total(); }
 };
 
 }  // namespace tonearm::sim

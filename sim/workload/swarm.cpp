@@ -255,7 +255,7 @@ void draw_canary(u64 seed, RunOptions* options) {
   options->weight_crash = 0;
   options->weight_reopen = 0;
   options->disk.profile = DurabilityProfile::durable;
-  options->disk.failed_sync = {};
+  options->disk.faults = {};
   options->vary = {};
   options->scrub = 0;
   options->ops = 200;
