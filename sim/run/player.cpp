@@ -385,6 +385,7 @@ void Player::line_commit() {
     effective_commit(static_cast<u32>(repeat));
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
@@ -399,6 +400,7 @@ void Player::line_checkpoint() {
     effective_commit(repeat);
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
