@@ -391,6 +391,7 @@ void Player::line_commit() {
     effective_commit(static_cast<u32>(repeat));
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
@@ -405,6 +406,7 @@ void Player::line_checkpoint() {
     effective_commit(repeat);
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 

@@ -212,6 +212,7 @@ class Player final : public ActiveRun, public Interrupt {
   void watch_engine();
   void watch_spans();
   void on_mark(Mark mark, u16 tree, const Key* key);
+  void show_levels();
   void directed_checks();
   u64 directed_credit_max() const { return u64{4} * options_.directed_every_lines; }
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);

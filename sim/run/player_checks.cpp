@@ -75,6 +75,7 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
+  if (config_->reached != nullptr) config_->reached->mark_hit(mark);
   if (config_->timeline != nullptr && disk_) config_->timeline->mark_hit(disk_->now(), mark, tree);
   if (key == nullptr || !world_.has_id(tree)) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
@@ -90,6 +91,17 @@ void Player::take_outcome(const Audit& audit, FailureClass failure_class, const 
 }
 
 // A check costs a dozen queries, so each has to be paid for with lines: the cost of a run stays flat.
+void Player::show_levels() {
+  if (config_->reached == nullptr) return;
+  const Forest& forest = host_->forest();
+  for (u32 tree = 0; tree < forest.tree_count(); ++tree) {
+    const Manifest& manifest = forest.tree(tree).manifest();
+    for (u32 level = 0; level < manifest.levels(); ++level) {
+      config_->reached->level_holds(tree, level, manifest.level(level).count());
+    }
+  }
+}
+
 void Player::directed_checks() {
   const u64 price = options_.directed_every_lines;
   if (directed_.empty() || directed_credit_ < price || !config_->oracles.has(Oracle::directed)) return;
