@@ -20,7 +20,9 @@ Operation crash_line(u64 id, const Variant& variant) {
   line.count = variant.kind == Variant::Kind::crash ? variant.step : 0;
   if (variant.way == 0) return line;
   const CrashOutcome outcome = variant.way == 1 ? CrashOutcome::lost : CrashOutcome::landed;
-  while (!line.writes.full()) line.writes.push(outcome);
+  while (!line.writes.full()) {
+    line.writes.push({.write = static_cast<u16>(line.writes.count()), .outcome = outcome});
+  }
   return line;
 }
 
