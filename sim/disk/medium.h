@@ -49,6 +49,11 @@ class Medium {
   // What reads see there is as if it had never been written.
   void forget(u64 offset, u64 length) { image_.forget(offset, length); }
 
+  // What is in the cache of this range is written back, which a device may do at any time.
+  void write_back(u64 offset, u64 length);
+  // Not a write: what the medium holds there is another thing from now on. Nothing of it is in the cache.
+  void overwrite(u64 offset, std::span<const std::byte> bytes);
+
   // The undecided writes, in order of completion. Spans are valid until the next change.
   u64 logged_count() const { return log_.size(); }
   MediumWrite logged(u64 index) const;

@@ -23,50 +23,26 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/types.h"
+#include "sim/disk/disk_options.h"
 #include "sim/disk/fault.h"
+#include "sim/disk/fault_plan.h"
+#include "sim/disk/faulty_medium.h"
 #include "sim/disk/image.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/medium.h"
 #include "sim/disk/request_counter.h"
 #include "sim/disk/trace.h"
 #include "storage/storage.h"
+#include "storage/superblock.h"
 
 namespace tonearm::sim {
-
-enum class CompletionPolicy : u8 { latency, fifo, lifo, uniform, starve, priority };
-const char* completion_policy_name(CompletionPolicy policy);
-
-struct LatencyProfile {
-  u32 latency_ticks_min = 0;
-  u32 latency_ticks_mean = 0;  // Of the exponential part; 0: none.
-  Ratio stall{};               // A stalled request takes 100 times as long.
-};
-
-struct DiskOptions {
-  u32 sector_size = 4096;
-  u32 block_size = 4096;
-  u64 blocks_count = 4096;
-  LatencyProfile read, write, sync;
-  LatencyProfile superblock;  // For both directions in the superblock zone.
-  Ratio slow{};  // Chance of a slow episode: reads, writes or both take longer for a few operations.
-  CompletionPolicy policy = CompletionPolicy::latency;
-  IoPurpose starved = IoPurpose::lookup;  // For CompletionPolicy::starve.
-  u32 queue_depth = 32;  // Requests the device works on; the others wait in order of submission.
-  DurabilityProfile profile = DurabilityProfile::durable;
-  u32 tear_unit = 512;  // 512 or 4096; at most the sector size.
-  FaultOptions faults;
-  u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
-  u64 seed_latency = 0;  // 0: derived.
-  u64 seed_poison = 0;   // 0: derived.
-  // A write to a block makes the sectors behind it poison again, as if they had never been written.
-  bool poison_recycled = false;
-};
 
 class SimStorage final : public Storage {
  public:
@@ -102,12 +78,14 @@ class SimStorage final : public Storage {
 
   // Explicit faults: this happens to the request with this identity. The first of its kind has n = 0.
   void strike(const FiredFault& fault);
+  // Lines will ask for faults: what they need is kept from now on, a former content for instance.
+  void expect_faults();
   // The request with this identity takes so many ticks.
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
   }
   u64 explicit_faults_waiting() const {
-    return explicit_faults_.size() + explicit_latencies_.size();
+    return plan_.waiting() + explicit_latencies_.size();
   }  // Asked for and not fired.
 
   // Latencies, policy, queue depth and fault ratios may change at any time (from the next request
@@ -128,8 +106,10 @@ class SimStorage final : public Storage {
 
   // --- what the faults did. The truth is what would be there if every acknowledged write had landed where
   // and when it was acknowledged to; a crash and a write that failed change it as they change the medium.
-  const Image& truth() const { return medium_.image(); }
-  const Image& truth_durable() const { return medium_.durable_image(); }
+  const Image& truth() const { return faulty_ ? faulty_->truth().image() : medium_.image(); }
+  const Image& truth_durable() const {
+    return faulty_ ? faulty_->truth().durable_image() : medium_.durable_image();
+  }
   // Of the block, the bytes [0, size) are not those of the truth, or a sector cannot be read.
   bool damaged(u64 address, u64 size) const;
   bool damaged_superblock(u32 copy) const;
@@ -148,9 +128,11 @@ class SimStorage final : public Storage {
   // Told of every fault that strikes a request, but not of what a crash decides.
   void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
 
-  const FaultCounts& faults_fired() const { return fired_; }
-  const FaultCounts& faults_armed() const { return armed_; }  // Could have fired.
-  u64 fault_count(FaultKind kind) const { return fired_.of(kind); }
+  const FaultCounts& faults_fired() const { return plan_.counts_fired; }
+  const FaultCounts& faults_armed() const { return plan_.counts_armed; }  // Could have fired.
+  u64 fault_count(FaultKind kind) const { return plan_.counts_fired.of(kind); }
+  // What became of each write that the last crash decided, by order of submission.
+  std::span<const Fate> crash_fates() const { return fates_; }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
   // Pending requests in words, for a stuck run.
@@ -170,12 +152,14 @@ class SimStorage final : public Storage {
     void* node = nullptr;  // Read, Write or Sync; its caller's.
     Attribution attribution;
     u64 submission = 0;
-    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted.
+    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted,
+    u64 covered_truth = 0;  // and in that of the truth.
     const std::byte* buffer = nullptr;
     IoTag tag{};
     u32 n = 0;
     RequestKind kind{};
     bool fails = false;
+    bool lies = false;
   };
 
   // What is looked at for every submission and every step, apart from the rest.
@@ -198,7 +182,7 @@ class SimStorage final : public Storage {
   struct Streams {
     explicit Streams(const DiskOptions& options);
     std::array<Stream, 3> latency, tie;  // By kind of request.
-    Stream slow, priority, failed_sync, failed_sync_outcome, crash_mode, crash_outcome;
+    Stream slow, priority, failed_sync_outcome, crash_mode, crash_outcome;
   };
 
   u64 begin_of(Zone zone, u64 offset, u64 length) const;
@@ -226,8 +210,15 @@ class SimStorage final : public Storage {
     if (trace_ != nullptr) trace_->record(now_, kind, a, b, c);
   }
 
-  bool draw_sync_failure(const Request& request);
+  FaultTarget target_of(const Request& request, bool superblock) const;
+  void maybe_faulty();
+  void draw_sync_faults(Request& request);
+  void tell_of_faults(u64 offset);
+  void deliver(const Read& read, u64 offset);
+  void forget(u64 offset, u64 length);
+  std::span<const Fate> failed_fates(const Medium& medium, u64 covered, bool count);
   void fail_covered(const Request& request);
+  void collect_undecided();
   Fate crash_fate(const Attribution& attribution, u64 index, u64 count) const;
   void count_fate(const MediumWrite& write, const Fate& fate);
 
@@ -243,6 +234,15 @@ class SimStorage final : public Storage {
   std::vector<u64> protected_;
 
   Medium medium_;
+  FaultPlan plan_;
+  std::optional<FaultyMedium> faulty_;  // Only once something other than a failed sync may go wrong.
+  void* fault_context_ = nullptr;
+  void (*fault_listener_)(void*, const FiredFault&) = nullptr;
+  struct Delivered {
+    std::array<std::byte, superblock_copy_size> bytes;
+    bool valid = false;
+  };
+  std::unique_ptr<std::array<Delivered, superblock_copies>> delivered_;  // Since begin_deliveries().
   // Blocks that were written and lost under a running engine may be read; until the next crash.
   bool writes_were_lost_ = false;
 
@@ -263,7 +263,6 @@ class SimStorage final : public Storage {
   Attribution attribution_outside_;  // While stepping: what step() restores.
   RequestCounter counter_;
 
-  std::vector<FiredFault> explicit_faults_;  // Asked for; few.
   struct ExplicitLatency {
     Attribution attribution;
     IoTag tag;
@@ -271,12 +270,17 @@ class SimStorage final : public Storage {
     u64 ticks;
   };
   std::vector<ExplicitLatency> explicit_latencies_;  // Few; looked at by every submission.
-  FaultCounts fired_;
-  FaultCounts armed_;
 
   // Scratch of decisions, kept for its memory.
-  std::vector<MediumWrite> undecided_;
+  struct Undecided {
+    MediumWrite write;
+    bool on_medium = false;
+    bool on_truth = false;
+  };
+  std::vector<Undecided> undecided_;
+  std::vector<MediumWrite> writes_;
   std::vector<Fate> fates_;
+  std::vector<Fate> picked_;
 };
 
 }  // namespace tonearm::sim

@@ -33,17 +33,95 @@ bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.
 
 }  // namespace
 
-void SimStorage::strike(const FiredFault& fault) { explicit_faults_.push_back(fault); }
+// --- faults of requests
 
-bool SimStorage::damaged(u64, u64) const { return false; }
-bool SimStorage::damaged_superblock(u32) const { return false; }
-bool SimStorage::damage() const { return false; }
-void SimStorage::heal() {}
-u32 SimStorage::bad_reads(u64) const { return 0; }
-u32 SimStorage::bad_writes(u64) const { return 0; }
-void SimStorage::begin_deliveries() {}
-std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32) const { return std::nullopt; }
-void SimStorage::set_fault_listener(void*, void (*)(void*, const FiredFault&)) {}
+void SimStorage::maybe_faulty() {
+  if (!faulty_ && !plan_.only_failed_syncs()) expect_faults();
+}
+
+void SimStorage::expect_faults() {
+  if (faulty_) return;
+  faulty_.emplace(medium_, plan_, options_, grid_offset_);
+  for (Request& request : slots_) request.covered_truth = request.covered;
+}
+
+void SimStorage::strike(const FiredFault& fault) {
+  plan_.strike(fault);
+  maybe_faulty();
+}
+
+FaultTarget SimStorage::target_of(const Request& request, bool superblock) const {
+  return {.attribution = request.attribution,
+          .tag = request.tag,
+          .n = request.n,
+          .zone = superblock ? Zone::superblock : Zone::grid};
+}
+
+void SimStorage::tell_of_faults(u64 offset) {
+  for (const FiredFault& fired : plan_.fired_now()) {
+    record(EventKind::fault, static_cast<u64>(fired.fault.kind), offset, pack_tag(fired.tag, fired.n));
+    if (fault_listener_ != nullptr) fault_listener_(fault_context_, fired);
+  }
+  plan_.fired_now().clear();
+}
+
+void SimStorage::set_fault_listener(void* context, void (*listener)(void*, const FiredFault&)) {
+  fault_context_ = context;
+  fault_listener_ = listener;
+}
+
+void SimStorage::forget(u64 offset, u64 length) {
+  if (faulty_) return faulty_->forget(offset, length);
+  medium_.forget(offset, length);
+}
+
+// --- what is wrong
+
+bool SimStorage::damaged(u64 address, u64 size) const {
+  ASSERT(address >= 1 && address <= options_.blocks_count);
+  ASSERT(size >= 1 && size <= options_.block_size);
+  const u64 offset = grid_offset_ + (address - 1) * options_.block_size;
+  return faulty_ && faulty_->damaged(offset, size, options_.block_size);
+}
+
+bool SimStorage::damaged_superblock(u32 copy) const {
+  ASSERT(copy < superblock_copies);
+  return faulty_ && faulty_->damaged(u64{copy} * superblock_copy_size, superblock_copy_size, superblock_copy_size);
+}
+
+bool SimStorage::damage() const { return faulty_ && faulty_->damage(); }
+
+void SimStorage::heal() {
+  if (!faulty_) return;
+  faulty_->heal();
+  for (Request& request : slots_) request.covered = request.covered_truth;
+}
+
+u32 SimStorage::bad_reads(u64 address) const { return faulty_ ? faulty_->bad_reads(address) : 0; }
+u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_writes(address) : 0; }
+
+// --- superblock copies as they were delivered
+
+void SimStorage::begin_deliveries() {
+  if (delivered_ == nullptr) delivered_ = std::make_unique<std::array<Delivered, superblock_copies>>();
+  for (Delivered& delivered : *delivered_) delivered.valid = false;
+}
+
+void SimStorage::deliver(const Read& read, u64 offset) {
+  ASSERT(offset % superblock_copy_size == 0);
+  ASSERT(read.buffer.size() == superblock_copy_size);
+  Delivered& delivered = (*delivered_)[offset / superblock_copy_size];
+  delivered.valid = read.result == IoResult::ok;
+  std::copy(read.buffer.begin(), read.buffer.end(), delivered.bytes.begin());
+}
+
+std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32 copy) const {
+  ASSERT(copy < superblock_copies);
+  if (delivered_ == nullptr || !(*delivered_)[copy].valid) return std::nullopt;
+  return std::span<const std::byte>((*delivered_)[copy].bytes);
+}
+
+// --- latencies that lines ask for
 
 u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
   const auto asked_for = std::find_if(explicit_latencies_.begin(), explicit_latencies_.end(),
@@ -57,47 +135,51 @@ u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
   return ticks;
 }
 
-bool SimStorage::draw_sync_failure(const Request& request) {
-  const auto asked_for =
-      std::find_if(explicit_faults_.begin(), explicit_faults_.end(), [&request](const FiredFault& fault) {
-        return fault.fault.kind == FaultKind::failed_sync && fault.attribution == request.attribution && same_tag(fault.tag, request.tag) &&
-               fault.n == request.n;
-      });
-  const bool found = asked_for != explicit_faults_.end();
-  if (found) explicit_faults_.erase(asked_for);
-  const bool possible = options_.faults[FaultKind::failed_sync].ratio.numerator != 0 && options_.faults[FaultKind::failed_sync].ratio.denominator != 0;
-  if (found || possible) armed_.add(FaultKind::failed_sync, Zone::grid);
-  if (found) return true;
-  return possible &&
-         chance(streams_.failed_sync.at(request.attribution, request.tag, request.n), options_.faults[FaultKind::failed_sync].ratio);
+// --- syncs
+
+void SimStorage::draw_sync_faults(Request& request) {
+  const FaultTarget target = target_of(request, false);
+  request.fails = plan_.strikes(FaultKind::failed_sync, target).has_value();
+  if (!faulty_ || request.fails) return;
+  request.lies = faulty_->sync_lies(target, request.covered);
+  tell_of_faults(0);
 }
 
 void SimStorage::count_fate(const MediumWrite& write, const Fate& fate) {
   const Zone zone = write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
-  armed_.add(FaultKind::torn_write, zone);
-  armed_.add(FaultKind::lost_at_crash, zone);
+  plan_.counts_armed.add(FaultKind::torn_write, zone);
+  plan_.counts_armed.add(FaultKind::lost_at_crash, zone);
   if (fate.outcome == CrashOutcome::landed) return;
   const FaultKind kind = fate.outcome == CrashOutcome::lost ? FaultKind::lost_at_crash : FaultKind::torn_write;
-  fired_.add(kind, zone);
+  plan_.counts_fired.add(kind, zone);
   record(EventKind::fault, static_cast<u64>(kind), write.offset, pack_tag(write.tag, write.n));
 }
 
-void SimStorage::fail_covered(const Request& request) {
-  fired_.add(FaultKind::failed_sync, Zone::grid);
-  record(EventKind::fault, static_cast<u64>(FaultKind::failed_sync), 0, pack_tag(request.tag, request.n));
+// The outcome of a write belongs to the write: it is the same for the truth.
+std::span<const Fate> SimStorage::failed_fates(const Medium& medium, u64 covered, bool count) {
   constexpr CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::landed, CrashOutcome::torn};
   fates_.clear();
-  const u64 count = medium_.covered(request.covered);
-  for (u64 i = 0; i < count; ++i) {
-    const MediumWrite write = medium_.logged(i);
+  const u64 writes = medium.covered(covered);
+  for (u64 i = 0; i < writes; ++i) {
+    const MediumWrite write = medium.logged(i);
     const u64 random = streams_.failed_sync_outcome.at(write.attribution, write.tag, write.n);
     fates_.push_back(
         {.outcome = outcomes[below(remix(random, salt_outcome), std::size(outcomes))], .random = random});
-    count_fate(write, fates_.back());
+    if (count) count_fate(write, fates_.back());
   }
-  writes_were_lost_ = writes_were_lost_ || count > 0;
-  medium_.fail(request.covered, fates_);
+  return fates_;
 }
+
+void SimStorage::fail_covered(const Request& request) {
+  plan_.fired({.kind = FaultKind::failed_sync}, target_of(request, false));
+  tell_of_faults(0);
+  const std::span<const Fate> fates = failed_fates(medium_, request.covered, true);
+  writes_were_lost_ = writes_were_lost_ || !fates.empty();
+  medium_.fail(request.covered, fates);
+  if (faulty_) faulty_->fail(request.covered_truth, failed_fates(faulty_->truth(), request.covered_truth, false));
+}
+
+// --- crashes
 
 Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count) const {
   const u64 crash = streams_.crash_mode.at(attribution, no_tag, 0);
@@ -121,32 +203,66 @@ Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count
   return {.outcome = outcome, .random = random};
 }
 
-void SimStorage::crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
-  ASSERT(!stepping_);
-  ASSERT(draining_.empty());
+// In order of submission. What only the medium or only the truth has was lost, misdirected or lied about.
+void SimStorage::collect_undecided() {
   undecided_.clear();
-  for (u64 i = 0; i < medium_.logged_count(); ++i) undecided_.push_back(medium_.logged(i));
+  for (u64 i = 0; i < medium_.logged_count(); ++i) {
+    undecided_.push_back({.write = medium_.logged(i), .on_medium = true, .on_truth = false});
+  }
+  const u64 on_medium = undecided_.size();
+  for (u64 i = 0; faulty_ && i < faulty_->truth().logged_count(); ++i) {
+    const MediumWrite write = faulty_->truth().logged(i);
+    const auto same = std::find_if(undecided_.begin(), undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium), [&](const Undecided& each) {
+      return each.write.submission == write.submission && each.write.offset == write.offset;
+    });
+    if (same != undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium)) {
+      same->on_truth = true;
+    } else {
+      undecided_.push_back({.write = write, .on_medium = false, .on_truth = true});
+    }
+  }
   for (const Pending& pending : pending_) {
     if (pending.kind != RequestKind::write) continue;
     const Request& request = slots_[pending.slot];
-    undecided_.push_back({.submission = request.submission,
-                          .attribution = request.attribution,
-                          .tag = request.tag,
-                          .n = request.n,
-                          .offset = pending.begin,
-                          .data = {request.buffer, pending.end - pending.begin}});
+    undecided_.push_back({.write = {.submission = request.submission,
+                                    .attribution = request.attribution,
+                                    .tag = request.tag,
+                                    .n = request.n,
+                                    .offset = pending.begin,
+                                    .data = {request.buffer, pending.end - pending.begin}},
+                          .on_medium = true,
+                          .on_truth = true});
   }
-  std::sort(undecided_.begin(), undecided_.end(),
-            [](const MediumWrite& a, const MediumWrite& b) { return a.submission < b.submission; });
+  std::stable_sort(undecided_.begin(), undecided_.end(), [](const Undecided& a, const Undecided& b) {
+    return a.write.submission < b.write.submission;
+  });
+}
+
+void SimStorage::crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
+  ASSERT(!stepping_);
+  ASSERT(draining_.empty());
+  collect_undecided();
   record(EventKind::crash, steps_, undecided_.size(), 0);
   fates_.clear();
   for (u64 i = 0; i < undecided_.size(); ++i) {
     Fate fate = crash_fate(attribution, i, undecided_.size());
     if (i < outcomes.size()) fate.outcome = outcomes[i];
     fates_.push_back(fate);
-    count_fate(undecided_[i], fate);
+    count_fate(undecided_[i].write, fate);
   }
-  medium_.crash(undecided_, fates_);
+  // The truth first: its writes may be the medium's.
+  for (const bool truth : {true, false}) {
+    if (truth && !faulty_) continue;
+    writes_.clear();
+    picked_.clear();
+    for (u64 i = 0; i < undecided_.size(); ++i) {
+      if (!(truth ? undecided_[i].on_truth : undecided_[i].on_medium)) continue;
+      writes_.push_back(undecided_[i].write);
+      picked_.push_back(fates_[i]);
+    }
+    if (truth) faulty_->crash(writes_, picked_);
+    if (!truth) medium_.crash(writes_, picked_);
+  }
   undecided_.clear();
   writes_were_lost_ = false;
 
