@@ -120,7 +120,6 @@ class SimStorage final : public Storage {
   // the medium holds (was to be written).
   u32 bad_reads(u64 address) const;
   u32 bad_writes(u64 address) const;
-  u32 bad_superblock_writes() const { return 0; }
   // The superblock copies as they were last delivered by reads that completed since begin_deliveries(); none:
   // never read since, or the last read failed.
   void begin_deliveries();

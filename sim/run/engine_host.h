@@ -81,6 +81,7 @@ struct QueryResult {
   const char* broken = nullptr;  // A promise of the lookup that does not hold.
   Error error;                   // Set: unanswered.
   u64 count = 0;
+  u64 asked = 0;  // Objects that may have been looked up before the error.
   std::vector<std::byte> objects;
 };
 

@@ -85,9 +85,8 @@ std::string Player::why_intact(const Error& error) const {
 std::string Player::why_false(const Error& error) const {
   if (error.kind == ErrorKind::block_damaged) return why_intact(error);
   if (error.kind != ErrorKind::write_failed) return "nothing is damaged";
-  const bool superblock = error.address == 0;
-  const u32 tries = superblock ? superblock_tries : options_.runtime.read_attempts_max;
-  const u32 bad = superblock ? disk_->bad_superblock_writes() : disk_->bad_writes(error.address);
+  const u32 tries = error.address == 0 ? superblock_tries : options_.runtime.read_attempts_max;
+  const u32 bad = disk_->bad_writes(error.address);
   if (bad >= tries) return {};
   return fmt::format("of {} writes only {} failed", tries, bad);
 }
