@@ -65,7 +65,8 @@ void parse_disable(const std::string& name, PlayPlan* plan) {
     const std::size_t dot = full.find('.');
     const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
     const bool switchable = prefix == "weight" || prefix == "fault" || prefix == "vary";
-    const bool group = (prefix == "latency" || prefix == "vary") && name == prefix;
+    const bool chance_of_fault = prefix == "fault" && setting.type == SettingType::ratio;
+    const bool group = (prefix == "latency" || prefix == "vary" || chance_of_fault) && name == prefix;
     if (!(switchable && full.substr(dot + 1) == name) && !group) continue;
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }
@@ -87,7 +88,7 @@ void check_disabled(const PlayPlan& plan, std::span<const Workload* const> playe
   }
   for (const std::string& name : plan.not_settings) {
     if (std::find(verbs.begin(), verbs.end(), name) != verbs.end()) continue;
-    std::vector<std::string> known{"latency", "vary"};
+    std::vector<std::string> known{"fault", "latency", "vary"};
     for (const Setting& setting : settings()) {
       const std::string_view full = setting.name;
       const std::size_t dot = full.find('.');

@@ -88,6 +88,8 @@ Fault FaultyMedium::draw_shape(FaultKind kind, const FaultTarget& target, u64 of
   if (fault.shape == RotShape::other_block && !other_place(&fault, target, offset, random)) {
     fault.shape = RotShape::truncated;
   }
+  fault.superblock = false;  // Its `to` is of the zone of the request.
+  if (fault.shape != RotShape::other_block) fault.to = 0;
   switch (fault.shape) {
     case RotShape::bit: fault.at = fault.at * 8 + below(length_random, 8); break;
     case RotShape::byte: fault.mask = static_cast<u8>(between(remix(random, salt_mask), 1, 255)); break;

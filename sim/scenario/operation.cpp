@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/checksum.h"
+#include "sim/scenario/fault_line.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
 
@@ -293,7 +294,10 @@ Attribution attribution_of(OpId op, OpId recovery) {
 std::string request_name_text(const RequestName& request) {
   std::string text;
   if (request.recovery.number != 0) text = op_id_text(request.recovery) + "/";
-  return text + op_id_text(request.attribution.op) + "/" + tag_text(request.tag, request.n);
+  text += op_id_text(request.attribution.op);
+  const bool aside = request.recovery.number == 0 && request.attribution.context != 0;
+  if (aside) text += fmt::format("@{:#x}", request.attribution.context);
+  return text + "/" + tag_text(request.tag, request.n);
 }
 
 u64 content_hash(const Operation& line) {
@@ -353,7 +357,10 @@ void print_operation(const Operation& operation, std::string* target) {
     case OperationKind::end: target->append(operation.persist ? " persist" : " discard"); break;
     case OperationKind::crash: print_crash(operation, target); break;
     case OperationKind::reopen: print_reopen(operation, target); break;
-    case OperationKind::fault: target->append(" " + request_name_text(operation.request) + " fail"); break;
+    case OperationKind::fault:
+      target->append(" " + request_name_text(operation.request));
+      print_fault(operation.fault, target);
+      break;
     case OperationKind::latency:
       target->append(" " + request_name_text(operation.request));
       append_argument(" ticks=", operation.count, target);

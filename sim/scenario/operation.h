@@ -17,6 +17,7 @@
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
+//   29 fault 17/compact_write(3,2)#4 lost_write    the same of the other kinds, see fault_line.h
 //   30 heal                                    the medium is again as it was acknowledged to be
 //   30 latency 23/compact_write(1,2)#4 ticks=900
 //
@@ -129,7 +130,8 @@ Attribution attribution_of(OpId op, OpId recovery);
 
 // Identity of one I/O request: `20/17/compact_write(3,2)#4` is the 5th compact_write of tree 3, level 2
 // attributed to op 17 (replayed after the crash of line 20; no crash: `17/...`). Op 0 is the format
-// and first open. `(tree,level)` is left out where both are 0.
+// and first open. `(tree,level)` is left out where both are 0. Work beside an op (an audit, a scrub, the
+// recovery of a recovery) has a context of its own, a number that is the same in every run: `17@0x9f53/...`.
 struct RequestName {
   Attribution attribution;  // attribution_of(op, recovery).
   OpId recovery;            // The crash or reopen line; number 0: none.

@@ -48,6 +48,7 @@ void print_settings(const Scenario& scenario, std::string* target) {
     const std::size_t size = name.size() + value.size() + 2;
     if (previous != nullptr && (!same_group(*previous, setting) || line.size() + size > columns_max)) flush();
     if (fault && setting.type == SettingType::ratio) {
+      flush();
       line = fmt::format("fault {} {}", name.substr(fault_prefix.size()), value);
       flush();
       previous = nullptr;
