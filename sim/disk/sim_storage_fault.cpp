@@ -103,6 +103,7 @@ u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_wr
 // --- superblock copies as they were delivered
 
 void SimStorage::begin_deliveries() {
+  if (faulty_) faulty_->begin_streaks();
   if (delivered_ == nullptr) delivered_ = std::make_unique<std::array<Delivered, superblock_copies>>();
   for (Delivered& delivered : *delivered_) delivered.valid = false;
 }
