@@ -191,7 +191,8 @@ Scenario generated_input(const Target& target, u64 random) {
   }
   o.disk.seed = scenario.seed;
   finish_options(&o);
-  scenario.operations = generated_lines_of(scenario, random, 20 + below(remix(random, 7), 60));
+  const u64 lines = std::min<u64>(target.bounds.lines / 2, 20 + below(remix(random, 7), 60));
+  scenario.operations = generated_lines_of(scenario, random, lines);
   assign_ids(&scenario.operations);
   return scenario;
 }
