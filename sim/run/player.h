@@ -103,6 +103,7 @@ class Player final : public ActiveRun, public Interrupt {
   void line_end();
   void line_crash();
   void line_reopen();
+  bool line_asks();
   void line_request();
   void line_heal();
   void put_result(PutResult result, bool expected_full);
@@ -268,6 +269,7 @@ class Player final : public ActiveRun, public Interrupt {
 
   // The line at hand.
   u64 index_ = 0;
+  u64 line_index_ = 0;  // Of the line at hand; a recovery may have taken crash lines behind it.
   Operation line_;
   std::vector<ScanRow> rows_;
   struct Effective {
