@@ -62,6 +62,14 @@ struct ShrinkArgs {
   std::string output_file;
 };
 
+struct SweepArgs {
+  PlayArgs play;
+  std::string file;
+  std::string seed;
+  std::string depth;
+  std::string outcomes;
+};
+
 struct DiffArgs {
   PlayArgs play;
   std::string seed;
@@ -75,6 +83,14 @@ struct CampaignArgs {
   std::string duration;
   std::string jobs;
   std::string digests;
+};
+
+struct EnumerateArgs {
+  std::string ops;
+  std::string workload;
+  std::string jobs;
+  std::string starts;
+  bool quiet = false;
 };
 
 struct InspectArgs {
@@ -99,9 +115,11 @@ int run_command(const RunArgs& args);
 int replay_command(const ReplayArgs& args);
 int print_command(const PrintArgs& args);
 int shrink_command(const ShrinkArgs& args);
+int sweep_command(const SweepArgs& args);
 int diff_command(const DiffArgs& args);
 int events_command(const DiffArgs& args);
 int campaign_command(const CampaignArgs& args);
+int enumerate_command(const EnumerateArgs& args);
 int inspect_command(const InspectArgs& args);
 int workloads_command(const ListArgs& args);
 int options_command(const ListArgs& args);

@@ -29,6 +29,7 @@ constexpr const char* examples = R"(Examples:
   tonearm shrink last -o small.scenario          the same failure in as few lines as possible
   tonearm campaign --for 5m                      many seeds on all processors
   tonearm campaign --seeds 1..1000 --check-determinism
+  tonearm sweep --seed 7 --ops 500               that run, crashed at every step
   tonearm diff --seed 7 --against ./other-tonearm
   tonearm inspect --seed 7 --at 1200             what is on the disk then
 
@@ -47,8 +48,10 @@ class CommandLine {
     add_replay();
     add_print();
     add_shrink();
+    add_sweep();
     add_diff();
     add_campaign();
+    add_enumerate();
     add_inspect();
     add_lists();
     add_bench();
@@ -181,6 +184,24 @@ class CommandLine {
         "passes, there is nothing to shrink.");
   }
 
+  void add_sweep() {
+    CLI::App* sweep = command("sweep",
+                              "The same run crashed before every step, with every distinguishable outcome of "
+                              "the writes that were not durable; each recovery judged",
+                              [this] { return sweep_command(sweep_); });
+    sweep->add_option("FILE", sweep_.file, "A scenario file, or `last`: the newest failure");
+    sweep->add_option("--seed", sweep_.seed, "A seed instead");
+    sweep->add_option("--depth", sweep_.depth, "2: crashes in the recoveries, too; default: 1");
+    sweep->add_option("--outcomes", sweep_.outcomes,
+                      "Outcomes of one step that are judged one by one; beyond it they are sampled; default: "
+                      "1000000");
+    sweep->add_flag("--quiet", sweep_.play.output.quiet, "The verdict only");
+    sweep->add_flag("--json", sweep_.play.output.json, "One JSON object instead of text");
+    sweep->add_option("--oracles", sweep_.play.oracles, "Comma list of names, or all,-NAME, or none");
+    add_settings(sweep, &sweep_.play);
+    sweep->footer("Example:\n  tonearm sweep --workload forest --seed 7 --ops 500");
+  }
+
   void add_diff() {
     CLI::App* diff = command("diff", "Play twice and show the first event that differs",
                              [this] { return diff_command(diff_); });
@@ -204,6 +225,19 @@ class CommandLine {
     campaign->add_option("--digests", campaign_.digests, "Write `seed answers digest` lines to this file");
     add_play(campaign, &campaign_.play);
     campaign->footer("Example:\n  tonearm campaign --workload all --for 5m --jobs 2");
+  }
+
+  void add_enumerate() {
+    CLI::App* enumerate = command("enumerate", "Every program of a few lines, with every crash point",
+                                  [this] { return enumerate_command(enumerate_); });
+    enumerate->add_option("--ops", enumerate_.ops, "Lines of a program, at most; default: 2");
+    enumerate->add_option("--workload", enumerate_.workload, "tree, groove or all; default: all");
+    enumerate->add_option("--jobs", enumerate_.jobs, "Worker processes; default: one per processor");
+    enumerate->add_option(
+        "--starts", enumerate_.starts,
+        "Directory of tree/ and groove/, the starting scenarios; default: corpus/enumerate");
+    enumerate->add_flag("--quiet", enumerate_.quiet, "Failures and totals only");
+    enumerate->footer("Example:\n  tonearm enumerate --ops 3 --workload tree");
   }
 
   void add_inspect() {
@@ -250,8 +284,10 @@ class CommandLine {
   ReplayArgs replay_;
   PrintArgs print_;
   ShrinkArgs shrink_;
+  SweepArgs sweep_;
   DiffArgs diff_;
   CampaignArgs campaign_;
+  EnumerateArgs enumerate_;
   InspectArgs inspect_;
   ListArgs list_;
   BenchArgs bench_;

@@ -216,6 +216,7 @@ RunConfig PreparedRun::config() const {
   config.source = source.get();
   config.oracles = oracles;
   config.record_faults = record_faults;
+  config.sweep = sweep;
   return config;
 }
 

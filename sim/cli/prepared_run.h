@@ -40,6 +40,7 @@ struct PreparedRun {
   std::string reproduce;  // The command that plays it again.
   std::string judged;     // PlayPlan::judged.
   bool record_faults = false;
+  Sweep* sweep = nullptr;
 
   RunConfig config() const;
 };

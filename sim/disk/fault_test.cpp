@@ -59,6 +59,7 @@ TEST_CASE("fault: a read error comes as often as it says, then the block is read
     REQUIRE(disk.storage.bad_reads(3) == i);
   }
   REQUIRE(disk.read_now(3) == 30);
+  disk.storage.begin_deliveries();
   REQUIRE(disk.storage.bad_reads(3) == 0);
   REQUIRE_FALSE(disk.storage.damage());
   REQUIRE(disk.storage.fault_count(FaultKind::read_error) == 1);
@@ -78,6 +79,7 @@ TEST_CASE("fault: a write that fails leaves the old, the new or a mixture, in th
     REQUIRE_FALSE(disk.write_now(3, 32));
     REQUIRE(disk.write_now(3, 33));
     REQUIRE(disk.read_now(3) == 33);
+    disk.storage.begin_deliveries();
     REQUIRE(disk.storage.bad_writes(3) == 0);
   }
   REQUIRE(seen == std::set<int>{-2, 30, 31});
@@ -198,7 +200,8 @@ TEST_CASE("fault: a sync that lies makes nothing durable", "[fault]") {
   REQUIRE(disk.read_now(3) == 31);
   REQUIRE(disk.block(disk.storage.durable_image(), 3) == 30);
   REQUIRE(disk.block(disk.storage.truth_durable(), 3) == 31);
-  const std::vector<CrashOutcome> lost(4, CrashOutcome::lost);
+  std::vector<CrashWrite> lost(4);
+  for (u16 i = 0; i < lost.size(); ++i) lost[i].write = i;
   disk.storage.crash({.op = {.number = 18}}, lost);
   REQUIRE(disk.read_now(3) == 30);
   REQUIRE(disk.truth(3) == 31);

@@ -37,6 +37,7 @@ FaultyMedium::FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& o
       former_(nothing(medium.image())) {
   ASSERT(grid_offset >= superblock_zone_size);
   ASSERT(block_size_ % sector_size_ == 0);
+  truth_.set_observer(nullptr);
   grow(medium.image().size());
 }
 
@@ -211,7 +212,9 @@ void FaultyMedium::forget(u64 offset, u64 length) {
 }
 
 void FaultyMedium::heal() {
+  DiskObserver* const observer = medium_->observer();
   *medium_ = truth_;
+  medium_->set_observer(observer);
   unreadable_.clear();
   transients_.clear();
   std::fill(suspects_.begin(), suspects_.end(), 0);
@@ -247,20 +250,27 @@ bool FaultyMedium::error_strikes(FaultKind kind, const FaultTarget& target, u64 
 u32 FaultyMedium::streak(const std::vector<Streak>& streaks, u64 address) {
   const auto found = std::find_if(streaks.begin(), streaks.end(),
                                   [address](const Streak& each) { return each.address == address; });
-  return found == streaks.end() ? 0 : found->count;
+  return found == streaks.end() ? 0 : found->most;
 }
 
 void FaultyMedium::count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset,
                                 bool bad) {
-  if (target.zone == Zone::superblock) return;
-  const u64 address = address_of(offset);
+  const u64 address = target.zone == Zone::superblock ? 0 : address_of(offset);
   const auto found = std::find_if(streaks.begin(), streaks.end(),
                                   [address](const Streak& each) { return each.address == address; });
-  if (found != streaks.end()) {
-    if (bad) ++found->count;
-    if (!bad) streaks.erase(found);
-  } else if (bad) {
-    streaks.push_back({.address = address, .count = 1});
+  if (found == streaks.end()) {
+    if (bad) streaks.push_back({.address = address, .count = 1, .most = 1});
+    return;
+  }
+  found->count = bad ? found->count + 1 : 0;
+  found->most = std::max(found->most, found->count);
+}
+
+// What is going on goes on: a request may be tried again now that was tried before.
+void FaultyMedium::begin_streaks() {
+  for (std::vector<Streak>* streaks : {&bad_reads_, &bad_writes_}) {
+    std::erase_if(*streaks, [](const Streak& each) { return each.count == 0; });
+    for (Streak& each : *streaks) each.most = 0;
   }
 }
 

@@ -40,14 +40,17 @@ class FaultyMedium {
   // The bytes of the range differ, or a sector of `readable_length` from its beginning cannot be read.
   bool damaged(u64 offset, u64 length, u64 readable_length) const;
   bool damage() const;
+  // Address 0 stands for the superblock. The longest streaks since begin_streaks().
   u32 bad_reads(u64 address) const { return streak(bad_reads_, address); }
   u32 bad_writes(u64 address) const { return streak(bad_writes_, address); }
+  void begin_streaks();
 
  private:
-  // How often in a row it went wrong for a block.
+  // How often in a row it went wrong for a block: up to now, and at most.
   struct Streak {
     u64 address;
     u32 count;
+    u32 most;
   };
   // An error that comes back when the place is tried again.
   struct Transient {

@@ -37,12 +37,12 @@ void Medium::grow(u64 size) {
 
 void Medium::complete(const MediumWrite& write, Durability durability) {
   image_.write(write.offset, write.data);
-  if (profile_ == DurabilityProfile::durable) return;
+  if (profile_ == DurabilityProfile::durable) return durable(write);
   if (durability == Durability::on_completion) {
     // What this overwrites in the cache must not come back over it.
     write_back(write.offset, write.data.size());
     durable_.write(write.offset, write.data);
-    return;
+    return durable(write);
   }
   if (!log_.empty() && log_size_ + write.data.size() > cache_bytes_max) {
     make_durable(destaged_ + (log_.size() + 1) / 2);
@@ -64,6 +64,7 @@ void Medium::write_back(u64 offset, u64 length) {
 }
 
 void Medium::overwrite(u64 offset, std::span<const std::byte> bytes) {
+  for (u64 i = 0; i < log_.size(); ++i) ASSERT(!overlaps(log_[i].write, offset, bytes.size()));
   image_.write(offset, bytes);
   if (profile_ == DurabilityProfile::cached) durable_.write(offset, bytes);
 }
@@ -102,6 +103,7 @@ void Medium::make_durable(u64 position) {
     } else {
       durable_.write(write.offset, write.data);
     }
+    durable(write);
   }
   destage(count);
 }
@@ -121,7 +123,10 @@ void Medium::restore(u64 offset, u64 length) {
 void Medium::fail(u64 position, std::span<const Fate> fates) {
   const u64 count = covered(position);
   ASSERT(fates.size() == count);
-  for (u64 i = 0; i < count; ++i) apply(durable_, logged(i), fates[i]);
+  for (u64 i = 0; i < count; ++i) {
+    apply(durable_, logged(i), fates[i]);
+    durable(logged(i));
+  }
   for (u64 i = 0; i < count; ++i) restore(logged(i).offset, logged(i).data.size());
   destage(count);
   // Newer writes over the same ranges are in the cache still.
@@ -135,17 +140,37 @@ void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fa
   for (u64 i = 0; i < writes.size(); ++i) {
     ASSERT(i == 0 || writes[i - 1].submission <= writes[i].submission);
     apply(target, writes[i], fates[i]);
+    durable(writes[i]);
   }
   if (profile_ == DurabilityProfile::cached) image_ = durable_;
   destage(log_.size());
+}
+
+Fate Medium::spelled(Fate fate, u64 size) const {
+  constexpr u64 units_max = 32;
+  const u64 units = (size + tear_unit_ - 1) / tear_unit_;
+  const bool torn = fate.outcome == CrashOutcome::torn || fate.outcome == CrashOutcome::torn_garbage;
+  if (!torn || fate.exact || units > units_max) return fate;
+  fate.exact = true;
+  fate.units = remix(fate.random, salt_units) & ((u64{1} << units) - 1);
+  if (fate.outcome == CrashOutcome::torn_garbage) {
+    fate.garbage = static_cast<u32>(below(remix(fate.random, salt_garbage), units));
+  }
+  return fate;
 }
 
 void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
   if (fate.outcome == CrashOutcome::lost) return;
   if (fate.outcome == CrashOutcome::landed) return target.write(write.offset, write.data);
   const u64 units = (write.data.size() + tear_unit_ - 1) / tear_unit_;
-  const u64 garbage =
-      fate.outcome == CrashOutcome::torn_garbage ? below(remix(fate.random, salt_garbage), units) : u64_max;
+  u64 garbage = u64_max;
+  if (fate.outcome == CrashOutcome::torn_garbage) {
+    garbage = fate.exact ? fate.garbage : below(remix(fate.random, salt_garbage), units);
+  }
+  const auto lands = [&fate](u64 unit) {
+    if (fate.exact) return unit < 64 && (fate.units >> unit & 1) != 0;
+    return (remix(fate.random, salt_units + unit / 64) >> (unit % 64) & 1) != 0;
+  };
   for (u64 i = 0; i < units; ++i) {
     const std::span<const std::byte> unit =
         write.data.subspan(i * tear_unit_, std::min<u64>(tear_unit_, write.data.size() - i * tear_unit_));
@@ -158,7 +183,7 @@ void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
         std::memcpy(bytes.data() + at, &word, 8);
       }
       target.write(offset, std::span(bytes).first(unit.size()));
-    } else if (remix(fate.random, salt_units + i / 64) >> (i % 64) & 1) {
+    } else if (lands(i)) {
       target.write(offset, unit);
     }
   }

@@ -24,8 +24,26 @@ inline constexpr u32 crash_outcome_count = 4;
 inline constexpr u32 crash_writes_max = 16;  // Of which a crash line can tell the outcome.
 
 struct Fate {
+  static constexpr u32 none = ~u32{0};
+
   CrashOutcome outcome = CrashOutcome::lost;
-  u64 random = 0;  // Decides the units of a torn write.
+  u64 random = 0;      // Decides the units of a torn write.
+  bool exact = false;  // Unless these do: bit i for unit i of the first 64, and the unit that is garbage.
+  u64 units = 0;
+  u32 garbage = none;
+};
+
+// Told of what becomes of the bytes of a disk: ranges of the image.
+class DiskObserver {
+ public:
+  // A read is about to be answered. The last moment to settle() what is there.
+  virtual void before_read(u64 begin, u64 end) = 0;
+  virtual void write_submitted(u64 begin, u64 end) = 0;
+  virtual void write_completed(u64 begin, u64 end) = 0;  // Reads see it from now on.
+  virtual void became_durable(u64 begin, u64 end) = 0;   // What a crash leaves there has changed.
+
+ protected:
+  ~DiskObserver() = default;
 };
 
 struct MediumWrite {
@@ -46,13 +64,16 @@ class Medium {
   u32 tear_unit() const { return tear_unit_; }
   void grow(u64 size);
 
+  void set_observer(DiskObserver* observer) { observer_ = observer; }
+  DiskObserver* observer() const { return observer_; }
+
   void complete(const MediumWrite& write, Durability durability);
   // What reads see there is as if it had never been written.
   void forget(u64 offset, u64 length) { image_.forget(offset, length); }
 
   // What is in the cache of this range is written back, which a device may do at any time.
   void write_back(u64 offset, u64 length);
-  // Not a write: what the medium holds there is another thing from now on. Nothing of it is in the cache.
+  // Not a write: what the medium holds there is another thing from now on. No write to it may be undecided.
   void overwrite(u64 offset, std::span<const std::byte> bytes);
 
   // The undecided writes, in order of completion. Spans are valid until the next change.
@@ -66,6 +87,8 @@ class Medium {
   void make_durable(u64 position);
   // Decides the covered writes; `fates`: one for each of them.
   void fail(u64 position, std::span<const Fate> fates);
+  // The same fate of a write of so many bytes with its units spelled out, if that is possible.
+  Fate spelled(Fate fate, u64 size) const;
   // Everything undecided, in flight or logged, in order of submission, with its fate.
   void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
 
@@ -85,6 +108,9 @@ class Medium {
   void apply(Image& target, const MediumWrite& write, Fate fate) const;
   void destage(u64 count);               // Removes the oldest of the log.
   void restore(u64 offset, u64 length);  // The image that reads see, from the durable one.
+  void durable(const MediumWrite& write) const {
+    if (observer_ != nullptr) observer_->became_durable(write.offset, write.offset + write.data.size());
+  }
 
   Image image_;
   Image durable_;  // Unused under DurabilityProfile::durable.
@@ -94,6 +120,7 @@ class Medium {
   std::vector<std::byte> log_bytes_;
   u64 log_size_ = 0;  // Of the data of all logged writes.
   u64 destaged_ = 0;  // Logged writes that left the log.
+  DiskObserver* observer_ = nullptr;
 };
 
 }  // namespace tonearm::sim

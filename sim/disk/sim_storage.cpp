@@ -268,6 +268,7 @@ void SimStorage::write(Write& write) {
   write.token[0] = pending_.back().slot;
   write.token[1] = request.submission;
   if (superblock && listener_ != nullptr) listener_(listener_context_, false);
+  if (observer_ != nullptr) observer_->write_submitted(begin, begin + write.buffer.size());
 }
 
 void SimStorage::sync(Sync& sync) {
@@ -365,6 +366,7 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
                                       read.buffer.data() != request.buffer ||
                                       read.buffer.size() != pending.end - pending.begin;
   ASSERT(!node_changed_in_flight);
+  if (observer_ != nullptr) observer_->before_read(pending.begin, pending.end);
   read.result = IoResult::ok;
   if (faulty_) [[unlikely]] {
     read.result = faulty_->read(target_of(request, pending.superblock), pending.begin, read.buffer);
@@ -400,6 +402,7 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
   } else {
     medium_.complete(landing, write.durability);
   }
+  if (observer_ != nullptr) observer_->write_completed(pending.begin, pending.end);
   if (options_.poison_recycled && !pending.superblock) {
     const u64 block_end = round_up(pending.end - grid_offset_, options_.block_size) + grid_offset_;
     if (block_end > pending.end) forget(pending.end, block_end - pending.end);

@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounded_array.h"
 #include "base/types.h"
 #include "sim/disk/disk_options.h"
 #include "sim/disk/fault.h"
@@ -43,6 +44,20 @@
 #include "storage/superblock.h"
 
 namespace tonearm::sim {
+
+// What an explicit crash does to one of the writes that are not durable.
+struct CrashWrite {
+  static constexpr u32 units_max = 32;
+
+  u32 units = 0;  // Of a torn write, if `exact`: bit i for unit i that lands; none behind the 32nd.
+  u16 write = 0;  // Which one, by order of submission.
+  CrashOutcome outcome = CrashOutcome::lost;
+  bool exact : 1 = false;
+  u8 garbage : 7 = 0;  // Of torn_garbage: that unit.
+
+  friend bool operator==(const CrashWrite&, const CrashWrite&) = default;
+};
+static_assert(sizeof(CrashWrite) == 8);  // Lines have a dozen of them, and are made by the million.
 
 class SimStorage final : public Storage {
  public:
@@ -73,8 +88,8 @@ class SimStorage final : public Storage {
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
   // engine must not be used afterwards; its buffers must still be alive during the call.
-  // `outcomes`: explicit, by order of submission; the rest is drawn, keyed by `attribution`.
-  void crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes = {});
+  // `writes`: what is explicit; the rest is drawn, keyed by `attribution`.
+  void crash(const Attribution& attribution, std::span<const CrashWrite> writes = {});
 
   // Explicit faults: this happens to the request with this identity. The first of its kind has n = 0.
   void strike(const FiredFault& fault);
@@ -131,10 +146,19 @@ class SimStorage final : public Storage {
   const FaultCounts& faults_armed() const { return plan_.counts_armed; }        // Could have fired.
   const FaultCounts& faults_expected() const { return plan_.counts_expected; }  // See expected_unit.
   u64 fault_count(FaultKind kind) const { return plan_.counts_fired.of(kind); }
-  // What became of each write that the last crash decided, by order of submission.
-  std::span<const Fate> crash_fates() const { return fates_; }
+  // What became of the first writes that the last crash decided; in words that a crash line has.
+  using CrashWrites = BoundedArray<CrashWrite, crash_writes_max>;
+  const CrashWrites& last_crash() const { return last_crash_; }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
+  // Those, by order of submission. Valid until the next call.
+  std::span<const MediumWrite> undurable();
+  // What lies there turns out to be this: see DiskObserver.
+  void settle(u64 offset, std::span<const std::byte> bytes) { medium_.overwrite(offset, bytes); }
+  void set_observer(DiskObserver* observer) {
+    observer_ = observer;
+    medium_.set_observer(observer);
+  }
   // Pending requests in words, for a stuck run.
   std::string describe_pending() const;
   // Told of every read and write of a block that completes.
@@ -231,6 +255,7 @@ class SimStorage final : public Storage {
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;
   BlockListener block_listener_ = nullptr;
+  DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 
   Medium medium_;
@@ -281,6 +306,7 @@ class SimStorage final : public Storage {
   std::vector<MediumWrite> writes_;
   std::vector<Fate> fates_;
   std::vector<Fate> picked_;
+  CrashWrites last_crash_;
 };
 
 }  // namespace tonearm::sim

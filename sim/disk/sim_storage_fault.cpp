@@ -104,6 +104,7 @@ u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_wr
 // --- superblock copies as they were delivered
 
 void SimStorage::begin_deliveries() {
+  if (faulty_) faulty_->begin_streaks();
   if (delivered_ == nullptr) delivered_ = std::make_unique<std::array<Delivered, superblock_copies>>();
   for (Delivered& delivered : *delivered_) delivered.valid = false;
 }
@@ -243,17 +244,42 @@ void SimStorage::collect_undecided() {
   });
 }
 
-void SimStorage::crash(const Attribution& attribution, std::span<const CrashOutcome> outcomes) {
+std::span<const MediumWrite> SimStorage::undurable() {
+  collect_undecided();
+  writes_.clear();
+  for (const Undecided& each : undecided_) {
+    if (each.on_medium) writes_.push_back(each.write);
+  }
+  return writes_;
+}
+
+void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes) {
   ASSERT(!stepping_);
   ASSERT(draining_.empty());
   collect_undecided();
   record(EventKind::crash, steps_, undecided_.size(), 0);
   fates_.clear();
+  last_crash_.clear();
   for (u64 i = 0; i < undecided_.size(); ++i) {
     Fate fate = crash_fate(attribution, i, undecided_.size());
-    if (i < outcomes.size()) fate.outcome = outcomes[i];
+    for (const CrashWrite& write : writes) {
+      if (write.write != i) continue;
+      fate.outcome = write.outcome;
+      fate.exact = write.exact;
+      fate.units = write.units;
+      fate.garbage = write.garbage;
+    }
     fates_.push_back(fate);
     count_fate(undecided_[i].write, fate);
+    if (last_crash_.full()) continue;
+    const Fate spelled = medium_.spelled(fate, undecided_[i].write.data.size());
+    last_crash_.push(
+        {.units = static_cast<u32>(spelled.units),
+         .write = static_cast<u16>(i),
+         .outcome = spelled.outcome,
+         .exact = spelled.exact,
+         .garbage = static_cast<u8>(
+             spelled.outcome == CrashOutcome::torn_garbage && spelled.exact ? spelled.garbage & 127 : 0)});
   }
   // The truth first: its writes may be the medium's.
   for (const bool truth : {true, false}) {

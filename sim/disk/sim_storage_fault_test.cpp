@@ -1,5 +1,9 @@
+#include <array>
 #include <catch2/catch.hpp>
+#include <initializer_list>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "sim/disk/death.h"
 #include "sim/disk/disk_fixture.h"
@@ -30,7 +34,85 @@ FiredFault failing(u64 op, u32 n) {
 }
 const Attribution crash_line{.op = {.number = 100}};
 
+std::vector<CrashWrite> crash_writes(std::initializer_list<CrashOutcome> outcomes) {
+  std::vector<CrashWrite> writes;
+  for (const CrashOutcome outcome : outcomes) {
+    writes.push_back({.write = static_cast<u16>(writes.size()), .outcome = outcome});
+  }
+  return writes;
+}
+
 }  // namespace
+
+TEST_CASE("a crash that says which units land", "[sim_storage][crash]") {
+  Disk disk(cached());
+  disk.write(1, 10);
+  disk.write(2, 20);
+  disk.run();
+  disk.sync();
+  disk.run();
+  for (u8 i = 0; i < 3; ++i) disk.write(1, 11 + i), disk.run();
+  disk.write(2, 21);
+  REQUIRE(disk.storage.undurable().size() == 4);
+  CHECK(disk.storage.undurable()[3].offset == disk.storage.grid_offset() + 4096);
+  const CrashWrite writes[] = {
+      {.write = 0, .outcome = CrashOutcome::lost},
+      {.units = 0x85, .write = 1, .outcome = CrashOutcome::torn, .exact = true},
+      {.units = 0x2, .write = 2, .outcome = CrashOutcome::torn_garbage, .exact = true, .garbage = 7},
+      {.write = 3, .outcome = CrashOutcome::torn, .exact = true}};
+  disk.storage.crash(crash_line, writes);
+  const auto unit = [&disk](u64 address, u64 number) {
+    std::array<std::byte, 512> bytes;
+    disk.storage.image().read(disk.storage.grid_offset() + (address - 1) * 4096 + number * 512, bytes);
+    return bytes;
+  };
+  for (const auto& [at, value] : {std::pair{0, 12}, {1, 13}, {2, 12}, {3, 10}, {6, 10}}) {
+    CHECK(unit(1, at)[5] == std::byte(value));
+  }
+  CHECK(unit(1, 7)[5] != unit(1, 7)[6]);  // Neither old nor new.
+  CHECK(disk.block(2) == 20);
+}
+
+TEST_CASE("what happens to a disk is observed", "[sim_storage]") {
+  struct Seen final : DiskObserver {
+    void before_read(u64 begin, u64 end) override {
+      text += "r" + std::to_string(begin / 4096) + " ";
+      if (settled.empty()) return;
+      REQUIRE(end - begin == settled.size());
+      storage->settle(begin, settled);
+    }
+    void write_submitted(u64 begin, u64 /*end*/) override {
+      text += "s" + std::to_string(begin / 4096) + " ";
+    }
+    void write_completed(u64 begin, u64 /*end*/) override {
+      text += "w" + std::to_string(begin / 4096) + " ";
+    }
+    void became_durable(u64 begin, u64 /*end*/) override { text += "d" + std::to_string(begin / 4096) + " "; }
+    std::string text;
+    SimStorage* storage = nullptr;
+    Disk::Bytes settled;
+  };
+  Disk disk(cached());
+  const u64 first = disk.storage.grid_offset() / 4096;
+  const auto place = [first](u64 address) { return std::to_string(first + address - 1) + " "; };
+  Seen seen;
+  seen.storage = &disk.storage;
+  disk.storage.set_observer(&seen);
+  disk.write(1, 10);
+  CHECK(seen.text == "s" + place(1));
+  disk.run();
+  CHECK(seen.text == "s" + place(1) + "w" + place(1));
+  disk.sync();
+  disk.run();
+  CHECK(seen.text == "s" + place(1) + "w" + place(1) + "d" + place(1));
+  seen.text.clear();
+  seen.settled = Disk::filled(4096, 77);
+  Disk::Io& io = disk.read(1);
+  disk.run();
+  CHECK(seen.text == "r" + place(1));
+  CHECK(io.bytes == seen.settled);
+  CHECK(disk.block(disk.storage.durable_image(), 1) == 77);
+}
 
 SCENARIO("a volatile cache loses what was not synced", "[sim_storage][crash]") {
   GIVEN("a synced write, an unsynced one over it, and one written through") {
@@ -52,7 +134,7 @@ SCENARIO("a volatile cache loses what was not synced", "[sim_storage][crash]") {
     REQUIRE(disk.block(durable, 4) == 40);
 
     WHEN("all is lost") {
-      const CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::lost};
+      const std::vector<CrashWrite> outcomes = crash_writes({CrashOutcome::lost, CrashOutcome::lost});
       disk.storage.crash(crash_line, outcomes);
       REQUIRE(disk.block(1) == 10);
       REQUIRE(disk.block(2) == 20);
@@ -63,13 +145,14 @@ SCENARIO("a volatile cache loses what was not synced", "[sim_storage][crash]") {
       REQUIRE(dies([&] { disk.read(3); }));
     }
     WHEN("outcomes are mixed, by order of submission") {
-      const CrashOutcome outcomes[] = {CrashOutcome::landed, CrashOutcome::lost};
+      const std::vector<CrashWrite> outcomes = crash_writes({CrashOutcome::landed, CrashOutcome::lost});
       disk.storage.crash(crash_line, outcomes);
       REQUIRE(disk.block(1) == 11);
       REQUIRE_FALSE(disk.block_written(3));
     }
     WHEN("one is torn") {
-      const CrashOutcome outcomes[] = {CrashOutcome::torn_garbage, CrashOutcome::landed};
+      const std::vector<CrashWrite> outcomes =
+          crash_writes({CrashOutcome::torn_garbage, CrashOutcome::landed});
       disk.storage.crash(crash_line, outcomes);
       REQUIRE(disk.block(1) == -1);
       REQUIRE(disk.block(3) == 30);
@@ -116,7 +199,8 @@ TEST_CASE("a crash drops the queues and decides the writes in flight", "[sim_sto
     disk.sync();
     Disk::Io& tick = disk.next_tick();
     REQUIRE(disk.storage.writes_undurable() == 3);
-    const CrashOutcome outcomes[] = {CrashOutcome::landed, CrashOutcome::lost, CrashOutcome::landed};
+    const std::vector<CrashWrite> outcomes =
+        crash_writes({CrashOutcome::landed, CrashOutcome::lost, CrashOutcome::landed});
     disk.storage.crash(crash_line, outcomes);
     disk.ios.clear();  // The nodes die with the engine.
     (void)tick;

@@ -92,6 +92,7 @@ class Model {
   // --- checkpoints and crashes
   void checkpoint_verified(u64 op);  // Ops <= op can no longer be lost.
   u64 checkpoint_op() const { return checkpoint_op_; }
+  const std::deque<LoggedOp>& log() const { return log_; }  // The ops after the last verified checkpoint.
   u64 op() const { return log_.empty() ? checkpoint_op_ : log_.back().op; }  // The last op that is known.
   // The current state becomes what was true at op C (>= checkpoint_op()); returns the ops after C, which
   // the engine must be given again (the log then ends at C). The running op is forgotten.

@@ -32,7 +32,9 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
   trace().reset();
   trace().set_listener(config.event_context, config.event_listener);
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {
-                   static_cast<ComponentRun*>(context)->result_.hit(mark);
+                   ComponentRun& self = *static_cast<ComponentRun*>(context);
+                   self.result_.hit(mark);
+                   if (self.config_->reached != nullptr) self.config_->reached->mark_hit(mark);
                  }});
 }
 

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "sim/run/allocations.h"
+#include "sim/run/sweeper.h"
 #include "sim/run/twin.h"
 #include "sim/run/world_shape.h"
 #include "sim/scenario/settings.h"
@@ -33,10 +34,16 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset(options_.format.beats);
   directed_credit_ = directed_credit_max();
+  // A sync that fails says so, and is all that goes wrong in many runs.
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const bool on = options_.disk.faults.kinds[i].ratio.numerator > 0;
+    faulty_ |= on && static_cast<FaultKind>(i) != FaultKind::failed_sync;
+  }
   watch_engine();
 }
 
 Player::~Player() {
+  sweep_end();
   set_mark_hook({});
   set_span_hook({});
   set_variation_source({});
@@ -50,7 +57,7 @@ RunResult Player::play() {
     show_disk();
     if (!stopped_) epilogue();
     if (config_->record_image) {
-      memory_->final_image = disk_->durable_image();
+      memory_->final_image = disk_->truth_durable();
       memory_->final_image_run = result_.run;
     }
     judge_canary();
@@ -79,6 +86,7 @@ RunResult Player::play() {
   result_.variations_armed = variations_.armed();
   result_.digests = trace_.digests();
   scrub_end();
+  sweep_end();
   // The engine's requests are in the disk's queues: drop those first.
   if (host_) disk_->crash({});
   host_.reset();
@@ -88,6 +96,7 @@ RunResult Player::play() {
 
 void Player::start() {
   disk_.emplace(memory_->pages, options_.disk, &trace_);
+  sweep_begin();
   disk_->set_superblock_listener(this, [](void* context, bool completed) {
     if (!completed) static_cast<Player*>(context)->superblock_written();
   });
@@ -120,10 +129,19 @@ void Player::start() {
     crashes_.push_back(line_);
   }
   arm_next_crash();
+  sweep_count_from(index_);
+  unless_interrupted([this] { format_and_open(); });
+}
+
+// What a crash strikes is recovered; an engine that is out stays so for as many lines as the options say.
+template <class Act>
+void Player::unless_interrupted(Act&& act) {
   try {
-    format_and_open();
+    act();
   } catch (const Recover& cause) {
     recover_until_open(cause);
+  } catch (const WentOut&) {
+    if (options_.heal_lines == 0) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   }
 }
 
@@ -141,11 +159,8 @@ void Player::play_lines() {
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
     disk_->set_attribution({.op = line_.id, .context = 0});
-    try {
-      play_line();
-    } catch (const Recover& cause) {
-      recover_until_open(cause);
-    }
+    sweep_count_from(index_ - 1);
+    unless_interrupted([this] { play_line(); });
     stopped_ = config_->until && line_.id == *config_->until;
     if (stopped_) return;
   }
@@ -173,6 +188,7 @@ void Player::record_answer(u64 a, u64 b) {
 }
 
 void Player::before_step() {
+  if (sweep_) sweep_step();
   if (!crashes_.empty() && disk_->steps() >= strike_step_) {
     throw Recover{.line = crashes_.front().id, .strike = true};
   }
@@ -212,22 +228,10 @@ void Player::fail_mismatch(FailureClass failure_class, const char* where, const 
        explain(mismatch.tree, mismatch.key));
 }
 
-// Without faults on the medium every error is a false alarm.
-void Player::judge_error(const Error& error, const char* where) {
-  ++result_.counters.unanswered;
-  if (!config_->oracles.has(Oracle::false_alarm)) return;
-  fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
-       fmt::format("{} ended in {} (address {}, {}), but nothing is damaged", where, error_name(error.kind),
-                   error.address, error.reason));
-}
-
-// After this error the engine refuses to go on.
-void Player::judge_fatal(const Error& error, const char* where) {
-  judge_error(error, where);
-  give_up();
-}
-
 void Player::play_line() {
+  judge_scrub();
+  disk_->begin_deliveries();
+  if (standing_ != Standing::up && out_line()) return;
   maybe_close_scans();
   if (line_.of_groove()) return line_object();
   switch (line_.kind) {
@@ -292,6 +296,7 @@ bool Player::applies(bool put) {
 }
 
 void Player::line_put() {
+  if (standing_ == Standing::sticky) return out_change();
   if (!applies(true)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->put(line_.tree, line_.key, line_.value), full);
@@ -301,6 +306,7 @@ void Player::line_put() {
 }
 
 void Player::line_remove() {
+  if (standing_ == Standing::sticky) return out_change();
   if (!applies(false)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->remove(line_.tree, line_.key), full);
@@ -322,7 +328,7 @@ void Player::put_result(PutResult result, bool expected_full) {
                    expected_full ? "batch_full" : "ok"));
 }
 
-// Whatever ends in an error ends the run or is opened again, so no line meets an engine that failed.
+// Of an engine that has not failed.
 void Player::refused(const char* what) {
   if (!config_->oracles.has(Oracle::false_alarm)) give_up();
   fail(FailureClass::false_alarm, fmt::format("{}: refused", what),
@@ -365,7 +371,7 @@ void Player::line_get() {
 
 void Player::line_scan() {
   if (host_->forest().scope_active()) return skip();
-  Audit audit(*host_, rows_);
+  Audit audit(*host_, rows_, *this, "line");
   const ScanRequest request{.tree = line_.tree,
                             .range = {.min = line_.key, .max = line_.key_end},
                             .direction = line_.direction,
@@ -375,8 +381,9 @@ void Player::line_scan() {
     audit.scan(request, model_.tree(line_.tree));
     take_outcome(audit, FailureClass::oracle, "line");
   } else if (const Error error = host_->scan(request, &audit.rows())) {
-    judge_error(error, "scan");
+    return judge_error(error, "scan");
   }
+  if (audit.outcome().unanswered > 0) return;
   u64 hash = 0;
   for (const ScanRow& row : audit.rows()) {
     hash = hash_of(hash ^ row.key.low ^ row.key.middle ^ row.key.high);
@@ -393,6 +400,7 @@ void Player::line_scan() {
 }
 
 void Player::line_commit() {
+  if (standing_ == Standing::sticky) return out_change();
   scope_discard();
   for (u64 repeat = 0; repeat < line_.count; ++repeat) {
     const u64 op = host_->forest().op() + 1;
@@ -400,11 +408,13 @@ void Player::line_commit() {
     effective_commit(static_cast<u32>(repeat));
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
 // Empty commits up to and including the next checkpoint.
 void Player::line_checkpoint() {
+  if (standing_ == Standing::sticky) return out_change();
   scope_discard();
   const u64 op_before = host_->forest().checkpoint_op();
   for (u32 repeat = 0; host_->forest().checkpoint_op() == op_before; ++repeat) {
@@ -414,10 +424,12 @@ void Player::line_checkpoint() {
     effective_commit(repeat);
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
 void Player::line_scope() {
+  if (standing_ == Standing::sticky) return out_change();
   if (host_->forest().scope_active()) return skip();
   if (!host_->scope_open()) refused("scope");
   model_.scope_open();
@@ -470,13 +482,12 @@ bool Player::line_asks() {
 void Player::line_request() {
   const RequestName& request = line_.request;
   if (line_.kind == OperationKind::fault) {
+    faulty_ |= line_.fault.kind != FaultKind::failed_sync;
     disk_->strike(
         {.attribution = request.attribution, .tag = request.tag, .n = request.n, .fault = line_.fault});
   } else {
     disk_->set_latency(request.attribution, request.tag, request.n, line_.count);
   }
 }
-
-void Player::line_heal() { disk_->heal(); }
 
 }  // namespace tonearm::sim

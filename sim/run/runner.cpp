@@ -93,7 +93,7 @@ Failure assertion_failure(const AssertFailure& assertion) {
 RunResult Player::fatal(const AssertFailure& assertion) {
   Failure& failure = result_.failure;
   failure = assertion_failure(assertion);
-  failure.story = last_events();
+  failure.story = sweep_story() + last_events();
   if (disk_ && disk_->pending()) failure.story += "in flight:\n" + disk_->describe_pending();
   failure.op = line_.id;
   failure.has_op = true;

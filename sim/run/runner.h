@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "sim/run/reached.h"
+#include "sim/run/sweep.h"
 #include "sim/run/timeline.h"
 #include "sim/scenario/scenario.h"
 #include "sim/verdict/verdict.h"
@@ -44,6 +46,8 @@ struct RunConfig {
   void* event_context = nullptr;  // See Trace::set_listener.
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
   Timeline* timeline = nullptr;  // Of a run of trees or grooves.
+  Sweep* sweep = nullptr;        // The same, crashed at every step.
+  Reached* reached = nullptr;
   // Shown the disk when the last line was played (or failed), before the end of the run changes it.
   std::function<void(const SimStorage&)> disk_listener;
   // Each query's answer as one line, `OPERATION-ID -> ...`, without a newline.

@@ -76,9 +76,17 @@ void print_crash(const Operation& operation, std::string* target) {
   append_argument(" at=", operation.count, target);
   if (operation.superblock) target->append(" superblock");
   const char* separator = " writes=";
-  for (const CrashOutcome outcome : operation.writes) {
-    target->append(separator).append(crash_outcome_name(outcome));
+  u32 next = 0;  // The write that an outcome without a number is about.
+  for (const CrashWrite& write : operation.writes) {
+    target->append(separator);
+    if (write.write != next) append_argument("", write.write, target), target->push_back(':');
+    target->append(crash_outcome_name(write.outcome));
+    if (write.exact) target->append(fmt::format("+{:#x}", write.units));
+    if (write.exact && write.outcome == CrashOutcome::torn_garbage) {
+      append_argument("/", write.garbage, target);
+    }
     separator = ",";
+    next = write.write + 1;
   }
 }
 

@@ -14,6 +14,7 @@
 //   25 scope
 //   26 end discard                             or: end persist
 //   27 crash at=12 writes=lost,torn            strikes before the 12th event-loop step after the line
+//   27 crash at=12 writes=2:landed,torn+0x5    the third landed; of the fourth units 0 and 2 alone
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
@@ -112,6 +113,7 @@ inline constexpr u64 op_number_max = (u64{1} << 63) - 1;
 inline constexpr u64 value_max = (u64{1} << 63) - 1;
 inline constexpr u64 commit_times_max = 1'000'000;
 inline constexpr u64 crash_step_max = u64{1} << 32;
+inline constexpr u32 crash_write_max = 65'535;  // Number of a write that a crash decides.
 inline constexpr u64 latency_ticks_max = u64{1} << 40;
 inline constexpr u32 scan_slots = 16;  // Numbers of open scans.
 inline constexpr u64 scan_next_max = 10'000;
@@ -166,9 +168,9 @@ struct Operation {
   u64 count = 1;             // commit: times; crash: at; latency: ticks; scan_next.
   RequestName request{};     // fault, latency.
   Fault fault{};             // fault.
-  BoundedArray<CrashOutcome, crash_writes_max> writes{};  // crash: explicit outcomes, by order of submission.
-  BoundedArray<SettingChange, 8> changes{};               // reopen.
-  const Verb* verb = nullptr;                             // call.
+  BoundedArray<CrashWrite, crash_writes_max> writes{};  // crash: explicit outcomes.
+  BoundedArray<SettingChange, 8> changes{};             // reopen.
+  const Verb* verb = nullptr;                           // call.
   std::array<u64, verb_arguments_max> arguments{};
   std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
   u128 wide_field = 0;                   // Instead, of the one that has 128 bits.

@@ -180,19 +180,55 @@ bool parse_slots(LineCursor& cursor, Operation* operation) {
   }
 }
 
+// `lost`, or with what else is said of the write: `17:torn_garbage+0x5/3`.
+bool parse_write(std::string_view text, LineCursor& cursor, CrashWrite* write) {
+  u64 number = 0;
+  std::string wrong;
+  if (const std::size_t colon = text.find(':'); colon != std::string_view::npos) {
+    const std::string_view which = text.substr(0, colon);
+    wrong = parse_number(which, write->write, crash_write_max, &number);
+    if (!wrong.empty()) return cursor.fail(which, wrong);
+    write->write = static_cast<u16>(number);
+    text.remove_prefix(colon + 1);
+  }
+  const std::size_t plus = text.find('+');
+  const std::string_view name = text.substr(0, plus);
+  u32 outcome = 0;
+  while (outcome < crash_outcome_count && name != crash_outcome_name(static_cast<CrashOutcome>(outcome))) {
+    ++outcome;
+  }
+  write->outcome = static_cast<CrashOutcome>(outcome);
+  const bool torn = write->outcome == CrashOutcome::torn || write->outcome == CrashOutcome::torn_garbage;
+  if (outcome == crash_outcome_count) return cursor.fail(name, "lost, landed, torn or torn_garbage");
+  if (plus == std::string_view::npos) return true;
+  if (!torn) return cursor.fail(text.substr(plus), "no units: none or all of it are there");
+  write->exact = true;
+  std::string_view units = text.substr(plus + 1);
+  if (write->outcome == CrashOutcome::torn_garbage) {
+    const std::size_t slash = units.find('/');
+    if (slash == std::string_view::npos) return cursor.fail(units, "units and the one that is garbage");
+    const std::string_view garbage = units.substr(slash + 1);
+    wrong = parse_number(garbage, 0, 127, &number);
+    if (!wrong.empty()) return cursor.fail(garbage, wrong);
+    write->garbage = number & 127;
+    units = units.substr(0, slash);
+  }
+  wrong = parse_number(units, 0, ~u32{0}, &number);
+  write->units = static_cast<u32>(number);
+  return wrong.empty() || cursor.fail(units, wrong);
+}
+
 bool parse_writes(std::string_view text, LineCursor& cursor, Operation* operation) {
+  CrashWrite write;
   while (true) {
     const std::size_t comma = text.find(',');
     const std::string_view name = text.substr(0, comma);
-    u32 outcome = 0;
-    while (outcome < crash_outcome_count && name != crash_outcome_name(static_cast<CrashOutcome>(outcome))) {
-      ++outcome;
-    }
-    if (outcome == crash_outcome_count) return cursor.fail(name, "lost, landed, torn or torn_garbage");
+    if (!parse_write(name, cursor, &write)) return false;
     if (operation->writes.full()) return cursor.fail(name, "at most 16 outcomes");
-    operation->writes.push(static_cast<CrashOutcome>(outcome));
+    operation->writes.push(write);
     if (comma == std::string_view::npos) return true;
     text.remove_prefix(comma + 1);
+    write = {.write = static_cast<u16>(write.write + 1)};
   }
 }
 

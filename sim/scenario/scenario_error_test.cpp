@@ -174,6 +174,11 @@ TEST_CASE("scenario errors: operations that touch no key, and ids") {
           {"crash at=1 "
            "writes=torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,lost",
            "3:99: found `lost`, expected at most 16 outcomes"},
+          {"crash at=1 writes=lost+0x1",
+           "3:23: found `+0x1`, expected no units: none or all of it are there"},
+          {"crash at=1 writes=torn_garbage+0x1",
+           "3:32: found `0x1`, expected units and the one that is garbage"},
+          {"crash at=1 writes=3:lost,2:lost", "3:26: found `2`, expected a number from 4 to 65535"},
           {"reopen levels=3",
            "3:8: found `levels`, expected a run-time setting: this one is part of the data file "
            "and never changes"},

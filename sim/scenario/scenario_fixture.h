@@ -213,8 +213,17 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
     case OperationKind::end: operation->persist = draw("persist", i, 2) == 0; break;
     case OperationKind::crash:
       operation->count = draw("at", i, 100);
-      for (u64 j = draw("writes", i, 17); j > 0; --j) {
-        operation->writes.push(static_cast<CrashOutcome>(draw("outcome", 16 * i + j, 4)));
+      for (u64 j = draw("writes", i, 17), write = 0; j > 0; --j, ++write) {
+        const u64 n = 16 * i + j;
+        write += draw("skipped", n, 3) == 0 ? draw("write", n, 40) : 0;
+        CrashWrite outcome{.write = static_cast<u16>(write),
+                           .outcome = static_cast<CrashOutcome>(draw("outcome", n, 4))};
+        outcome.exact = outcome.outcome >= CrashOutcome::torn && draw("exact", n, 2) == 0;
+        if (outcome.exact) outcome.units = static_cast<u32>(draw("units", n, u64{1} << 32));
+        if (outcome.exact && outcome.outcome == CrashOutcome::torn_garbage) {
+          outcome.garbage = draw("garbage", n, 64) & 127;
+        }
+        operation->writes.push(outcome);
       }
       break;
     case OperationKind::reopen: random_changes(draw, i, operation); break;

@@ -227,6 +227,7 @@ TEST_CASE("scenario: random ones survive print, parse, print") {
       REQUIRE(a.request.attribution == b.request.attribution);
       REQUIRE(a.fault == b.fault);
       REQUIRE((a.writes.count() == b.writes.count() && a.changes.count() == b.changes.count()));
+      REQUIRE(std::equal(a.writes.begin(), a.writes.end(), b.writes.begin()));
     }
   }
   const u64 all = (u64{1} << operation_kind_count) - 1;

@@ -246,24 +246,25 @@ const Setting table[] = {
     ratio("fault.failed_sync", fault_field<FaultKind::failed_sync>, "Chance that a sync fails."),
     ratio("fault.lying_sync", fault_field<FaultKind::lying_sync>,
           "Chance that a sync succeeds and makes nothing durable."),
-#define X(kind, text)                                                                               \
-  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text),                         \
-      name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, \
-           "Where."),
-    X(read_error, "a read fails, and the next ones of that place.")
-        X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed.")
-            X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine.")
-                X(unreadable,
-                  "sectors that are read or written cannot be read from then on, until they are written.")
-                    X(rot, "bytes that are read or were written are others from then on.")
-                        X(lost_write, "a write succeeds and is not on the medium.") X(
-                            misdirected_write, "a write succeeds and is in another place.")
-                            X(misdirected_read, "a read brings the bytes of another place.") X(
-                                stale_read, "a read brings what was there before the last write.")
+// clang-format off
+#define X(kind, text)                                                                                        \
+  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text),                                  \
+  name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, "Where.")
+    X(read_error, "a read fails, and the next ones of that place."),
+    X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed."),
+    X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine."),
+    X(unreadable, "sectors that are read or written cannot be read from then on, until they are written."),
+    X(rot, "bytes that are read or were written are others from then on."),
+    X(lost_write, "a write succeeds and is not on the medium."),
+    X(misdirected_write, "a write succeeds and is in another place."),
+    X(misdirected_read, "a read brings the bytes of another place."),
+    X(stale_read, "a read brings what was there before the last write."),
 #undef X
-                                number("fault.sectors_max", 1, fault_sectors_max,
-                                       disk_field<&Disk::faults, &FaultOptions::sectors_max>,
-                                       "Adjacent sectors that one rot or unreadable fault takes, at most."),
+    // clang-format on
+    number("fault.sectors_max", 1, fault_sectors_max, disk_field<&Disk::faults, &FaultOptions::sectors_max>,
+           "Adjacent sectors that one rot or unreadable fault takes, at most."),
+    number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
+           "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,

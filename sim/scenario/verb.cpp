@@ -4,17 +4,9 @@ namespace tonearm::sim {
 
 namespace {
 constexpr const Alphabet* alphabets[] = {
-    &cache_alphabet,
-    &cache_map_alphabet,
-    &free_set_alphabet,
-    &grid_alphabet,
-    &manifest_level_alphabet,
-    &manifest_log_alphabet,
-    &merge_alphabet,
-    &options_alphabet,
-    &segmented_array_alphabet,
-    &superblock_alphabet,
-    &table_memory_alphabet,
+    &cache_alphabet,           &cache_map_alphabet,    &free_set_alphabet,     &grid_alphabet,
+    &manifest_level_alphabet,  &manifest_log_alphabet, &merge_alphabet,        &options_alphabet,
+    &segmented_array_alphabet, &superblock_alphabet,   &table_memory_alphabet,
 };
 }  // namespace
 

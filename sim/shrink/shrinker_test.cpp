@@ -218,7 +218,7 @@ TEST_CASE("faults go one by one, and what is left is as simple as can be and sti
     const auto crash = std::find_if(scenario.operations.begin(), scenario.operations.end(),
                                     [](const Operation& line) { return line.kind == OperationKind::crash; });
     if (crash == scenario.operations.end() || crash->writes.count() < 3) return false;
-    if (crash->writes[2] == CrashOutcome::lost) return false;
+    if (crash->writes[2].outcome == CrashOutcome::lost) return false;
     return std::any_of(scenario.operations.begin(), scenario.operations.end(), [&](const Operation& fault) {
       const bool meant = fault.kind == OperationKind::fault && fault.request.recovery == crash->id &&
                          fault.request.attribution == attribution_of(fault.request.attribution.op, crash->id);

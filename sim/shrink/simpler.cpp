@@ -84,7 +84,9 @@ void simpler_crash(const Operation& line, Forms& forms) {
   // By the order in which they are declared.
   for (u32 i = 0; i < line.writes.count(); ++i) {
     for (const CrashOutcome outcome : {CrashOutcome::lost, CrashOutcome::landed}) {
-      if (line.writes[i] > outcome) forms.add([&](Operation& form) { form.writes[i] = outcome; });
+      if (line.writes[i].outcome <= outcome) continue;
+      forms.add(
+          [&](Operation& form) { form.writes[i] = {.write = line.writes[i].write, .outcome = outcome}; });
     }
   }
   forms.smaller(&Operation::count, u64{0});

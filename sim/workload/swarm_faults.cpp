@@ -50,6 +50,7 @@ void draw_faults(u64 seed, RunOptions* o) {
   faults.sectors_max = draw.one_of("fault sectors", {1, 2, 8, fault_sectors_max});
   // Only a volatile cache has anything to lose when a sync fails or lies.
   if (draw.happens("fault cached", 1, 2)) o->disk.profile = DurabilityProfile::cached;
+  o->heal_lines = draw.one_of("fault heal lines", {0, 2, 10, 40, 150});
   o->weight_heal = draw.happens("fault heal", 1, 2) ? draw.between("fault heal weight", 1, 10) : 0;
 }
 

@@ -275,6 +275,51 @@ TEST_CASE("padding that the checksum covers or not makes a copy invalid") {
           }) == ErrorKind::not_found);
 }
 
+// Of the copies as they are read: 0..3, or all four, which is damage that no copy makes good.
+TEST_CASE("every flipped bit of the superblock copies is noticed") {
+  constexpr u32 number_begin = offsetof(SuperblockHeader, copy);  // What no checksum covers: see the layout.
+  constexpr u32 number_end = number_begin + sizeof(SuperblockHeader::copy);
+  const SuperblockHeader whole = child_of(root_header(), 5, 6);
+  std::array<SuperblockHeader, superblock_copies> copies;
+  for (u32 slot = 0; slot < superblock_copies; ++slot) {
+    copies[slot] = whole;
+    copies[slot].copy = static_cast<u16>(slot);
+  }
+  const Slots slots{&copies[0], &copies[1], &copies[2], &copies[3]};
+  REQUIRE(superblock_quorum(slots, superblock_quorum_verify).repair == std::array<bool, 4>{});
+#if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
+  constexpr u32 stride = 7;
+#else
+  constexpr u32 stride = 1;
+#endif
+  const auto flip = [&copies](u32 slot, u32 bit) {
+    reinterpret_cast<u8*>(&copies[slot])[bit / 8] ^= static_cast<u8>(1U << (bit % 8));
+  };
+  u32 unnoticed = 0;
+  for (u32 bit = 0; bit < superblock_copy_size * 8; bit += stride) {
+    const bool number = bit / 8 >= number_begin && bit / 8 < number_end;
+    const u32 slot = bit % superblock_copies;
+    flip(slot, bit);
+    const SuperblockQuorum one = superblock_quorum(slots, superblock_quorum_open);
+    for (u32 other = 0; other < superblock_copies; ++other) {
+      unnoticed += one.repair[other] != (other == slot) ? 1 : 0;
+    }
+    unnoticed += one.error || one.intact[slot] != number ? 1 : 0;
+    for (u32 other = 0; other < superblock_copies; ++other) {
+      if (other != slot) flip(other, bit);
+    }
+    const SuperblockQuorum none = superblock_quorum(slots, superblock_quorum_open);
+    if (number) {
+      unnoticed += none.error || none.repair == std::array<bool, 4>{} ? 1 : 0;
+    } else {
+      unnoticed += none.error.kind == ErrorKind::not_found ? 0 : 1;
+    }
+    for (u32 other = 0; other < superblock_copies; ++other) flip(other, bit);
+  }
+  CHECK(unnoticed == 0);
+  REQUIRE(superblock_quorum(slots, superblock_quorum_verify).repair == std::array<bool, 4>{});
+}
+
 TEST_CASE("a newer release and the other byte order are told from damage") {
   SuperblockHeader header = root_header();
   header.state.release = superblock_release + 1;

@@ -248,8 +248,15 @@ u64 reopen(SimStorage& disk) {
 }
 
 // Crashes an open after each of its steps: whatever a torn repair leaves, the choice stands.
+// Of the first four writes that are not durable.
+std::vector<sim::CrashWrite> all_writes(CrashOutcome outcome) {
+  std::vector<sim::CrashWrite> writes;
+  for (u16 write = 0; write < 4; ++write) writes.push_back({.write = write, .outcome = outcome});
+  return writes;
+}
+
 void crash_in_open(const Image& image, u64 op, CrashOutcome outcome, u64 seed) {
-  const std::vector<CrashOutcome> outcomes(4, outcome);
+  const std::vector<sim::CrashWrite> outcomes = all_writes(outcome);
   for (u32 steps = 0;; ++steps) {
     SimStorage disk(image, disk_options(seed), nullptr);
     Process process(disk);
@@ -269,7 +276,7 @@ TEST_CASE("a crash at any step of a checkpoint leaves the old one or the new one
   for (const CrashOutcome outcome :
        {CrashOutcome::lost, CrashOutcome::landed, CrashOutcome::torn, CrashOutcome::torn_garbage}) {
     const bool exact = outcome == CrashOutcome::lost || outcome == CrashOutcome::landed;
-    const std::vector<CrashOutcome> outcomes(4, outcome);
+    const std::vector<sim::CrashWrite> outcomes = all_writes(outcome);
     for (u64 seed = 1; seed <= (exact ? 1u : 6u); ++seed) {
       bool complete = false;
       for (u32 steps = 0; !complete; ++steps) {
@@ -315,7 +322,7 @@ TEST_CASE("a crash at any step of format leaves op 0 or a disk that can be forma
       process.superblock->format(7, {}, process.callback());
       for (u32 step = 0; step < steps && !process.done; ++step) REQUIRE(disk.step());
       complete = process.done;
-      disk.crash({.op = {.number = steps}, .context = 1}, std::vector<CrashOutcome>(4, outcome));
+      disk.crash({.op = {.number = steps}, .context = 1}, all_writes(outcome));
       Process next(disk);
       const ErrorKind kind = next.open();
       outcomes_seen.insert(kind);
@@ -338,9 +345,8 @@ TEST_CASE("any flipped bit in one copy is survived and repaired") {
   Disk disk;
   Process process(disk.storage);
   const std::vector<std::byte> whole = process.zone();
-  for (u32 byte = 0; byte < superblock_copy_size; ++byte) {
-    const u64 slot = byte / 8 % superblock_copies;
-    const u64 at = slot * superblock_copy_size + byte;
+  for (u64 at = 0; at < superblock_zone_size; ++at) {
+    const u64 byte = at % superblock_copy_size;
     const u64 sector = at / 512 * 512;
     std::vector<std::byte> damaged(whole.begin() + static_cast<i64>(sector),
                                    whole.begin() + static_cast<i64>(sector) + 512);

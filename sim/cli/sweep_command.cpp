@@ -1,0 +1,199 @@
+// `sweep`: one run, crashed before every step with every distinguishable outcome.
+//
+// The run is played in a process of its own, which an assertion of a recovery ends; where the sweep was then
+// is in memory that this process shares with it. From that it writes the scenario in which a crash line
+// does the same, and says whether it fails so.
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <memory>
+#include <new>
+
+#include "sim/cli/crash_guard.h"
+#include "sim/cli/problems.h"
+#include "sim/cli/report.h"
+#include "sim/cli/worker.h"
+#include "sim/run/sweep.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+struct Unmap {
+  void operator()(Sweep* sweep) const { munmap(sweep, sizeof(Sweep)); }
+};
+using SharedSweep = std::unique_ptr<Sweep, Unmap>;
+
+SharedSweep share_sweep() {
+  void* const memory =
+      mmap(nullptr, sizeof(Sweep), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw EnvironmentError("no memory for a sweep");
+  return SharedSweep(new (memory) Sweep);
+}
+
+double children_cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_CHILDREN, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::string counters_text(const SweepCounters& c) {
+  return fmt::format(
+      "  {} steps, {} states that a recovery can tell apart, {} outcomes\n"
+      "  {} of them compared as a whole: {} comparisons, {} ops replayed\n"
+      "  {} opened the checkpoint that was being written, {} found no file yet, {} had garbage in them\n"
+      "  at most {} writes were undecided\n",
+      c.steps, c.states, c.outcomes, c.judged, c.checks, c.replayed_ops, c.next_found, c.never_opened,
+      c.garbage, c.undecided_max);
+}
+
+std::string sweep_text(const Sweep& sweep) {
+  std::string text = "crashes:\n" + counters_text(sweep.counters[0]);
+  if (sweep.counters[0].sampled > 0) {
+    text +=
+        fmt::format("  sampled: {} states have more than {} outcomes; of those, only so many and 1000 more\n",
+                    sweep.counters[0].sampled, sweep.options.outcomes_max);
+  }
+  if (sweep.options.depth < 2) return text;
+  text += "crashes in the recoveries:\n" + counters_text(sweep.counters[1]);
+  if (sweep.second_cut > 0) {
+    text += fmt::format("  left out: {} states, of steps with more than {} outcomes in their recoveries\n",
+                        sweep.second_cut, sweep.options.second_outcomes_max);
+  }
+  return text;
+}
+
+// The run with the crashes at hand as lines of it.
+Scenario crashed_scenario(const PreparedRun& prepared, const Sweep& sweep) {
+  Scenario scenario = scenario_of(prepared);
+  std::vector<Operation> crashes;
+  for (u32 i = 0; i < sweep.depth; ++i) {
+    const SweepPoint& point = sweep.points[i];
+    Operation crash;
+    crash.kind = OperationKind::crash;
+    crash.count = point.at;
+    for (u32 k = 0; k < point.count; ++k) crash.writes.push(point.writes[k]);
+    crashes.push_back(crash);
+  }
+  const u64 index = std::min<u64>(sweep.points[0].index, scenario.operations.size());
+  scenario.operations.insert(scenario.operations.begin() + static_cast<std::ptrdiff_t>(index),
+                             crashes.begin(), crashes.end());
+  assign_ids(&scenario.operations);
+  return scenario;
+}
+
+std::string point_text(const Sweep& sweep) {
+  std::string text;
+  for (u32 i = 0; i < sweep.depth; ++i) {
+    const SweepPoint& point = sweep.points[i];
+    Operation crash;
+    crash.id.number = 1;
+    crash.kind = OperationKind::crash;
+    crash.count = point.at;
+    for (u32 k = 0; k < point.count; ++k) crash.writes.push(point.writes[k]);
+    std::string line;
+    print_operation(crash, &line);
+    text += fmt::format("{}: {}", i == 0 ? "the crash" : "the crash in its recovery", line.substr(2));
+    if (!point.exact) text += "  (not all of it can be said in a line)\n";
+  }
+  return text;
+}
+
+class SweepCommand {
+ public:
+  SweepCommand(const SweepArgs& args, const PlayPlan& plan)
+      : args_(args), plan_(plan), sweep_(share_sweep()) {
+    if (!args.depth.empty()) {
+      sweep_->options.depth = static_cast<u32>(number_argument("--depth", args.depth, 1, sweep_depth_max));
+    }
+    constexpr u64 outcomes_max = 1'000'000'000;
+    if (!args.outcomes.empty()) {
+      sweep_->options.outcomes_max = number_argument("--outcomes", args.outcomes, 1, outcomes_max);
+    }
+    checks_.twins = 0;
+  }
+
+  int run(PreparedRun prepared) {
+    if (find_alphabet(prepared.workload) != nullptr) {
+      throw UsageError(
+          fmt::format("sweep: found workload {}, expected one of a whole engine", prepared.workload));
+    }
+    prepared.sweep = sweep_.get();
+    prepared.oracles.set(Oracle::poison, false);
+    const double before = children_cpu_seconds();
+    std::vector<PreparedRun> runs;
+    runs.push_back(std::move(prepared));
+    const RunResult result = std::move(play_isolated(runs, checks_, 0).front());
+    const double seconds = children_cpu_seconds() - before;
+    PreparedRun& played = runs.front();
+    played.sweep = nullptr;
+    const OutputArgs& output = args_.play.output;
+    if (!output.quiet && !output.json) {
+      fmt::print("{}CPU seconds: {:.2f}\n", sweep_text(*sweep_), seconds);
+    }
+    const std::string file = result.failed() ? report(played, result) : std::string();
+    if (output.json) {
+      fmt::print("{}\n", verdict_json(played, result, file));
+    } else {
+      fmt::print("{}\n", colored(output, verdict_line(played, result)));
+    }
+    return result.failed() ? exit_failed : exit_passed;
+  }
+
+ private:
+  // Without a crash at hand it was the run itself that failed.
+  std::string report(const PreparedRun& prepared, const RunResult& result) {
+    std::string file;
+    std::string note;
+    if (sweep_->depth == 0) {
+      file = save_failure(prepared, result.failure);
+    } else {
+      const Scenario scenario = crashed_scenario(prepared, *sweep_);
+      Failure failure = result.failure;
+      const RunResult again = replay(scenario);
+      note = point_text(*sweep_);
+      if (!again.failed()) {
+        note += "as a line of the run it does not fail\n";
+      } else if (again.failure.signature() != failure.signature()) {
+        note += fmt::format("as a line of the run it fails in another way: {}\n", again.failure.message);
+        failure = again.failure;
+      }
+      file = failure_file(failure);
+      write_failure(file, scenario, failure, "swept from " + prepared.reproduce);
+      write_text_file(failures_last, file + "\n");
+    }
+    const bool told = !args_.play.output.quiet && !args_.play.output.json;
+    if (told) fmt::print("{}{}scenario:  {}\n", failure_text(prepared, result, file), note, file);
+    return file;
+  }
+
+  RunResult replay(const Scenario& scenario) {
+    std::string problem;
+    std::vector<PreparedRun> runs;
+    runs.push_back(prepare_scenario(plan_, scenario, &problem));
+    if (!problem.empty()) throw EnvironmentError(problem);
+    return std::move(play_isolated(runs, checks_, run_cpu_seconds_max).front());
+  }
+
+  const SweepArgs& args_;
+  const PlayPlan& plan_;
+  Checks checks_;
+  SharedSweep sweep_;
+};
+
+}  // namespace
+
+int sweep_command(const SweepArgs& args) {
+  if (args.seed.empty() == args.file.empty()) throw UsageError("sweep: expected a file or --seed N");
+  const PlayPlan plan = parse_play(args.play, "tree", !args.file.empty());
+  PreparedRun prepared = args.file.empty()
+                             ? prepare_seed(plan, seed_argument(args.seed))
+                             : prepare_file(plan, args.file == "last" ? last_failure() : args.file);
+  return SweepCommand(args, plan).run(std::move(prepared));
+}
+
+}  // namespace tonearm::sim

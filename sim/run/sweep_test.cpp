@@ -1,0 +1,242 @@
+// Sweeps: that the outcomes of a crash are all met, each once; that a sweep leaves the run alone; and that
+// what it judges is what a crash line would do.
+#include <map>
+#include <set>
+
+#include "sim/disk/disk_fixture.h"
+#include "sim/run/crash_state.h"
+#include "sim/run/test_runs.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u32 unit_size = 512;
+
+DiskOptions four_units() {
+  return {.sector_size = 512,
+          .block_size = 2048,
+          .blocks_count = 16,
+          .profile = DurabilityProfile::cached,
+          .tear_unit = unit_size};
+}
+
+using Bytes = std::vector<std::byte>;
+
+// Two blocks that are durable, and over the first one two writes that are not: the second of them leaves
+// two units as the first has made them. A third block was never written before.
+struct CrashedDisk : Disk {
+  CrashedDisk() : Disk(four_units()) {
+    put(1, {10, 10, 10, 10}, true);
+    put(2, {20, 20, 20, 20}, true);
+    put(1, {11, 11, 10, 10}, false);
+    put(1, {11, 12, 10, 12}, false);
+    put(3, {30, 30, 30, 30}, false);
+  }
+  void put(u64 address, std::array<u8, 4> units, bool durable) {
+    Io& io = write(address, 0);
+    for (u64 i = 0; i < 4; ++i) {
+      std::fill_n(io.bytes.begin() + static_cast<std::ptrdiff_t>(i * unit_size), unit_size,
+                  std::byte(units[i]));
+    }
+    run();
+    if (durable) sync(), run();
+  }
+  u64 offset(u64 address) const { return storage.grid_offset() + (address - 1) * 2048; }
+};
+
+// What is at this place, after each unit was read in order.
+Bytes read_all(SimStorage& disk, Decisions& decisions, DecisionPath& path, u64 offset) {
+  Bytes bytes(2048);
+  for (u64 at = 0; at < bytes.size(); at += unit_size) {
+    decisions.read(disk, path, offset + at, offset + at + unit_size);
+  }
+  disk.image().read(offset, bytes);
+  return bytes;
+}
+
+// Every outcome of a crash, as the block at this address tells them apart: decisions and bytes.
+u64 walk(CrashedDisk& disk, u64 address, std::set<Bytes>* contents) {
+  CrashState state(disk.storage);
+  state.index();
+  DecisionPath path;
+  u64 count = 0;
+  do {
+    path.begin();
+    SimStorage recovered(state.durable(), four_units(), nullptr);
+    Decisions decisions(state);
+    const Bytes bytes = read_all(recovered, decisions, path, disk.offset(address));
+    CHECK(read_all(recovered, decisions, path, disk.offset(address)) == bytes);  // Decided once.
+    contents->insert(bytes);
+    ++count;
+    // A crash line says the same, but for the bytes of garbage.
+    SweepPoint point;
+    decisions.publish(&point);
+    CHECK(point.exact);
+    CrashedDisk again;
+    again.storage.crash({}, std::span(point.writes).first(point.count));
+    Bytes crashed(bytes.size());
+    again.storage.image().read(again.offset(address), crashed);
+    if (!decisions.any_garbage()) CHECK(crashed == bytes);
+  } while (path.next());
+  return count;
+}
+
+std::string header(const std::string& settings) {
+  return "tonearm 1\nworkload tree\nexpect pass\nseed 77\n"
+         "set sector_size=4096 tear_unit=4096 block_size=4096 levels=4 growth=2 beats=2 "
+         "checkpoint_interval=4\n"
+         "set batch_values_max=4 values_per_block_max=2 blocks_count=1024 cache_blocks=16 queue_depth=4\n"
+         "set latency.write.mean=20 latency.read.mean=10 latency.sync.mean=50 latency.superblock.mean=30\n" +
+         (settings.empty() ? "" : "set " + settings + "\n") + "---\n";
+}
+
+struct Swept {
+  RunResult result;
+  Sweep sweep;
+};
+
+Swept sweep_of(RunConfig config, const SweepOptions& options) {
+  Swept swept;
+  swept.sweep.options = options;
+  config.sweep = &swept.sweep;
+  swept.result = run(config, runner_memory());
+  return swept;
+}
+
+Swept sweep_seed(const char* workload, u64 seed, u64 ops, const SweepOptions& options) {
+  SeedRun plain(seed, workload);
+  plain.config.options.ops = ops;
+  plain.changed();
+  Swept swept = sweep_of(plain.config, options);
+  check_passed(swept.result);
+  CHECK(swept.result.digests == plain.play().digests);
+  return swept;
+}
+
+}  // namespace
+
+TEST_CASE("the outcomes of a crash are met, each once", "[sweep]") {
+  CrashedDisk disk;
+  std::set<Bytes> contents;
+  SECTION("two writes over one block: old, new, garbage in one unit of the newer one") {
+    // Units: {10, 11}, {10, 11, 12}, {10}, {10, 12}: twelve, and garbage in each of the four.
+    const u64 count = walk(disk, 1, &contents);
+    CHECK(count == 12 + 6 + 4 + 12 + 6);
+    CHECK(contents.size() == count);
+  }
+  SECTION("where nobody has written, garbage is what is there already") {
+    CHECK(walk(disk, 3, &contents) == 16);
+    CHECK(contents.size() == 16);
+  }
+  SECTION("what is durable is decided") {
+    CHECK(walk(disk, 2, &contents) == 1);
+    CHECK(*contents.begin() == Disk::filled(2048, 20));
+  }
+}
+
+TEST_CASE("what a recovery overwrites is decided for it, and open for the next crash until it is durable",
+          "[sweep]") {
+  CrashedDisk disk;
+  CrashState state(disk.storage);
+  state.index();
+  REQUIRE(state.units().size() == 8);
+  const u64 first = disk.offset(1);
+  DecisionPath path;
+  SimStorage recovered(state.durable(), four_units(), nullptr);
+  Decisions decisions(state);
+  decisions.overwritten(first, first + unit_size);
+  decisions.read(recovered, path, first, first + 2 * unit_size);  // The second unit alone.
+  decisions.made_durable(first + 2 * unit_size, first + 3 * unit_size);
+  CrashState next(recovered);
+  decisions.carry_into(&next);
+  next.index();
+  std::set<u64> open;
+  for (const CrashState::Unit& unit : next.units()) open.insert((unit.offset - first) / unit_size);
+  CHECK(open == std::set<u64>{0, 3, 8, 9, 10, 11});
+}
+
+TEST_CASE("a path of decisions leads everywhere once", "[sweep]") {
+  DecisionPath path;
+  std::set<std::string> met;
+  u64 count = 0;
+  do {
+    path.begin();
+    std::string way;
+    // The second choice depends on the first.
+    const u32 chosen = path.choose(3);
+    way += std::to_string(chosen);
+    if (chosen != 1) way += std::to_string(path.choose(2 + chosen));
+    CHECK_FALSE(path.leads_on());
+    met.insert(way);
+    ++count;
+  } while (path.next());
+  CHECK(count == 2 + 1 + 4);
+  CHECK(met.size() == count);
+  path.begin();
+  path.sample(7);
+  const u32 drawn = path.choose(100);
+  DecisionPath other;
+  other.sample(8);
+  CHECK(drawn != other.choose(100));
+}
+
+TEST_CASE("a sweep judges every step and leaves the run alone", "[sweep]") {
+  for (const char* workload : {"tree", "forest"}) {
+    INFO(workload);
+    const Swept swept = sweep_seed(workload, 5, 300, {.outcomes_max = 100});
+    const SweepCounters& c = swept.sweep.counters[0];
+    CHECK(c.steps > 500);
+    CHECK(c.states > 20);
+    CHECK(c.outcomes > c.states);
+    CHECK(c.judged > 10);
+    CHECK(c.replayed_ops > 10);
+    CHECK(c.next_found > 20);
+    CHECK(c.never_opened > 20);
+    CHECK(c.garbage > 20);
+    CHECK(c.undecided_max > 1);
+    CHECK(swept.sweep.depth == 0);
+  }
+}
+
+TEST_CASE("a sweep of crashes in recoveries", "[sweep]") {
+  const std::string lines = "put kv key=1 value=1\ncommit times=5\nput kv key=2 value=2\ncommit times=6\n";
+  const Scenario scenario = require_scenario(header("durability=cached") + lines);
+  const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
+  RunConfig config;
+  config.seed = scenario.seed;
+  config.options = scenario.options;
+  config.source = source.get();
+  const Swept once = sweep_of(config, {});
+  const Swept twice = sweep_of(config, {.depth = 2});
+  check_passed(once.result);
+  check_passed(twice.result);
+  CHECK(once.sweep.counters[1].steps == 0);
+  CHECK(once.sweep.counters[0].outcomes == twice.sweep.counters[0].outcomes);
+  const SweepCounters& c = twice.sweep.counters[1];
+  CHECK(c.steps > once.sweep.counters[0].outcomes);
+  CHECK(c.states > 100);
+  CHECK(c.garbage > 100);
+  CHECK(twice.sweep.second_cut == 0);
+}
+
+// What the sweep has judged, played by the crash lines that it would write.
+TEST_CASE("a crash line crashes at the step that a sweep counts", "[sweep]") {
+  const std::string before = "put kv key=1 value=1\ncommit times=4\n";
+  u64 found = 0;
+  u64 not_found = 0;
+  for (u64 at = 0; at < 120; ++at) {
+    // All units of the one copy in flight are new, or all but its last are.
+    for (const char* units : {"0x3", "0x1"}) {
+      const Played played =
+          play(require_scenario(header("durability=durable") + before + "crash at=" + std::to_string(at) +
+                                " writes=torn+" + units + "\ncommit\nget kv key=1\n"));
+      check_passed(played.result);
+      const bool next = played.result.checkpoints.size() > played.result.counters.checkpoints;
+      (std::string_view(units) == "0x3" ? found : not_found) += next ? 1 : 0;
+    }
+  }
+  CHECK(found == not_found + 1);  // The second copy makes the quorum, or does not.
+}
+
+}  // namespace tonearm::sim
