@@ -59,6 +59,7 @@ TEST_CASE("fault: a read error comes as often as it says, then the block is read
     REQUIRE(disk.storage.bad_reads(3) == i);
   }
   REQUIRE(disk.read_now(3) == 30);
+  disk.storage.begin_deliveries();
   REQUIRE(disk.storage.bad_reads(3) == 0);
   REQUIRE_FALSE(disk.storage.damage());
   REQUIRE(disk.storage.fault_count(FaultKind::read_error) == 1);
@@ -78,6 +79,7 @@ TEST_CASE("fault: a write that fails leaves the old, the new or a mixture, in th
     REQUIRE_FALSE(disk.write_now(3, 32));
     REQUIRE(disk.write_now(3, 33));
     REQUIRE(disk.read_now(3) == 33);
+    disk.storage.begin_deliveries();
     REQUIRE(disk.storage.bad_writes(3) == 0);
   }
   REQUIRE(seen == std::set<int>{-2, 30, 31});
@@ -89,10 +91,8 @@ TEST_CASE("fault: a corrupt transfer damages one delivery, not the medium", "[fa
     disk.write_now(3, 30);
     disk.write_now(4, 40);
     if (static_cast<RotShape>(shape) == RotShape::swapped) continue;  // Of equal units: no change.
-    const Fault fault{.kind = FaultKind::corrupt_transfer,
-                      .shape = static_cast<RotShape>(shape),
-                      .at = 1000,
-                      .to = 4};
+    const Fault fault{
+        .kind = FaultKind::corrupt_transfer, .shape = static_cast<RotShape>(shape), .at = 1000, .to = 4};
     disk.strike(read_tag, 0, fault);
     CAPTURE(rot_shape_name(fault.shape));
     REQUIRE(disk.read_now(3) == -2);
@@ -294,9 +294,9 @@ TEST_CASE("fault: superblock copies are remembered as they were delivered", "[fa
 
 constexpr FaultKind lies[] = {FaultKind::unreadable, FaultKind::rot, FaultKind::lying_sync,
                               FaultKind::lost_write, FaultKind::misdirected_write};
-constexpr FaultKind harmless[] = {FaultKind::failed_sync,      FaultKind::read_error, FaultKind::write_error,
-                                  FaultKind::corrupt_transfer, FaultKind::misdirected_read,
-                                  FaultKind::stale_read};
+constexpr FaultKind harmless[] = {FaultKind::failed_sync,      FaultKind::read_error,
+                                  FaultKind::write_error,      FaultKind::corrupt_transfer,
+                                  FaultKind::misdirected_read, FaultKind::stale_read};
 
 struct Played {
   Digests digests;
@@ -349,7 +349,8 @@ Played play(const DiskOptions& options, std::span<const FiredFault> asked = {}) 
 
 DiskOptions with(std::span<const FaultKind> kinds, u64 seed, FaultZone zone = FaultZone::both) {
   DiskOptions options = small(DurabilityProfile::cached, seed);
-  for (const FaultKind kind : kinds) options.faults[kind] = {.ratio = {.numerator = 1, .denominator = 8}, .zone = zone};
+  for (const FaultKind kind : kinds)
+    options.faults[kind] = {.ratio = {.numerator = 1, .denominator = 8}, .zone = zone};
   return options;
 }
 

@@ -37,12 +37,14 @@ FaultyMedium::FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& o
       former_(nothing(medium.image())) {
   ASSERT(grid_offset >= superblock_zone_size);
   ASSERT(block_size_ % sector_size_ == 0);
+  truth_.set_observer(nullptr);
   grow(medium.image().size());
 }
 
 void FaultyMedium::grow(u64 size) {
   if (size > truth_.image().size()) truth_.grow(size);
   if (size > former_.size()) former_.grow(size);
+  lengths_.resize((size - grid_offset_) / block_size_);
   suspects_.resize(div_ceil(div_ceil(size, u64{sector_size_}), u64{64}));
 }
 
@@ -69,9 +71,9 @@ bool FaultyMedium::deliver_another(const FaultTarget& target, u64 offset, std::s
   using Strike = std::optional<FaultPlan::Strike>;
   if (const Strike strike = plan_->strikes(FaultKind::corrupt_transfer, target)) {
     const Fault fault = strike->given ? *strike->given
-                                      : draw_shape(FaultKind::corrupt_transfer, target, offset,
-                                                   buffer.size(), strike->random);
-    if (!bend(fault, target.zone, buffer)) return false;
+                                      : draw_shape(FaultKind::corrupt_transfer, target, offset, buffer.size(),
+                                                   strike->random);
+    if (!bend(fault, target.zone, buffer.first(written_prefix(offset, buffer.size())))) return false;
     plan_->fired(fault, target);
     return true;
   }
@@ -99,6 +101,7 @@ IoResult FaultyMedium::write(const FaultTarget& target, const MediumWrite& write
   using Strike = std::optional<FaultPlan::Strike>;
   const u64 length = write.data.size();
   u64 random = 0;
+  note_length(write.offset, length);
   if (error_strikes(FaultKind::write_error, target, write.offset, write.offset + length, &random)) {
     mix(write, durability, random);
     count_streak(bad_writes_, target, write.offset, true);
@@ -209,7 +212,9 @@ void FaultyMedium::forget(u64 offset, u64 length) {
 }
 
 void FaultyMedium::heal() {
+  DiskObserver* const observer = medium_->observer();
   *medium_ = truth_;
+  medium_->set_observer(observer);
   unreadable_.clear();
   transients_.clear();
   std::fill(suspects_.begin(), suspects_.end(), 0);

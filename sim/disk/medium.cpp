@@ -146,6 +146,19 @@ void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fa
   destage(log_.size());
 }
 
+Fate Medium::spelled(Fate fate, u64 size) const {
+  constexpr u64 units_max = 32;
+  const u64 units = (size + tear_unit_ - 1) / tear_unit_;
+  const bool torn = fate.outcome == CrashOutcome::torn || fate.outcome == CrashOutcome::torn_garbage;
+  if (!torn || fate.exact || units > units_max) return fate;
+  fate.exact = true;
+  fate.units = remix(fate.random, salt_units) & ((u64{1} << units) - 1);
+  if (fate.outcome == CrashOutcome::torn_garbage) {
+    fate.garbage = static_cast<u32>(below(remix(fate.random, salt_garbage), units));
+  }
+  return fate;
+}
+
 void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
   if (fate.outcome == CrashOutcome::lost) return;
   if (fate.outcome == CrashOutcome::landed) return target.write(write.offset, write.data);

@@ -29,6 +29,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bounded_array.h"
 #include "base/types.h"
 #include "sim/disk/disk_options.h"
 #include "sim/disk/fault.h"
@@ -142,10 +143,12 @@ class SimStorage final : public Storage {
   void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
 
   const FaultCounts& faults_fired() const { return plan_.counts_fired; }
-  const FaultCounts& faults_armed() const { return plan_.counts_armed; }  // Could have fired.
+  const FaultCounts& faults_armed() const { return plan_.counts_armed; }        // Could have fired.
+  const FaultCounts& faults_expected() const { return plan_.counts_expected; }  // See expected_unit.
   u64 fault_count(FaultKind kind) const { return plan_.counts_fired.of(kind); }
-  // What became of each write that the last crash decided, by order of submission.
-  std::span<const Fate> crash_fates() const { return fates_; }
+  // What became of the first writes that the last crash decided; in words that a crash line has.
+  using CrashWrites = BoundedArray<CrashWrite, crash_writes_max>;
+  const CrashWrites& last_crash() const { return last_crash_; }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
   // Those, by order of submission. Valid until the next call.
@@ -173,7 +176,7 @@ class SimStorage final : public Storage {
     void* node = nullptr;  // Read, Write or Sync; its caller's.
     Attribution attribution;
     u64 submission = 0;
-    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted,
+    u64 covered = 0;        // Of a sync: the position in the medium's log when it was submitted,
     u64 covered_truth = 0;  // and in that of the truth.
     const std::byte* buffer = nullptr;
     IoTag tag{};
@@ -303,6 +306,7 @@ class SimStorage final : public Storage {
   std::vector<MediumWrite> writes_;
   std::vector<Fate> fates_;
   std::vector<Fate> picked_;
+  CrashWrites last_crash_;
 };
 
 }  // namespace tonearm::sim

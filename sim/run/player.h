@@ -115,6 +115,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_end();
   void line_crash();
   void line_reopen();
+  bool line_asks();
   void line_request();
   void put_result(PutResult result, bool expected_full);
   [[noreturn]] void refused(const char* what);
@@ -318,6 +319,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // The line at hand.
   u64 index_ = 0;
+  u64 line_index_ = 0;  // Of the line at hand; a recovery may have taken crash lines behind it.
   Operation line_;
   std::vector<ScanRow> rows_;
   struct Effective {
@@ -359,7 +361,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   Standing standing_ = Standing::up;
   Error sticky_;
   u64 lines_out_ = 0;
-  bool faulty_ = false;          // Anything but a sync can go wrong in this run.
+  bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
   u64 losses_at_open_ = 0;
   bool faults_paused_ = false;  // For a recovery that would not end.

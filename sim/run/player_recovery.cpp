@@ -188,6 +188,9 @@ void Player::recover(const Recover& cause) {
     crashes_.pop_front();
   }
   drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()});
+  if (cause.strike && config_->record_faults) {
+    result_.crashed.push_back({.line = cause.line, .writes = disk_->last_crash()});
+  }
   if (cause.heal) heal();
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {
