@@ -38,6 +38,8 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
     const bool on = options_.disk.faults.kinds[i].ratio.numerator > 0;
     faulty_ |= on && static_cast<FaultKind>(i) != FaultKind::failed_sync;
   }
+  // Where a fault strikes depends on what was written, which must be the same in a poison twin.
+  options_.disk.poison_recycled |= faulty_;
   watch_engine();
 }
 
@@ -206,8 +208,7 @@ void Player::fail_mismatch(FailureClass failure_class, const char* where, const 
 }
 
 void Player::play_line() {
-  judge_scrub();
-  disk_->begin_deliveries();
+  begin_call();
   if (standing_ != Standing::up && out_line()) return;
   maybe_close_scans();
   if (line_.of_groove()) return line_object();
@@ -317,7 +318,7 @@ void Player::effective() {
 }
 
 void Player::effective_query(u64 answer) {
-  if (config_->record_effective)
+  if (config_->record_effective && standing_ == Standing::up)
     effective_op_.push_back({.entry = effective_query_bit | (index_ - 1), .answer = answer});
 }
 
