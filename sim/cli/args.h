@@ -49,6 +49,7 @@ struct ReplayArgs {
 struct PrintArgs {
   PlayArgs play;
   std::string seed;
+  bool frozen = false;
   std::string output_file;
 };
 

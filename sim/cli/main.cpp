@@ -160,6 +160,7 @@ class CommandLine {
     CLI::App* print = command("print", "The scenario that a seed generates, as text",
                               [this] { return print_command(print_); });
     print->add_option("--seed", print_.seed, "The seed");
+    print->add_flag("--frozen", print_.frozen, "Play it, and print every fault that struck as a line");
     print->add_option("-o,--output", print_.output_file, "Write to this file");
     add_settings(print, &print_.play);
     print->footer("Example:\n  tonearm print --seed 7 -o seven.scenario");

@@ -8,6 +8,7 @@
 #include "sim/cli/problems.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/swarm_faults.h"
 
 namespace tonearm::sim {
 
@@ -214,6 +215,7 @@ RunConfig PreparedRun::config() const {
   config.options = options;
   config.source = source.get();
   config.oracles = oracles;
+  config.record_faults = record_faults;
   return config;
 }
 
@@ -229,6 +231,12 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
   prepared.options.disk.seed = seed;
   *problem = geometry_problem(workload.name, &prepared.options, plan);
   if (!problem->empty()) return prepared;
+  const bool component = find_alphabet(workload.name) != nullptr;
+  if (prepared.options.fault_profile != FaultProfile::drawn && !component) {
+    apply_fault_profile(seed, &prepared.options);
+    // What is given one by one counts more.
+    *problem = geometry_problem(workload.name, &prepared.options, plan);
+  }
   prepared.source = workload.source(seed, prepared.options);
   if (find_alphabet(workload.name) != nullptr && !plan.verbs.empty()) {
     prepared.source = std::make_unique<WithoutVerbs>(std::move(prepared.source), plan.verbs);

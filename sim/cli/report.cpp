@@ -127,17 +127,28 @@ std::string failure_text(const PreparedRun& prepared, const RunResult& result,
   return text;
 }
 
+const char* zone_word(Zone zone) { return zone == Zone::grid ? "grid" : "superblock"; }
+
+std::string fault_table(const FaultCounts& fired, const FaultCounts& armed) {
+  std::string text;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    for (const Zone zone : {Zone::grid, Zone::superblock}) {
+      if (armed.of(kind, zone) == 0) continue;
+      text += fmt::format("{:<20} {:>12}  fired in the {}, of {} that could have\n",
+                          std::string("fault ") + fault_kind_name(kind), fired.of(kind, zone),
+                          zone_word(zone), armed.of(kind, zone));
+    }
+  }
+  return text;
+}
+
 std::string counters_text(const RunResult& result) {
   std::string text;
   for (const CounterName& counter : counters) {
     text += fmt::format("{:<20} {:>12}  {}\n", counter.name, result.counters.*counter.field, counter.help);
   }
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    const FaultKind kind = static_cast<FaultKind>(i);
-    text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
-                        std::string("fault ") + fault_kind_name(kind), result.faults_fired.of(kind),
-                        result.faults_armed.of(kind));
-  }
+  text += fault_table(result.faults_fired, result.faults_armed);
   for (u32 i = 0; i < variation_count; ++i) {
     if (result.variations_armed[i] == 0) continue;
     text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",

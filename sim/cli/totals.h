@@ -42,6 +42,7 @@ struct Totals {
   RunCounters counters;  // Sums.
   FaultCounts faults_fired;
   FaultCounts faults_armed;
+  FaultCounts faults_expected;
   std::array<MarkTotal, mark_count> marks{};
   std::array<u64, variation_count> variations_fired{};
   std::array<u64, variation_count> variations_armed{};

@@ -94,14 +94,14 @@ struct FaultOptions {
 // What one fault does. Only what its kind needs means anything, the rest is as new.
 struct Fault {
   FaultKind kind{};
-  RotShape shape{};   // rot, corrupt_transfer.
-  u32 times = 0;      // read_error, write_error: the failures in a row.
-  u32 sectors = 0;    // unreadable; rot by zeroed and ones: 0 for one unit.
-  u64 at = 0;         // rot, corrupt_transfer, unreadable: byte in the request's range (of `bit`: bit).
-  u64 to = 0;         // misdirected: a block, or a superblock copy; other_block: a block; swapped: a byte.
-  u8 mask = 0;        // byte: what it is exclusive-ored with.
+  RotShape shape{};  // rot, corrupt_transfer.
+  u32 times = 0;     // read_error, write_error: the failures in a row.
+  u32 sectors = 0;   // unreadable; rot by zeroed and ones: 0 for one unit.
+  u64 at = 0;        // rot, corrupt_transfer, unreadable: byte in the request's range (of `bit`: bit).
+  u64 to = 0;        // misdirected: a block, or a superblock copy; other_block: a block; swapped: a byte.
+  u8 mask = 0;       // byte: what it is exclusive-ored with.
   bool superblock = false;  // misdirected: `to` is a copy.
-  u64 random = 0;     // write_error: decides what is there.
+  u64 random = 0;           // write_error: decides what is there.
 
   friend bool operator==(const Fault&, const Fault&) = default;
 };
@@ -114,11 +114,16 @@ struct FiredFault {
   Fault fault;
 };
 
+// What a count of expected firings counts.
+inline constexpr u64 expected_unit = 1'000'000;
+
 // How often each kind could have fired, or did, by zone. Syncs count for the grid.
 struct FaultCounts {
   std::array<std::array<u64, 2>, fault_kind_count> counts{};
 
-  void add(FaultKind kind, Zone zone) { ++counts[static_cast<u32>(kind)][static_cast<u32>(zone)]; }
+  void add(FaultKind kind, Zone zone, u64 count = 1) {
+    counts[static_cast<u32>(kind)][static_cast<u32>(zone)] += count;
+  }
   u64 of(FaultKind kind, Zone zone) const { return counts[static_cast<u32>(kind)][static_cast<u32>(zone)]; }
   u64 of(FaultKind kind) const { return of(kind, Zone::grid) + of(kind, Zone::superblock); }
   u64 total() const;

@@ -56,15 +56,26 @@ std::optional<FaultPlan::Strike> FaultPlan::strikes(FaultKind kind, const FaultT
   }
   counts_armed.add(kind, target.zone);
   const u64 random = streams_[static_cast<u32>(kind)].at(target.attribution, target.tag, target.n);
-  if (!strike.given && !chance(random, options_[kind].ratio)) return std::nullopt;
+  if (!strike.given) {
+    const Ratio ratio = options_[kind].ratio;
+    counts_expected.add(kind, target.zone, expected_unit * ratio.numerator / ratio.denominator);
+    if (!chance(random, ratio)) return std::nullopt;
+  }
   strike.random = remix(random, salt_rest);
   return strike;
 }
 
+// Far less often than it does, because the writes of a crash fare alike.
+void FaultPlan::crash_decides(FaultKind kind, Zone zone) {
+  ASSERT(decided_by_crash(kind));
+  constexpr u64 crash_one_in = 20;
+  counts_armed.add(kind, zone);
+  counts_expected.add(kind, zone, expected_unit / crash_one_in);
+}
+
 void FaultPlan::fired(const Fault& fault, const FaultTarget& target) {
   counts_fired.add(fault.kind, target.zone);
-  fired_now_.push_back(
-      {.attribution = target.attribution, .tag = target.tag, .n = target.n, .fault = fault});
+  fired_now_.push_back({.attribution = target.attribution, .tag = target.tag, .n = target.n, .fault = fault});
 }
 
 }  // namespace tonearm::sim

@@ -40,12 +40,16 @@ class FaultPlan {
   // Whether the kind strikes; counted as armed if it could have.
   std::optional<Strike> strikes(FaultKind kind, const FaultTarget& target);
 
+  // Could be decided by a crash.
+  void crash_decides(FaultKind kind, Zone zone);
+
   // What has happened, until it is taken.
   void fired(const Fault& fault, const FaultTarget& target);
   std::vector<FiredFault>& fired_now() { return fired_now_; }
 
   FaultCounts counts_fired;
   FaultCounts counts_armed;
+  FaultCounts counts_expected;  // To fire, of those that were armed by chance, in millionths.
 
  private:
   FaultOptions options_;

@@ -89,10 +89,8 @@ TEST_CASE("fault: a corrupt transfer damages one delivery, not the medium", "[fa
     disk.write_now(3, 30);
     disk.write_now(4, 40);
     if (static_cast<RotShape>(shape) == RotShape::swapped) continue;  // Of equal units: no change.
-    const Fault fault{.kind = FaultKind::corrupt_transfer,
-                      .shape = static_cast<RotShape>(shape),
-                      .at = 1000,
-                      .to = 4};
+    const Fault fault{
+        .kind = FaultKind::corrupt_transfer, .shape = static_cast<RotShape>(shape), .at = 1000, .to = 4};
     disk.strike(read_tag, 0, fault);
     CAPTURE(rot_shape_name(fault.shape));
     REQUIRE(disk.read_now(3) == -2);
@@ -293,9 +291,9 @@ TEST_CASE("fault: superblock copies are remembered as they were delivered", "[fa
 
 constexpr FaultKind lies[] = {FaultKind::unreadable, FaultKind::rot, FaultKind::lying_sync,
                               FaultKind::lost_write, FaultKind::misdirected_write};
-constexpr FaultKind harmless[] = {FaultKind::failed_sync,      FaultKind::read_error, FaultKind::write_error,
-                                  FaultKind::corrupt_transfer, FaultKind::misdirected_read,
-                                  FaultKind::stale_read};
+constexpr FaultKind harmless[] = {FaultKind::failed_sync,      FaultKind::read_error,
+                                  FaultKind::write_error,      FaultKind::corrupt_transfer,
+                                  FaultKind::misdirected_read, FaultKind::stale_read};
 
 struct Played {
   Digests digests;
@@ -348,7 +346,8 @@ Played play(const DiskOptions& options, std::span<const FiredFault> asked = {}) 
 
 DiskOptions with(std::span<const FaultKind> kinds, u64 seed, FaultZone zone = FaultZone::both) {
   DiskOptions options = small(DurabilityProfile::cached, seed);
-  for (const FaultKind kind : kinds) options.faults[kind] = {.ratio = {.numerator = 1, .denominator = 8}, .zone = zone};
+  for (const FaultKind kind : kinds)
+    options.faults[kind] = {.ratio = {.numerator = 1, .denominator = 8}, .zone = zone};
   return options;
 }
 

@@ -43,6 +43,7 @@ FaultyMedium::FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& o
 void FaultyMedium::grow(u64 size) {
   if (size > truth_.image().size()) truth_.grow(size);
   if (size > former_.size()) former_.grow(size);
+  lengths_.resize((size - grid_offset_) / block_size_);
   suspects_.resize(div_ceil(div_ceil(size, u64{sector_size_}), u64{64}));
 }
 
@@ -69,9 +70,9 @@ bool FaultyMedium::deliver_another(const FaultTarget& target, u64 offset, std::s
   using Strike = std::optional<FaultPlan::Strike>;
   if (const Strike strike = plan_->strikes(FaultKind::corrupt_transfer, target)) {
     const Fault fault = strike->given ? *strike->given
-                                      : draw_shape(FaultKind::corrupt_transfer, target, offset,
-                                                   buffer.size(), strike->random);
-    if (!bend(fault, target.zone, buffer)) return false;
+                                      : draw_shape(FaultKind::corrupt_transfer, target, offset, buffer.size(),
+                                                   strike->random);
+    if (!bend(fault, target.zone, buffer.first(written_prefix(offset, buffer.size())))) return false;
     plan_->fired(fault, target);
     return true;
   }
@@ -99,6 +100,7 @@ IoResult FaultyMedium::write(const FaultTarget& target, const MediumWrite& write
   using Strike = std::optional<FaultPlan::Strike>;
   const u64 length = write.data.size();
   u64 random = 0;
+  note_length(write.offset, length);
   if (error_strikes(FaultKind::write_error, target, write.offset, write.offset + length, &random)) {
     mix(write, durability, random);
     count_streak(bad_writes_, target, write.offset, true);

@@ -70,6 +70,7 @@ class FaultyMedium {
   u64 zone_end(Zone zone) const;
   Place place_of(const Fault& fault, u64 length) const;
   u64 written_prefix(u64 offset, u64 length) const;
+  void note_length(u64 offset, u64 length);
   bool other_place(Fault* fault, const FaultTarget& target, u64 offset, u64 random) const;
 
   bool error_strikes(FaultKind kind, const FaultTarget& target, u64 begin, u64 end, u64* random);
@@ -97,6 +98,7 @@ class FaultyMedium {
   u32 block_size_;
   Medium truth_;
   Image former_;
+  std::vector<u32> lengths_;     // By block: bytes of its last write; 0: not known.
   std::vector<u64> unreadable_;  // Sectors, ascending.
   std::vector<u64> suspects_;    // Bit by sector: the only ones that may differ from the truth.
   std::vector<Transient> transients_;

@@ -16,14 +16,31 @@ constexpr u32 candidates_max = 64;  // Blocks looked at for one that was written
 constexpr u32 other_zone_one_in = 8;
 
 // Salts of the draws that share a fault's value.
-enum Salt : u64 { salt_shape = 16, salt_near, salt_at, salt_burst, salt_length, salt_mask, salt_zone, salt_place };
+enum Salt : u64 {
+  salt_shape = 16,
+  salt_near,
+  salt_at,
+  salt_burst,
+  salt_length,
+  salt_mask,
+  salt_zone,
+  salt_place
+};
 
 u64 down(u64 value, u64 unit) { return value / unit * unit; }
 
 }  // namespace
 
-// How much of a range was written, from its beginning; all of it, if nothing was.
+void FaultyMedium::note_length(u64 offset, u64 length) {
+  if (offset >= grid_offset_) lengths_[address_of(offset) - 1] = static_cast<u32>(length);
+}
+
+// How much of a range means something, from its beginning: what was written last. What lies behind is
+// nobody's, and nothing may depend on it.
 u64 FaultyMedium::written_prefix(u64 offset, u64 length) const {
+  if (offset < grid_offset_) return length;
+  const u64 last = lengths_[address_of(offset) - 1];
+  if (last != 0) return std::min(last, length);
   u64 prefix = 0;
   while (prefix < length && medium_->image().written_any(offset + prefix, unit_size)) prefix += unit_size;
   return prefix == 0 ? length : prefix;
@@ -157,7 +174,8 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
   const u64 written = written_prefix(offset, length);
   fault.at = down(below(remix(strike->random, salt_at), written), sector_size_);
   if (below(remix(strike->random, salt_burst), 2) == 0) {
-    fault.sectors = static_cast<u32>(between(remix(strike->random, salt_length), 1, plan_->options().sectors_max));
+    fault.sectors =
+        static_cast<u32>(between(remix(strike->random, salt_length), 1, plan_->options().sectors_max));
   }
   if (strike->given) fault = *strike->given;
   const u64 begin = (offset + down(fault.at % length, sector_size_)) / sector_size_;
@@ -173,18 +191,20 @@ void FaultyMedium::maybe_rot(const FaultTarget& target, u64 offset, u64 length) 
   if (!medium_->image().written_any(offset, length)) return;
   const std::optional<FaultPlan::Strike> strike = plan_->strikes(FaultKind::rot, target);
   if (!strike) return;
-  const Fault fault = strike->given ? *strike->given
-                                    : draw_shape(FaultKind::rot, target, offset, length, strike->random);
+  const Fault fault =
+      strike->given ? *strike->given : draw_shape(FaultKind::rot, target, offset, length, strike->random);
   if (rot(fault, target.zone, offset, length)) plan_->fired(fault, target);
 }
 
 // A burst may go on behind the range. What was never written cannot rot.
 bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
+  const u64 own = length;
   if (fault.shape == RotShape::zeroed || fault.shape == RotShape::ones) {
     const u64 begin = down(fault.at % length, sector_size_);
     const u64 end = begin + std::min(fault.sectors, fault_sectors_max) * u64{sector_size_};
     length = std::min(std::max(length, end), zone_end(zone) - offset);
   }
+  const u64 meant = written_prefix(offset, own);
   scratch_.resize(length);
   medium_->image().read(offset, scratch_);
   if (!bend(fault, zone, scratch_)) return false;
@@ -195,7 +215,7 @@ bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
     if (std::memcmp(scratch_.data() + at, straight_.data() + at, unit_size) == 0) continue;
     if (!medium_->image().written_any(offset + at, unit_size)) continue;
     medium_->overwrite(offset + at, std::span(scratch_).subspan(at, unit_size));
-    changed = true;
+    changed = changed || at < meant;
   }
   if (changed) suspect(offset, length);
   return changed;

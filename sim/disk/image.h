@@ -116,7 +116,7 @@ class Image {
   // Equal bytes in the range, at a glance: it lies in one page that both share. Else it is not known.
   bool shares(const Image& other, u64 offset, u64 length) const;
   u64 written_end() const { return table_.size() * PageStore::page_size; }  // Nothing is written behind it.
-  void clear();                                    // Nothing is written.
+  void clear();                                                             // Nothing is written.
 
  private:
   u32 page_at(u64 index) const { return index < table_.size() ? table_[index] : PageStore::none; }

@@ -21,6 +21,7 @@ enum class DurabilityProfile : u8 { durable, cached };
 // What becomes of a write that is not durable yet.
 enum class CrashOutcome : u8 { lost, landed, torn, torn_garbage };
 inline constexpr u32 crash_outcome_count = 4;
+inline constexpr u32 crash_writes_max = 16;  // Of which a crash line can tell the outcome.
 
 struct Fate {
   CrashOutcome outcome = CrashOutcome::lost;

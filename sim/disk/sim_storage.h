@@ -128,7 +128,8 @@ class SimStorage final : public Storage {
   void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
 
   const FaultCounts& faults_fired() const { return plan_.counts_fired; }
-  const FaultCounts& faults_armed() const { return plan_.counts_armed; }  // Could have fired.
+  const FaultCounts& faults_armed() const { return plan_.counts_armed; }        // Could have fired.
+  const FaultCounts& faults_expected() const { return plan_.counts_expected; }  // See expected_unit.
   u64 fault_count(FaultKind kind) const { return plan_.counts_fired.of(kind); }
   // What became of each write that the last crash decided, by order of submission.
   std::span<const Fate> crash_fates() const { return fates_; }
@@ -151,7 +152,7 @@ class SimStorage final : public Storage {
     void* node = nullptr;  // Read, Write or Sync; its caller's.
     Attribution attribution;
     u64 submission = 0;
-    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted,
+    u64 covered = 0;        // Of a sync: the position in the medium's log when it was submitted,
     u64 covered_truth = 0;  // and in that of the truth.
     const std::byte* buffer = nullptr;
     IoTag tag{};

@@ -86,7 +86,8 @@ bool SimStorage::damaged(u64 address, u64 size) const {
 
 bool SimStorage::damaged_superblock(u32 copy) const {
   ASSERT(copy < superblock_copies);
-  return faulty_ && faulty_->damaged(u64{copy} * superblock_copy_size, superblock_copy_size, superblock_copy_size);
+  return faulty_ &&
+         faulty_->damaged(u64{copy} * superblock_copy_size, superblock_copy_size, superblock_copy_size);
 }
 
 bool SimStorage::damage() const { return faulty_ && faulty_->damage(); }
@@ -148,10 +149,11 @@ void SimStorage::draw_sync_faults(Request& request) {
 
 void SimStorage::count_fate(const MediumWrite& write, const Fate& fate) {
   const Zone zone = write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
-  plan_.counts_armed.add(FaultKind::torn_write, zone);
-  plan_.counts_armed.add(FaultKind::lost_at_crash, zone);
+  plan_.crash_decides(FaultKind::torn_write, zone);
+  plan_.crash_decides(FaultKind::lost_at_crash, zone);
   if (fate.outcome == CrashOutcome::landed) return;
-  const FaultKind kind = fate.outcome == CrashOutcome::lost ? FaultKind::lost_at_crash : FaultKind::torn_write;
+  const FaultKind kind =
+      fate.outcome == CrashOutcome::lost ? FaultKind::lost_at_crash : FaultKind::torn_write;
   plan_.counts_fired.add(kind, zone);
   record(EventKind::fault, static_cast<u64>(kind), write.offset, pack_tag(write.tag, write.n));
 }
@@ -177,7 +179,8 @@ void SimStorage::fail_covered(const Request& request) {
   const std::span<const Fate> fates = failed_fates(medium_, request.covered, true);
   writes_were_lost_ = writes_were_lost_ || !fates.empty();
   medium_.fail(request.covered, fates);
-  if (faulty_) faulty_->fail(request.covered_truth, failed_fates(faulty_->truth(), request.covered_truth, false));
+  if (faulty_)
+    faulty_->fail(request.covered_truth, failed_fates(faulty_->truth(), request.covered_truth, false));
 }
 
 // --- crashes
@@ -213,9 +216,11 @@ void SimStorage::collect_undecided() {
   const u64 on_medium = undecided_.size();
   for (u64 i = 0; faulty_ && i < faulty_->truth().logged_count(); ++i) {
     const MediumWrite write = faulty_->truth().logged(i);
-    const auto same = std::find_if(undecided_.begin(), undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium), [&](const Undecided& each) {
-      return each.write.submission == write.submission && each.write.offset == write.offset;
-    });
+    const auto same =
+        std::find_if(undecided_.begin(), undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium),
+                     [&](const Undecided& each) {
+                       return each.write.submission == write.submission && each.write.offset == write.offset;
+                     });
     if (same != undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium)) {
       same->on_truth = true;
     } else {

@@ -97,6 +97,7 @@ void ComponentRun::count_disk() {
   result_.counters.faults_missed = disk->explicit_faults_waiting();
   result_.faults_fired = disk->faults_fired();
   result_.faults_armed = disk->faults_armed();
+  result_.faults_expected = disk->faults_expected();
 }
 
 u64 ComponentRun::now() {

@@ -38,8 +38,6 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
     const bool on = options_.disk.faults.kinds[i].ratio.numerator > 0;
     faulty_ |= on && static_cast<FaultKind>(i) != FaultKind::failed_sync;
   }
-  // Where a fault strikes depends on what was written, which must be the same in a poison twin.
-  options_.disk.poison_recycled |= faulty_;
   watch_engine();
 }
 
@@ -74,6 +72,7 @@ RunResult Player::play() {
     counters.faults_missed = disk_->explicit_faults_waiting();
     result_.faults_fired = disk_->faults_fired();
     result_.faults_armed = disk_->faults_armed();
+    result_.faults_expected = disk_->faults_expected();
   }
   counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
@@ -104,12 +103,26 @@ void Player::start() {
       if (kind == RequestKind::write) set_bit(&self.tour_written_, address);
     });
   }
+  if (config_->source->asks_for_faults()) {
+    disk_->expect_faults();
+    faulty_ = true;
+  }
+  if (config_->record_faults) {
+    disk_->set_fault_listener(this, [](void* context, const FiredFault& fired) {
+      Player& self = *static_cast<Player*>(context);
+      self.result_.fired.push_back({.line = self.line_index_, .fired = fired});
+    });
+  }
   // Crash lines that open the scenario count from the start of format.
   const u64 count = config_->source->count();
   while (index_ < count) {
     config_->source->at(index_, &line_);
-    if (line_.kind != OperationKind::crash) break;
+    if (line_.kind != OperationKind::crash && !line_asks()) break;
     ++index_;
+    if (line_asks()) {
+      line_request();
+      continue;
+    }
     ++result_.counters.ops;
     record_operation();
     crashes_.push_back(line_);
@@ -134,8 +147,12 @@ void Player::play_lines() {
   const u64 count = config_->source->count();
   while (index_ < count) {
     config_->source->at(index_, &line_);
-    ++index_;
+    line_index_ = index_++;
     ++result_.counters.ops;
+    if (line_asks()) {
+      line_request();
+      continue;
+    }
     directed_credit_ = std::min(directed_credit_ + 1, directed_credit_max());
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
@@ -223,8 +240,6 @@ void Player::play_line() {
     case OperationKind::end: return line_end();
     case OperationKind::crash: return line_crash();
     case OperationKind::reopen: return line_reopen();
-    case OperationKind::fault:
-    case OperationKind::latency: return line_request();
     case OperationKind::heal: return line_heal();
     case OperationKind::query: return line_query();
     case OperationKind::page: return line_page();
@@ -238,7 +253,9 @@ void Player::play_line() {
     case OperationKind::upsert:
     case OperationKind::orphan:
     case OperationKind::exists:
-    case OperationKind::prefetch:     // Of grooves.
+    case OperationKind::prefetch:  // Of grooves.
+    case OperationKind::fault:
+    case OperationKind::latency:      // See line_asks().
     case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
@@ -448,15 +465,19 @@ void Player::line_reopen() {
   throw Recover{.line = line_.id, .strike = false};
 }
 
+// Nothing happens in such a line: it is no event of the run and pays for nothing, so that a run is the same
+// whether a fault was asked for or came by chance.
+bool Player::line_asks() {
+  return line_.kind == OperationKind::fault || line_.kind == OperationKind::latency;
+}
+
 // An explicit fault or latency names a request to come. Where it never occurs, nothing fires.
 void Player::line_request() {
   const RequestName& request = line_.request;
   if (line_.kind == OperationKind::fault) {
     faulty_ |= line_.fault.kind != FaultKind::failed_sync;
-    disk_->strike({.attribution = request.attribution,
-                   .tag = request.tag,
-                   .n = request.n,
-                   .fault = line_.fault});
+    disk_->strike(
+        {.attribution = request.attribution, .tag = request.tag, .n = request.n, .fault = line_.fault});
   } else {
     disk_->set_latency(request.attribution, request.tag, request.n, line_.count);
   }

@@ -112,6 +112,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_end();
   void line_crash();
   void line_reopen();
+  bool line_asks();
   void line_request();
   void put_result(PutResult result, bool expected_full);
   [[noreturn]] void refused(const char* what);
@@ -306,6 +307,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // The line at hand.
   u64 index_ = 0;
+  u64 line_index_ = 0;  // Of the line at hand; a recovery may have taken crash lines behind it.
   Operation line_;
   std::vector<ScanRow> rows_;
   struct Effective {

@@ -187,6 +187,12 @@ void Player::recover(const Recover& cause) {
     crashes_.pop_front();
   }
   drop_engine({.op = cause.line, .context = recovery_attempt_}, {outcomes.begin(), outcomes.count()});
+  if (cause.strike && config_->record_faults) {
+    CrashRecord& record = result_.crashed.emplace_back(CrashRecord{.line = cause.line, .writes = {}});
+    for (const Fate& fate : disk_->crash_fates()) {
+      if (!record.writes.full()) record.writes.push(fate.outcome);
+    }
+  }
   if (cause.heal) heal();
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {

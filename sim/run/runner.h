@@ -33,7 +33,8 @@ struct RunConfig {
   bool record_checkpoints = false;
   // For twins: the lines that took effect and the queries between them, see EffectiveSource.
   bool record_effective = false;
-  bool record_image = false;  // RunnerMemory keeps the durable image at the end.
+  bool record_faults = false;  // For freeze.h: RunResult::fired and ::crashed.
+  bool record_image = false;   // RunnerMemory keeps the durable image at the end.
   // Not 0: what fresh engine memory and the rest of rewritten blocks hold. Nothing may depend on it.
   u64 poison = 0;
   // Of a twin, which is played with other lines: it prefetches each key once, whatever its lines say.

@@ -47,8 +47,7 @@ TEST_CASE("fault line: each kind is printed as it was read, without what is the 
   CHECK(again("17/lookup(3,2)#4 rot byte mask=1 at=0x10") == "17/lookup(3,2)#4 rot byte at=16 mask=1");
   const Scenario scenario = require_scenario(scenario_with("17@0xfeed/lookup(3,2)#4 rot swapped to=9"));
   CHECK(scenario.operations[0].request.attribution == Attribution{.op = {.number = 17}, .context = 0xfeed});
-  CHECK(scenario.operations[0].fault ==
-        Fault{.kind = FaultKind::rot, .shape = RotShape::swapped, .to = 9});
+  CHECK(scenario.operations[0].fault == Fault{.kind = FaultKind::rot, .shape = RotShape::swapped, .to = 9});
 }
 
 TEST_CASE("fault line: what is wrong is told with its place") {
@@ -66,10 +65,8 @@ TEST_CASE("fault line: what is wrong is told with its place") {
   CHECK(refusal(at + "rot byte mask=256") == "3:35: found `256`, expected a number from 0 to 255");
   CHECK(refusal(at + "unreadable sectors=65") == "3:40: found `65`, expected a number from 0 to 64");
   CHECK(refusal(at + "read_error times=0") == "3:38: found `0`, expected a number from 1 to 1000");
-  CHECK(refusal(at + "misdirected_read from=0") ==
-        "3:38: found `from=0`, expected to= or superblock");
-  CHECK(refusal(at + "lost_write superblock") ==
-        "3:32: found `superblock`, expected the end of the line");
+  CHECK(refusal(at + "misdirected_read from=0") == "3:38: found `from=0`, expected to= or superblock");
+  CHECK(refusal(at + "lost_write superblock") == "3:32: found `superblock`, expected the end of the line");
   CHECK(refusal("17@/lookup#0 fail") ==
         "3:9: found `17@/lookup#0`, expected a request like 17/compact_write(3,2)#4, after @ a number from 1 "
         "to 18446744073709551615");

@@ -66,6 +66,12 @@ void print_probe(const Operation& operation, std::string* target) {
   append_key_argument(" key=", operation.tree, operation.key, target);
 }
 
+void print_request_line(const Operation& operation, std::string* target) {
+  target->append(" " + request_name_text(operation.request));
+  if (operation.kind == OperationKind::fault) return print_fault(operation.fault, target);
+  append_argument(" ticks=", operation.count, target);
+}
+
 void print_crash(const Operation& operation, std::string* target) {
   append_argument(" at=", operation.count, target);
   if (operation.superblock) target->append(" superblock");
@@ -159,12 +165,12 @@ std::span<const OperationKind> operation_kinds(const World& world) {
   static constexpr K trees[] = {K::put,        K::remove,     K::get,        K::scan,       K::scan_open,
                                 K::scan_next,  K::scan_probe, K::scan_abort, K::scan_close, K::commit,
                                 K::checkpoint, K::scope,      K::end,        K::crash,      K::reopen,
-                                K::fault,      K::heal,      K::latency};
+                                K::fault,      K::heal,       K::latency};
   static constexpr K grooves[] = {K::insert,     K::update,    K::upsert,     K::remove,     K::orphan,
                                   K::get,        K::exists,    K::prefetch,   K::scan,       K::query,
                                   K::page,       K::scan_open, K::scan_next,  K::scan_probe, K::scan_abort,
                                   K::scan_close, K::commit,    K::checkpoint, K::scope,      K::end,
-                                  K::crash,      K::reopen,    K::fault,      K::heal,      K::latency};
+                                  K::crash,      K::reopen,    K::fault,      K::heal,       K::latency};
   return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
 }
 
@@ -358,13 +364,7 @@ void print_operation(const Operation& operation, std::string* target) {
     case OperationKind::crash: print_crash(operation, target); break;
     case OperationKind::reopen: print_reopen(operation, target); break;
     case OperationKind::fault:
-      target->append(" " + request_name_text(operation.request));
-      print_fault(operation.fault, target);
-      break;
-    case OperationKind::latency:
-      target->append(" " + request_name_text(operation.request));
-      append_argument(" ticks=", operation.count, target);
-      break;
+    case OperationKind::latency: print_request_line(operation, target); break;
     case OperationKind::query:
     case OperationKind::page: print_query_line(operation, target); break;
     case OperationKind::scan_open:

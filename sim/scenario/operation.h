@@ -152,23 +152,23 @@ struct Operation {
   TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
-  bool persist = false;                     // end.
-  bool superblock = false;                  // crash: count from the first superblock write after the line.
-  bool timestamped = false;                 // insert, upsert: not its own timestamp; prefetch: as exists.
-  u16 named = 0;                            // update: bit i for the i-th field of the groove.
-  u16 slots = 0;                            // scan_*: bit i for scan number i; several for scan_next only.
-  Key key{};                                // put, remove, get, scan_probe; scan, scan_open: from; an object:
-                                            // id or timestamp.
-  Key key_end{};                            // scan, scan_open: to, inclusive; not below from.
-  u64 value = 0;                            // put (63 bits); index: 0; insert, upsert: the timestamp; query:
-                                            // how many objects its result buffer holds.
-  u32 limit = 0;                            // scan, query; 0: none.
-  u64 count = 1;                            // commit: times; crash: at; latency: ticks; scan_next.
-  RequestName request{};                    // fault, latency.
-  Fault fault{};                            // fault.
-  BoundedArray<CrashOutcome, 16> writes{};  // crash: explicit outcomes, by order of submission.
-  BoundedArray<SettingChange, 8> changes{};  // reopen.
-  const Verb* verb = nullptr;                // call.
+  bool persist = false;      // end.
+  bool superblock = false;   // crash: count from the first superblock write after the line.
+  bool timestamped = false;  // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;             // update: bit i for the i-th field of the groove.
+  u16 slots = 0;             // scan_*: bit i for scan number i; several for scan_next only.
+  Key key{};                 // put, remove, get, scan_probe; scan, scan_open: from; an object:
+                             // id or timestamp.
+  Key key_end{};             // scan, scan_open: to, inclusive; not below from.
+  u64 value = 0;             // put (63 bits); index: 0; insert, upsert: the timestamp; query:
+                             // how many objects its result buffer holds.
+  u32 limit = 0;             // scan, query; 0: none.
+  u64 count = 1;             // commit: times; crash: at; latency: ticks; scan_next.
+  RequestName request{};     // fault, latency.
+  Fault fault{};             // fault.
+  BoundedArray<CrashOutcome, crash_writes_max> writes{};  // crash: explicit outcomes, by order of submission.
+  BoundedArray<SettingChange, 8> changes{};               // reopen.
+  const Verb* verb = nullptr;                             // call.
   std::array<u64, verb_arguments_max> arguments{};
   std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
   u128 wide_field = 0;                   // Instead, of the one that has 128 bits.

@@ -38,24 +38,12 @@ struct Spelling {
   Argument argument;
 };
 constexpr Spelling spellings[] = {
-    {"key=", Argument::key},
-    {"value=", Argument::value},
-    {"from=", Argument::from},
-    {"to=", Argument::to},
-    {"limit=", Argument::limit},
-    {"times=", Argument::times},
-    {"at=", Argument::at},
-    {"writes=", Argument::writes},
-    {"ticks=", Argument::ticks},
-    {"cold", Argument::cold},
-    {"asc", Argument::direction},
-    {"desc", Argument::direction},
-    {"persist", Argument::ending},
-    {"discard", Argument::ending},
-    {"superblock", Argument::superblock},
-    {"count=", Argument::count},
-    {"buffer=", Argument::buffer},
-    {"timestamp=", Argument::timestamp},
+    {"key=", Argument::key},       {"value=", Argument::value},   {"from=", Argument::from},
+    {"to=", Argument::to},         {"limit=", Argument::limit},   {"times=", Argument::times},
+    {"at=", Argument::at},         {"writes=", Argument::writes}, {"ticks=", Argument::ticks},
+    {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
+    {"persist", Argument::ending}, {"discard", Argument::ending}, {"superblock", Argument::superblock},
+    {"count=", Argument::count},   {"buffer=", Argument::buffer}, {"timestamp=", Argument::timestamp},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }

@@ -202,7 +202,8 @@ bool Parser::parse_fault(LineCursor& cursor) {
     std::string names;
     for (const Setting& each : settings()) {
       const std::string_view full = each.name;
-      if (full.starts_with("fault.") && each.type == SettingType::ratio) names += (names.empty() ? "" : ", ") + std::string(full.substr(6));
+      if (full.starts_with("fault.") && each.type == SettingType::ratio)
+        names += (names.empty() ? "" : ", ") + std::string(full.substr(6));
     }
     return cursor.fail(name, "a fault: " + names);
   }

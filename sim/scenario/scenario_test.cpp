@@ -144,7 +144,8 @@ TEST_CASE("scenario: a file written by hand") {
   CHECK(scenario.options.format.levels == 5);
   CHECK(scenario.options.disk.policy == CompletionPolicy::starve);
   CHECK(scenario.options.disk.starved == IoPurpose::compact_read);
-  CHECK(scenario.options.disk.faults[FaultKind::failed_sync].ratio == Ratio{.numerator = 1, .denominator = 50});
+  CHECK(scenario.options.disk.faults[FaultKind::failed_sync].ratio ==
+        Ratio{.numerator = 1, .denominator = 50});
   REQUIRE(scenario.operations.size() == 5);
   CHECK(scenario.operations[1].id == OpId{.number = 18});
   CHECK(scenario.operations[4].id == OpId{.number = 19});

@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/query.h"
+#include "sim/scenario/setting_relations.h"
 
 namespace tonearm::sim {
 
@@ -128,6 +129,9 @@ constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "even
 constexpr u64 timestamps_count = 2;
 constexpr const char* timestamps_names[timestamps_count + 1] = {"increasing", "any", nullptr};
 static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);
+constexpr u64 fault_profile_count = 3;
+constexpr const char* fault_profile_names[fault_profile_count + 1] = {"drawn", "full", "none", nullptr};
+static_assert(static_cast<u64>(FaultProfile::none) == fault_profile_count - 1);
 constexpr const char* zone_names[fault_zone_count + 1] = {"grid", "superblock", "both", nullptr};
 static_assert(static_cast<u64>(FaultZone::both) == fault_zone_count - 1);
 constexpr u64 profile_count = 2;
@@ -142,7 +146,6 @@ const std::array<const char*, io_purpose_count + 1> purpose_names = [] {
 
 // What a simulated run may ask for is less than what the engine allows: memory is taken for it.
 constexpr u64 blocks_count_max = u64{1} << 22;
-constexpr u64 cache_bytes_max = 1024_MiB;
 constexpr u64 ticks_max = 1'000'000'000;
 constexpr u64 weight_max = 10'000;
 
@@ -243,24 +246,27 @@ const Setting table[] = {
     ratio("fault.failed_sync", fault_field<FaultKind::failed_sync>, "Chance that a sync fails."),
     ratio("fault.lying_sync", fault_field<FaultKind::lying_sync>,
           "Chance that a sync succeeds and makes nothing durable."),
-#define X(kind, text)                                                      \
-  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text), \
+#define X(kind, text)                                                                               \
+  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text),                         \
       name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, \
            "Where."),
     X(read_error, "a read fails, and the next ones of that place.")
-    X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed.")
-    X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine.")
-    X(unreadable, "sectors that are read or written cannot be read from then on, until they are written.")
-    X(rot, "bytes that are read or were written are others from then on.")
-    X(lost_write, "a write succeeds and is not on the medium.")
-    X(misdirected_write, "a write succeeds and is in another place.")
-    X(misdirected_read, "a read brings the bytes of another place.")
-    X(stale_read, "a read brings what was there before the last write.")
+        X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed.")
+            X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine.")
+                X(unreadable,
+                  "sectors that are read or written cannot be read from then on, until they are written.")
+                    X(rot, "bytes that are read or were written are others from then on.")
+                        X(lost_write, "a write succeeds and is not on the medium.") X(
+                            misdirected_write, "a write succeeds and is in another place.")
+                            X(misdirected_read, "a read brings the bytes of another place.") X(
+                                stale_read, "a read brings what was there before the last write.")
 #undef X
-    number("fault.sectors_max", 1, fault_sectors_max, disk_field<&Disk::faults, &FaultOptions::sectors_max>,
-           "Adjacent sectors that one rot or unreadable fault takes, at most."),
-    number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
-           "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
+                                number("fault.sectors_max", 1, fault_sectors_max,
+                                       disk_field<&Disk::faults, &FaultOptions::sectors_max>,
+                                       "Adjacent sectors that one rot or unreadable fault takes, at most."),
+                                number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
+                                       "Lines after an error that ends the engine, until the disk is healed and "
+                                       "it is opened again."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
@@ -278,7 +284,9 @@ const Setting table[] = {
     TONEARM_VARIATIONS(X)
 #undef X
 
-        number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
+        name("profile.faults", fault_profile_names, fault_profile_count, field<&Run::fault_profile>,
+             "full: every seed of trees or grooves draws from all faults; none: no seed has any."),
+    number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
     number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),
     number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
     number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,
@@ -296,6 +304,7 @@ const Setting table[] = {
     number("weight.scope", 0, weight_max, field<&Run::weight_scope>, "Of scope and end lines."),
     number("weight.crash", 0, weight_max, field<&Run::weight_crash>, "Of crash lines."),
     number("weight.reopen", 0, weight_max, field<&Run::weight_reopen>, "Of reopen lines."),
+    number("weight.heal", 0, weight_max, field<&Run::weight_heal>, "Of heal lines."),
     number("weight.kv", 0, weight_max, field<&Run::weight_kv>, "Of the tree kv."),
     number("weight.index", 0, weight_max, field<&Run::weight_index>, "Of the tree index."),
     number("weight.id", 0, weight_max, field<&Run::weight_id>, "Of the tree id."),
@@ -369,51 +378,6 @@ bool valid_value(const Setting& setting, u64 value) {
   return given.denominator >= 1 && given.numerator <= given.denominator;
 }
 
-std::string complaint(std::string_view field, u64 given, std::string_view expected) {
-  return fmt::format("{}: {}, expected {}", field, given, expected);
-}
-
-std::string validate_relations(const RunOptions& o) {
-  const u64 cached = u64{o.runtime.cache_blocks} * o.format.block_size;
-  if (cached > cache_bytes_max) {
-    return complaint("cache_blocks", o.runtime.cache_blocks,
-                     fmt::format("at most {} for this block_size", cache_bytes_max / o.format.block_size));
-  }
-  if (o.disk.tear_unit != 512 && o.disk.tear_unit != 4096) {
-    return complaint("tear_unit", o.disk.tear_unit, "512 or 4096");
-  }
-  if (o.disk.tear_unit > o.format.sector_size) {
-    return complaint("tear_unit", o.disk.tear_unit,
-                     fmt::format("at most the sector size {}", o.format.sector_size));
-  }
-  if (o.disk.sector_size != o.format.sector_size || o.disk.block_size != o.format.block_size ||
-      o.disk.blocks_count != o.runtime.blocks_count) {
-    return complaint("block_size", o.format.block_size, "the same geometry for the engine and its disk");
-  }
-  const u64 operations = u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan +
-                         o.weight_commit + o.weight_checkpoint + o.weight_scope + o.weight_crash +
-                         o.weight_reopen;
-  if (operations == 0) return complaint("weight.put", 0, "some operation to have a weight");
-  if (u64{o.weight_kv} + o.weight_index + o.weight_id == 0) {
-    return complaint("weight.kv", 0, "some tree to have a weight");
-  }
-  if (o.object_cache_slots % 16 != 0) {
-    return complaint("object_cache_slots", o.object_cache_slots, "a multiple of 16");
-  }
-  if (u64{o.weight_insert} + o.weight_upsert == 0) {
-    return complaint("weight.insert", 0, "insert or upsert to have a weight");
-  }
-  if (u64{o.weight_things} + o.weight_notes + o.weight_events == 0) {
-    return complaint("weight.things", 0, "some groove to have a weight");
-  }
-  const u64 biases = u64{o.bias_recent} + o.bias_removed + o.bias_neighbour + o.bias_limit;
-  if (biases > 100) {
-    return complaint("bias.recent", o.bias_recent,
-                     "recent, removed, neighbour and limit to be at most 100 together");
-  }
-  return {};
-}
-
 }  // namespace
 
 std::span<const Setting> settings() { return table; }
@@ -475,7 +439,7 @@ void finish_options(RunOptions* options) {
 
 std::string validate_options(const RunOptions& options) {
   if (const OptionsError error = validate(options.format, options.runtime)) {
-    return complaint(error.field, error.given, error.expected);
+    return setting_complaint(error.field, error.given, error.expected);
   }
   for (const Setting& setting : table) {
     const u64 value = setting.get(options);
@@ -484,7 +448,7 @@ std::string validate_options(const RunOptions& options) {
                          expected_value(setting));
     }
   }
-  if (std::string error = validate_relations(options); !error.empty()) return error;
+  if (std::string error = validate_setting_relations(options); !error.empty()) return error;
   return engine_check != nullptr ? engine_check(options) : std::string();
 }
 

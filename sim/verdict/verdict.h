@@ -90,8 +90,8 @@ struct RunCounters {
   u64 refused = 0;        // Changes with an id or a timestamp that no object may have.
   u64 pages = 0;          // Queries that went on behind an earlier one.
   u64 query_objects = 0;  // That whole queries have found.
-  u64 checks = 0;      // Comparisons with the model.
-  u64 unanswered = 0;  // Queries that ended in a true error.
+  u64 checks = 0;         // Comparisons with the model.
+  u64 unanswered = 0;     // Queries that ended in a true error.
   u64 went_sticky = 0;     // Ops, checkpoints and replays that ended in a true error.
   u64 went_down = 0;       // Openings that did.
   u64 refused_sticky = 0;  // Lines refused by an engine that had an error.
@@ -101,9 +101,9 @@ struct RunCounters {
   u64 opens_predicted = 0; // Openings compared with what the copies as read demand.
   u64 opened_older = 0;    // Of them, those that demanded an older checkpoint than the last verified one.
   u64 ended_older = 0;     // Runs that ended because no other checkpoint was left.
-  u64 ended_full = 0;  // Runs that ended because a last level was full, which the image confirms.
-  u64 undecided = 0;   // Runs that stopped early, because the oracle that could judge is off.
-  u64 directed = 0;    // Directed checks (each is several queries).
+  u64 ended_full = 0;     // Runs that ended because a last level was full, which the image confirms.
+  u64 undecided = 0;      // Runs that stopped early, because the oracle that could judge is off.
+  u64 directed = 0;       // Directed checks (each is several queries).
   u64 audits_full = 0;
   u64 audits_window = 0;
   u64 audits_shadow = 0;
@@ -145,6 +145,18 @@ struct CheckpointRecord {
   u128 id = 0;
 };
 
+// A fault that struck, and which line was being played: its place in the source.
+struct FaultRecord {
+  u64 line = 0;
+  FiredFault fired;
+};
+
+// What a crash line did to the writes that were not durable; the first of them only.
+struct CrashRecord {
+  OpId line;
+  BoundedArray<CrashOutcome, crash_writes_max> writes;
+};
+
 struct RunResult {
   u64 run = 0;  // Which one it was of those played with the same memory; 0: no run of trees.
   Failure failure;
@@ -153,6 +165,7 @@ struct RunResult {
   Digests digests;
   FaultCounts faults_fired;
   FaultCounts faults_armed;
+  FaultCounts faults_expected;
   std::array<u64, mark_count> marks{};
   std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::array<u64, variation_count> variations_fired{};
@@ -160,6 +173,8 @@ struct RunResult {
   std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
   std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
   std::vector<u64> effective_answers;                   // One for each query in `effective`.
+  std::vector<FaultRecord> fired;                       // If RunConfig::record_faults; so are these.
+  std::vector<CrashRecord> crashed;
 
   void hit(Mark mark) {
     const u32 number = static_cast<u32>(mark);
