@@ -107,7 +107,10 @@ void Player::start() {
       if (kind == RequestKind::write) set_bit(&self.tour_written_, address);
     });
   }
-  if (config_->source->asks_for_faults()) disk_->expect_faults();
+  if (config_->source->asks_for_faults()) {
+    disk_->expect_faults();
+    faulty_ = true;
+  }
   if (config_->record_faults) {
     disk_->set_fault_listener(this, [](void* context, const FiredFault& fired) {
       Player& self = *static_cast<Player*>(context);
@@ -229,8 +232,7 @@ void Player::fail_mismatch(FailureClass failure_class, const char* where, const 
 }
 
 void Player::play_line() {
-  judge_scrub();
-  disk_->begin_deliveries();
+  begin_call();
   if (standing_ != Standing::up && out_line()) return;
   maybe_close_scans();
   if (line_.of_groove()) return line_object();
@@ -340,7 +342,7 @@ void Player::effective() {
 }
 
 void Player::effective_query(u64 answer) {
-  if (config_->record_effective)
+  if (config_->record_effective && standing_ == Standing::up)
     effective_op_.push_back({.entry = effective_query_bit | (index_ - 1), .answer = answer});
 }
 

@@ -168,6 +168,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void heal();
   void reconfigure();
   void judge_older(u64 opened);
+  void begin_call();
   void begin_open();
   void judge_open(const Error& error);
   void judge_open_blocks(const Error& error);

@@ -378,7 +378,7 @@ void Player::epilogue() {
   line_.kind = OperationKind::checkpoint;
   maybe_close_scans();
   disk_->set_attribution({.op = line_.id, .context = 0});
-  disk_->begin_deliveries();
+  begin_call();
   heal();
   if (standing_ != Standing::up) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   disk_->set_attribution({.op = line_.id, .context = 0});

@@ -140,6 +140,12 @@ void Player::judge_verified(const Error& error, const char* what) {
        copies_text(copies));
 }
 
+// From here on deliveries are counted anew. What the scrubber has found before is judged by those before.
+void Player::begin_call() {
+  judge_scrub();
+  disk_->begin_deliveries();
+}
+
 // --- opening
 
 CopiesAsRead Player::delivered_copies() const {

@@ -87,6 +87,7 @@ void Player::play_query(LastQuery& last) {
   }
   result_.counters.query_objects += query_result_.count;
   record_answer(answer_of_query, hash_of(hash ^ query_result_.count));
+  last.lost |= standing_ != Standing::up;
   if (!last.lost) effective_query(hash_of(hash ^ query_result_.count));
   if (!config_->answer_listener) return;
   if (query_result_.refused) text = " scans_max_exceeded";

@@ -63,7 +63,7 @@ void Player::take_checkpoint(u64 op) {
   pending_op_ = taken;
   const bool submitted_before = std::exchange(superblock_submitted_, false);
   const u64 faults_before = disk_->fault_count(FaultKind::failed_sync);
-  disk_->begin_deliveries();
+  begin_call();
   if (const Error error = host_->checkpoint()) {
     const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
     if (error.kind == ErrorKind::sync_failed) {

@@ -67,6 +67,7 @@ void apply_fault_profile(u64 seed, RunOptions* options) {
     case FaultProfile::none:
       options->disk.faults = {};
       options->weight_heal = 0;
+      options->heal_lines = 0;
       return;
   }
 }
