@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 
@@ -82,6 +83,10 @@ Scenario crashed_scenario(const PreparedRun& prepared, const Sweep& sweep) {
   const u64 index = std::min<u64>(sweep.points[0].index, scenario.operations.size());
   scenario.operations.insert(scenario.operations.begin() + static_cast<std::ptrdiff_t>(index),
                              crashes.begin(), crashes.end());
+  const std::span armed = std::span(sweep.points[0].armed).first(sweep.points[0].armed_count);
+  std::erase_if(scenario.operations, [armed](const Operation& line) {
+    return line.kind == OperationKind::crash && std::find(armed.begin(), armed.end(), line.id) != armed.end();
+  });
   assign_ids(&scenario.operations);
   return scenario;
 }

@@ -34,6 +34,10 @@ void Player::sweep_step() {
   SweepPoint& point = config_->sweep->points[0];
   point.index = sweep_->index;
   point.at = disk_->steps() - sweep_->from;
+  point.armed_count = 0;
+  for (const Operation& crash : crashes_) {
+    if (point.armed_count < point.armed.size()) point.armed[point.armed_count++] = crash.id;
+  }
   const bool muted = std::exchange(muted_, true);
   try {
     sweep_->sweeper.judge(*disk_, sweep_->tracker,

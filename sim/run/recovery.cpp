@@ -134,7 +134,7 @@ void Recovery::judge() {
   ++counters.judged;
   judge_image(opened);
   audit(opened, "after open");
-  {
+  if (!formatted_) {
     DecisionPath path = path_.fixed();
     Recovery again(sweeper_, state_, path, tracker_, legal, level_, true);
     again.open_again(opened, host_->forest().checkpoint_id());
@@ -163,6 +163,7 @@ void Recovery::open() {
     // Format writes all that it reads, so one of them shows what any does.
     if (!second_ && !tracker_.learn(static_cast<u64>(error.kind))) return;
     make_host();
+    formatted_ = true;
     check_error(host_->format(), "format");
     error = host_->open();
   }

@@ -64,6 +64,7 @@ class Recovery final : public Interrupt, public DiskObserver {
   u64 requests_ = 0;               // Hash of what open has asked of the grid.
   bool opening_ = false;
   bool opened_ = false;
+  bool formatted_ = false;  // There was no file, and it has made one.
   bool auditing_ = false;
   bool second_;                  // Beside the one that is judged.
   std::vector<std::byte> zone_;  // Of the superblock, after open.

@@ -12,6 +12,7 @@
 namespace tonearm::sim {
 
 inline constexpr u32 sweep_depth_max = 2;
+inline constexpr u32 sweep_armed_max = 8;
 inline constexpr u32 sweep_writes_max = 16;  // As many as a crash line can name.
 
 struct SweepOptions {
@@ -40,6 +41,9 @@ struct SweepPoint {
   u64 at = 0;     // and strikes before that step.
   u32 count = 0;
   bool exact = true;  // All that the recovery has read can be said in `writes`.
+  // Crash lines before it that have not struck: they would come first.
+  u32 armed_count = 0;
+  std::array<OpId, sweep_armed_max> armed{};
   std::array<CrashWrite, sweep_writes_max> writes{};
 };
 
