@@ -187,6 +187,18 @@ TEST_CASE("fault: a burst of rot takes the next block along", "[fault]") {
   REQUIRE(disk.block(10) == -1);  // Its first sector.
 }
 
+TEST_CASE("fault: a burst of rot that changes nothing where it strikes leaves the next block alone",
+          "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(2, 255);
+  disk.write_now(3, 7);
+  disk.strike(read_tag, 0, {.kind = FaultKind::rot, .shape = RotShape::ones, .sectors = 64, .at = 512});
+  REQUIRE(disk.read_now(2) == 255);
+  REQUIRE(disk.read_now(3) == 7);
+  REQUIRE(disk.storage.fault_count(FaultKind::rot) == 0);
+  REQUIRE_FALSE(disk.storage.damage());
+}
+
 TEST_CASE("fault: a sync that lies makes nothing durable", "[fault]") {
   FaultyDisk disk(small(DurabilityProfile::cached));
   disk.write_now(3, 30);

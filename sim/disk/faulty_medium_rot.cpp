@@ -207,18 +207,21 @@ bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
   const u64 meant = written_prefix(offset, own);
   scratch_.resize(length);
   medium_->image().read(offset, scratch_);
-  if (!bend(fault, zone, scratch_)) return false;
+  bend(fault, zone, scratch_);
+  const auto changes = [&](u64 at) {
+    return std::memcmp(scratch_.data() + at, straight_.data() + at, unit_size) != 0 &&
+           medium_->image().written_any(offset + at, unit_size);
+  };
+  bool bites = false;  // Where it means something: else nothing happens, in the neighbours neither.
+  for (u64 at = 0; at < meant && !bites; at += unit_size) bites = changes(at);
+  if (!bites) return false;
   medium_->write_back(offset, length);
   truth_.write_back(offset, length);
-  bool changed = false;
   for (u64 at = 0; at < length; at += unit_size) {
-    if (std::memcmp(scratch_.data() + at, straight_.data() + at, unit_size) == 0) continue;
-    if (!medium_->image().written_any(offset + at, unit_size)) continue;
-    medium_->overwrite(offset + at, std::span(scratch_).subspan(at, unit_size));
-    changed = changed || at < meant;
+    if (changes(at)) medium_->overwrite(offset + at, std::span(scratch_).subspan(at, unit_size));
   }
-  if (changed) suspect(offset, length);
-  return changed;
+  suspect(offset, length);
+  return true;
 }
 
 }  // namespace tonearm::sim

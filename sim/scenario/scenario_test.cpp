@@ -173,6 +173,7 @@ TEST_CASE("scenario: the header spells out every setting once, in short lines") 
     kind = {.ratio = {.numerator = 1, .denominator = 9}, .zone = FaultZone::grid};
   }
   scenario.options.disk.faults.sectors_max = 3;
+  scenario.options.heal_lines = 3;
   const std::string header = print_header(scenario);
   for (const Setting& setting : settings()) {
     INFO(setting.name);
