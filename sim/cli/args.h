@@ -49,6 +49,7 @@ struct ReplayArgs {
 struct PrintArgs {
   PlayArgs play;
   std::string seed;
+  bool frozen = false;
   std::string output_file;
 };
 
@@ -84,6 +85,14 @@ struct CampaignArgs {
   std::string digests;
 };
 
+struct EnumerateArgs {
+  std::string ops;
+  std::string workload;
+  std::string jobs;
+  std::string starts;
+  bool quiet = false;
+};
+
 struct InspectArgs {
   PlayArgs play;
   std::string image;
@@ -110,6 +119,7 @@ int sweep_command(const SweepArgs& args);
 int diff_command(const DiffArgs& args);
 int events_command(const DiffArgs& args);
 int campaign_command(const CampaignArgs& args);
+int enumerate_command(const EnumerateArgs& args);
 int inspect_command(const InspectArgs& args);
 int workloads_command(const ListArgs& args);
 int options_command(const ListArgs& args);

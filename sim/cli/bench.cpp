@@ -406,7 +406,7 @@ int bench_command(const BenchArgs& args) {
   for (const Bench& bench : benches) {
     RunnerMemory memory;
     if (std::string_view(bench.name) == "scan") {
-      passed &= bench_scans(bench, args.ops.empty() ? 4000 : sizes.back(), memory);
+      passed &= bench_scans(bench, args.ops.empty() ? 20'000 : sizes.back(), memory);
       continue;
     }
     bench_setup(bench, memory);

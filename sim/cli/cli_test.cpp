@@ -491,4 +491,22 @@ TEST_CASE("a sweep says what it has judged", "[cli]") {
   CHECK(f.tonearm("sweep --seed 1 --workload free_set").status == 2);
 }
 
+TEST_CASE("cli: enumerate plays every program of a line, with crashes, and counts", "[cli]") {
+  const Fixture here;
+  const std::string starts = " --jobs 1 --starts " TONEARM_SOURCE_DIR "/corpus/enumerate";
+  const Ended tree = here.tonearm("enumerate --ops 1 --workload tree" + starts);
+  INFO(tree.out << tree.err);
+  REQUIRE(tree.status == 0);
+  CHECK(tree.last_line().starts_with("PASS workload=tree lines=1 starts=10 programs=82 "));
+  CHECK(std::stoull(field(tree.last_line(), "crash_points")) > 500);
+  CHECK(std::stoull(field(tree.last_line(), "crash_runs")) > 1000);
+  CHECK(field(tree.last_line(), "order_runs") == "328");
+  CHECK(field(tree.last_line(), "failed") == "0");
+  const Ended groove = here.tonearm("enumerate --ops 0 --workload groove --quiet" + starts);
+  CHECK(groove.status == 0);
+  CHECK(groove.last_line().starts_with("PASS workload=groove lines=0 starts=9 programs=9 "));
+  CHECK(here.tonearm("enumerate --starts nowhere").status == 2);
+  CHECK(here.tonearm("enumerate --workload forest" + starts).status == 2);
+}
+
 }  // namespace tonearm::sim

@@ -65,9 +65,13 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
     json["counters"][counter.name] = result.counters.*counter.field;
   json["faults"] = result.faults();
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    const char* name = fault_kind_name(static_cast<FaultKind>(i));
-    json["faults_fired"][name] = result.faults_fired[i];
-    json["faults_armed"][name] = result.faults_armed[i];
+    const FaultKind kind = static_cast<FaultKind>(i);
+    const char* name = fault_kind_name(kind);
+    json["faults_fired"][name] = result.faults_fired.of(kind);
+    json["faults_armed"][name] = result.faults_armed.of(kind);
+    if (result.faults_armed.of(kind, Zone::superblock) == 0) continue;
+    json["faults_fired_superblock"][name] = result.faults_fired.of(kind, Zone::superblock);
+    json["faults_armed_superblock"][name] = result.faults_armed.of(kind, Zone::superblock);
   }
   json["variations_fired"] = Json::object();
   json["variations_armed"] = Json::object();

@@ -51,6 +51,7 @@ class CommandLine {
     add_sweep();
     add_diff();
     add_campaign();
+    add_enumerate();
     add_inspect();
     add_lists();
     add_bench();
@@ -162,6 +163,7 @@ class CommandLine {
     CLI::App* print = command("print", "The scenario that a seed generates, as text",
                               [this] { return print_command(print_); });
     print->add_option("--seed", print_.seed, "The seed");
+    print->add_flag("--frozen", print_.frozen, "Play it, and print every fault that struck as a line");
     print->add_option("-o,--output", print_.output_file, "Write to this file");
     add_settings(print, &print_.play);
     print->footer("Example:\n  tonearm print --seed 7 -o seven.scenario");
@@ -225,6 +227,19 @@ class CommandLine {
     campaign->footer("Example:\n  tonearm campaign --workload all --for 5m --jobs 2");
   }
 
+  void add_enumerate() {
+    CLI::App* enumerate = command("enumerate", "Every program of a few lines, with every crash point",
+                                  [this] { return enumerate_command(enumerate_); });
+    enumerate->add_option("--ops", enumerate_.ops, "Lines of a program, at most; default: 2");
+    enumerate->add_option("--workload", enumerate_.workload, "tree, groove or all; default: all");
+    enumerate->add_option("--jobs", enumerate_.jobs, "Worker processes; default: one per processor");
+    enumerate->add_option(
+        "--starts", enumerate_.starts,
+        "Directory of tree/ and groove/, the starting scenarios; default: corpus/enumerate");
+    enumerate->add_flag("--quiet", enumerate_.quiet, "Failures and totals only");
+    enumerate->footer("Example:\n  tonearm enumerate --ops 3 --workload tree");
+  }
+
   void add_inspect() {
     CLI::App* inspect =
         command("inspect", "What is on a disk: superblock, free set, manifest, levels, blocks",
@@ -272,6 +287,7 @@ class CommandLine {
   SweepArgs sweep_;
   DiffArgs diff_;
   CampaignArgs campaign_;
+  EnumerateArgs enumerate_;
   InspectArgs inspect_;
   ListArgs list_;
   BenchArgs bench_;

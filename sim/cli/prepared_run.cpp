@@ -8,6 +8,7 @@
 #include "sim/cli/problems.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/swarm_faults.h"
 
 namespace tonearm::sim {
 
@@ -65,7 +66,8 @@ void parse_disable(const std::string& name, PlayPlan* plan) {
     const std::size_t dot = full.find('.');
     const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
     const bool switchable = prefix == "weight" || prefix == "fault" || prefix == "vary";
-    const bool group = (prefix == "latency" || prefix == "vary") && name == prefix;
+    const bool chance_of_fault = prefix == "fault" && setting.type == SettingType::ratio;
+    const bool group = (prefix == "latency" || prefix == "vary" || chance_of_fault) && name == prefix;
     if (!(switchable && full.substr(dot + 1) == name) && !group) continue;
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }
@@ -87,7 +89,7 @@ void check_disabled(const PlayPlan& plan, std::span<const Workload* const> playe
   }
   for (const std::string& name : plan.not_settings) {
     if (std::find(verbs.begin(), verbs.end(), name) != verbs.end()) continue;
-    std::vector<std::string> known{"latency", "vary"};
+    std::vector<std::string> known{"fault", "latency", "vary"};
     for (const Setting& setting : settings()) {
       const std::string_view full = setting.name;
       const std::size_t dot = full.find('.');
@@ -213,6 +215,7 @@ RunConfig PreparedRun::config() const {
   config.options = options;
   config.source = source.get();
   config.oracles = oracles;
+  config.record_faults = record_faults;
   config.sweep = sweep;
   return config;
 }
@@ -229,6 +232,12 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
   prepared.options.disk.seed = seed;
   *problem = geometry_problem(workload.name, &prepared.options, plan);
   if (!problem->empty()) return prepared;
+  const bool component = find_alphabet(workload.name) != nullptr;
+  if (prepared.options.fault_profile != FaultProfile::drawn && !component) {
+    apply_fault_profile(seed, &prepared.options);
+    // What is given one by one counts more.
+    *problem = geometry_problem(workload.name, &prepared.options, plan);
+  }
   prepared.source = workload.source(seed, prepared.options);
   if (find_alphabet(workload.name) != nullptr && !plan.verbs.empty()) {
     prepared.source = std::make_unique<WithoutVerbs>(std::move(prepared.source), plan.verbs);

@@ -39,6 +39,7 @@ struct PreparedRun {
   std::unique_ptr<OperationSource> source;
   std::string reproduce;  // The command that plays it again.
   std::string judged;     // PlayPlan::judged.
+  bool record_faults = false;
   Sweep* sweep = nullptr;
 
   RunConfig config() const;

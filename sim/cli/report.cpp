@@ -30,6 +30,16 @@ constexpr CounterName counters[] = {
     {"refused", "changes refused because no object may have this id or timestamp", &RunCounters::refused},
     {"checks", "comparisons with the model", &RunCounters::checks},
     {"unanswered", "queries that ended in a legal error", &RunCounters::unanswered},
+    {"went_sticky", "ops, checkpoints and replays that ended in a true error", &RunCounters::went_sticky},
+    {"went_down", "openings that ended in a true error", &RunCounters::went_down},
+    {"refused_sticky", "lines refused by an engine that had an error", &RunCounters::refused_sticky},
+    {"down", "lines not played, because no engine was open", &RunCounters::down},
+    {"heals", "heal lines", &RunCounters::heals},
+    {"healed", "times that there was damage to heal", &RunCounters::healed},
+    {"opens_predicted", "openings compared with what the superblock copies as read demand",
+     &RunCounters::opens_predicted},
+    {"opened_older", "of them, those that demanded an older checkpoint", &RunCounters::opened_older},
+    {"ended_older", "the run ended early: no other checkpoint was left", &RunCounters::ended_older},
     {"ended_full", "the run ended early: a last level was full, as the image shows",
      &RunCounters::ended_full},
     {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},
@@ -41,6 +51,11 @@ constexpr CounterName counters[] = {
     {"verifications", "images verified by the engine", &RunCounters::verifications},
     {"blocks_scrubbed", "blocks read by the scrubber between ops", &RunCounters::blocks_scrubbed},
     {"scrub_tours", "scrub tours compared with what was reachable", &RunCounters::scrub_tours},
+    {"scrub_overflows", "scrub tours that found more damage than is listed", &RunCounters::scrub_overflows},
+    {"latent", "reachable blocks that were damaged when a scrub tour began", &RunCounters::latent},
+    {"latent_found", "of them, those that the tour had to find", &RunCounters::latent_found},
+    {"damages_scrubbed", "damaged blocks that the scrubber found between ops",
+     &RunCounters::damages_scrubbed},
     {"damages_shown", "damaged blocks and lies shown to verification and scrubber",
      &RunCounters::damages_shown},
     {"shadows_skipped", "checkpoints that no shadow engine looked at", &RunCounters::shadows_skipped},
@@ -112,16 +127,28 @@ std::string failure_text(const PreparedRun& prepared, const RunResult& result,
   return text;
 }
 
+const char* zone_word(Zone zone) { return zone == Zone::grid ? "grid" : "superblock"; }
+
+std::string fault_table(const FaultCounts& fired, const FaultCounts& armed) {
+  std::string text;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    for (const Zone zone : {Zone::grid, Zone::superblock}) {
+      if (armed.of(kind, zone) == 0) continue;
+      text += fmt::format("{:<20} {:>12}  fired in the {}, of {} that could have\n",
+                          std::string("fault ") + fault_kind_name(kind), fired.of(kind, zone),
+                          zone_word(zone), armed.of(kind, zone));
+    }
+  }
+  return text;
+}
+
 std::string counters_text(const RunResult& result) {
   std::string text;
   for (const CounterName& counter : counters) {
     text += fmt::format("{:<20} {:>12}  {}\n", counter.name, result.counters.*counter.field, counter.help);
   }
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",
-                        std::string("fault ") + fault_kind_name(static_cast<FaultKind>(i)),
-                        result.faults_fired[i], result.faults_armed[i]);
-  }
+  text += fault_table(result.faults_fired, result.faults_armed);
   for (u32 i = 0; i < variation_count; ++i) {
     if (result.variations_armed[i] == 0) continue;
     text += fmt::format("{:<20} {:>12}  fired, of {} that could have\n",

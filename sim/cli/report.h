@@ -18,6 +18,9 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
 std::string failure_text(const PreparedRun& prepared, const RunResult& result,
                          const std::string& scenario_file);
 std::string counters_text(const RunResult& result);  // For -v.
+// How often each kind of fault fired in each zone, of those that could have; one line each.
+std::string fault_table(const FaultCounts& fired, const FaultCounts& armed);
+const char* zone_word(Zone zone);
 
 std::string failed_op_text(const Failure& failure);  // `17.1`, `end` (behind the last line), `-`.
 
@@ -29,7 +32,7 @@ inline constexpr const char* failures_directory = "failures";
 inline constexpr const char* failures_last = "failures/last";
 std::string save_failure(const PreparedRun& prepared, const Failure& failure);
 std::string failure_file(const Failure& failure);  // Its name there; makes the directory.
-std::string last_failure();  // The name in failures/last.
+std::string last_failure();                        // The name in failures/last.
 // A file that is expected to fail so; its story says what happened and `origin`.
 void write_failure(const std::string& name, Scenario scenario, const Failure& failure,
                    const std::string& origin);

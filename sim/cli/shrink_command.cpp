@@ -1,10 +1,12 @@
-// `shrink`: the smallest scenario that fails with the same signature.
+// `shrink`: the smallest scenario that fails with the same signature. Faults that came by chance become lines
+// first.
 //
 // Every candidate is played in a process of its own, since it may abort or hang. What fails in another way
 // on the way is kept, too, beside the result: it may be another bug.
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 
@@ -13,6 +15,7 @@
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
 #include "sim/cli/worker.h"
+#include "sim/run/freeze.h"
 #include "sim/shrink/shrinker.h"
 
 namespace tonearm::sim {
@@ -67,6 +70,12 @@ std::string origin_of(const PreparedRun& prepared, const std::string& story) {
   return story.substr(at + from.size(), story.size() - at - from.size() - 1);
 }
 
+u64 faults_of(const Scenario& scenario) {
+  return static_cast<u64>(
+      std::count_if(scenario.operations.begin(), scenario.operations.end(),
+                    [](const Operation& line) { return line.kind == OperationKind::fault; }));
+}
+
 class Shrinking {
  public:
   Shrinking(const ShrinkArgs& args, const PlayPlan& plan)
@@ -88,8 +97,10 @@ class Shrinking {
     failure_ = first.failure;
     limit_cpu(started);
     without_twins(scenario);
+    freeze_faults(&scenario, first);
     original_lines_ = scenario.operations.size();
     original_settings_ = settings_changed(scenario);
+    original_faults_ = faults_of(scenario);
     deadline_ = clock_millis() + seconds_ * 1000;
     const auto old_int = std::signal(SIGINT, on_interrupt);
     const auto old_term = std::signal(SIGTERM, on_interrupt);
@@ -110,6 +121,7 @@ class Shrinking {
     std::vector<PreparedRun> runs;
     runs.push_back(prepare_scenario(plan_, scenario, &problem));
     if (!problem.empty()) throw UsageError(problem);
+    runs.back().record_faults = true;
     return std::move(play_isolated(runs, checks_, cpu_seconds).front());
   }
 
@@ -128,6 +140,14 @@ class Shrinking {
     checks_.twins = 0;
     checks_.determinism = false;
     if (!fails_alike(play(scenario, cpu_seconds_))) checks_ = before;
+  }
+
+  // From then on each fault goes or stays by itself, whatever becomes of the lines around it.
+  void freeze_faults(Scenario* scenario, const RunResult& first) {
+    if (first.fired.empty() && first.crashed.empty()) return;
+    Scenario frozen = freeze(*scenario, first);
+    if (frozen.operations.size() > scenario_operations_max) return;
+    if (fails_alike(play(frozen, cpu_seconds_))) *scenario = std::move(frozen);
   }
 
   bool fails_alike(const RunResult& result) const {
@@ -199,6 +219,9 @@ class Shrinking {
       write_failure(name, other.scenario, other.failure, "met while shrinking " + origin_);
       if (!output.quiet) fmt::print("other:     {} ({})\n", name, other.failure.message);
     }
+    if (original_faults_ > 0) {
+      fmt::print("faults:    {} -> {}\n", original_faults_, faults_of(shrinker.best()));
+    }
     fmt::print("shrunk:    {} -> {} lines, {} -> {} settings, {} candidates   {}\n", original_lines_,
                shrinker.best().operations.size(), original_settings_, settings_changed(shrinker.best()),
                trials_, file);
@@ -224,6 +247,7 @@ class Shrinking {
   Failure failure_;
   u64 original_lines_ = 0;
   u64 original_settings_ = 0;
+  u64 original_faults_ = 0;
   std::map<u32, Other> others_;
 };
 

@@ -9,6 +9,8 @@
 #include "sim/cli/json.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
+#include "sim/cli/worker.h"
+#include "sim/run/freeze.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
@@ -62,12 +64,20 @@ void feed_from_program(const DiffArgs& args, EventComparer* comparer) {
 int print_command(const PrintArgs& args) {
   if (args.seed.empty()) throw UsageError("print: expected --seed N");
   const PlayPlan plan = parse_play(args.play, "tree");
-  const PreparedRun prepared = prepare_seed(plan, seed_argument(args.seed));
+  PreparedRun prepared = prepare_seed(plan, seed_argument(args.seed));
   if (prepared.source->count() > scenario_operations_max) {
     throw UsageError(fmt::format("--ops: {}, expected at most {}, what a file may have",
                                  prepared.source->count(), scenario_operations_max));
   }
-  const std::string text = print_scenario(scenario_of(prepared));
+  Scenario scenario = scenario_of(prepared);
+  if (args.frozen) {
+    prepared.record_faults = true;
+    const RunResult played = play_isolated(prepared, plan);
+    scenario = freeze(scenario, played);
+    scenario.expect_fail = played.failed();
+    scenario.expect_signature = played.failed() ? played.failure.signature() : 0;
+  }
+  const std::string text = print_scenario(scenario);
   if (!args.output_file.empty()) {
     write_text_file(args.output_file, text);
   } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {

@@ -14,7 +14,9 @@ namespace {
 
 // Below these a rare kind may stay silent by chance.
 constexpr u64 silent_fault_seeds = 64;
-constexpr u64 silent_fault_armed = 600;
+constexpr u64 silent_variation_armed = 600;
+// Chance alone does not explain it: that nothing fires where 30 firings are expected happens once in 10^13.
+constexpr u64 silent_fault_expected = 30 * expected_unit;
 
 std::string percent(u64 part, u64 whole) {
   if (whole == 0) return "-";
@@ -59,10 +61,9 @@ void Totals::add(const Outcome& outcome) {
   failed += result.failed() ? 1 : 0;
   for (const CounterName& counter : counter_names())
     counters.*counter.field += result.counters.*counter.field;
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    faults_fired[i] += result.faults_fired[i];
-    faults_armed[i] += result.faults_armed[i];
-  }
+  faults_fired += result.faults_fired;
+  faults_armed += result.faults_armed;
+  faults_expected += result.faults_expected;
   for (u32 i = 0; i < mark_count; ++i) marks[i].add(result.marks[i], result.marks_first[i]);
   for (u32 i = 0; i < variation_count; ++i) {
     variations_fired[i] += result.variations_fired[i];
@@ -92,8 +93,11 @@ std::vector<std::string> Totals::silent_faults() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    if (faults_armed[i] >= silent_fault_armed && faults_fired[i] == 0)
-      silent.emplace_back(fault_kind_name(static_cast<FaultKind>(i)));
+    const FaultKind kind = static_cast<FaultKind>(i);
+    for (const Zone zone : {Zone::grid, Zone::superblock}) {
+      if (faults_expected.of(kind, zone) < silent_fault_expected || faults_fired.of(kind, zone) > 0) continue;
+      silent.push_back(fmt::format("{} in the {}", fault_kind_name(kind), zone_word(zone)));
+    }
   }
   return silent;
 }
@@ -102,7 +106,7 @@ std::vector<std::string> Totals::silent_variations() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
   for (u32 i = 0; i < variation_count; ++i) {
-    if (variations_armed[i] >= silent_fault_armed && variations_fired[i] == 0)
+    if (variations_armed[i] >= silent_variation_armed && variations_fired[i] == 0)
       silent.emplace_back(variation_name(static_cast<Variation>(i)));
   }
   return silent;
@@ -143,11 +147,8 @@ std::string Totals::text() const {
   number("unanswered", counters.unanswered);
   if (counters.ended_full > 0) number("ended full", counters.ended_full);
   if (counters.undecided > 0) number("undecided", counters.undecided);
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    line(i == 0 ? "faults" : "",
-         fmt::format("{}: {} fired, of {} that could have", fault_kind_name(static_cast<FaultKind>(i)),
-                     faults_fired[i], faults_armed[i]));
-  }
+  const std::string faults = fault_table(faults_fired, faults_armed);
+  if (!faults.empty()) text += "faults\n" + faults;
   for (u32 i = 0; i < variation_count; ++i) {
     line(i == 0 ? "variations" : "",
          fmt::format("{}: {} fired, of {} that could have", variation_name(static_cast<Variation>(i)),
@@ -178,8 +179,8 @@ JsonFields Totals::json() const {
   std::vector<JsonFields> failures;
   for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired[i]});
-    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed[i]});
+    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired.of(static_cast<FaultKind>(i))});
+    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed.of(static_cast<FaultKind>(i))});
   }
   for (u32 i = 0; i < variation_count; ++i) {
     varied.push_back({variation_name(static_cast<Variation>(i)), variations_fired[i]});

@@ -40,8 +40,9 @@ struct Totals {
   std::string impossible_why;  // Of the first.
   std::map<u32, SignatureTotal> signatures;
   RunCounters counters;  // Sums.
-  std::array<u64, fault_kind_count> faults_fired{};
-  std::array<u64, fault_kind_count> faults_armed{};
+  FaultCounts faults_fired;
+  FaultCounts faults_armed;
+  FaultCounts faults_expected;
   std::array<MarkTotal, mark_count> marks{};
   std::array<u64, variation_count> variations_fired{};
   std::array<u64, variation_count> variations_armed{};

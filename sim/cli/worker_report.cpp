@@ -16,8 +16,9 @@ constexpr std::size_t text_bytes_max = 1 << 20;
 struct Head {
   RunCounters counters;
   Digests digests;
-  std::array<u64, fault_kind_count> faults_fired;
-  std::array<u64, fault_kind_count> faults_armed;
+  FaultCounts faults_fired;
+  FaultCounts faults_armed;
+  FaultCounts faults_expected;
   std::array<u64, mark_count> marks;
   std::array<u64, variation_count> variations_fired;
   std::array<u64, variation_count> variations_armed;
@@ -25,11 +26,26 @@ struct Head {
   OpId op;
   u64 cpu_micros;
   u32 site_bytes, message_bytes, story_bytes, impossible_bytes;
+  u32 fired_bytes, crashed_bytes;
   FailureClass failure_class;
   bool has_op;
   bool last;
 };
 static_assert(std::is_trivially_copyable_v<Head>);
+
+// As they are in memory: the reader is the same program.
+template <class Record>
+std::string bytes_of(const std::vector<Record>& records) {
+  static_assert(std::is_trivially_copyable_v<Record>);
+  return {reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Record)};
+}
+
+template <class Record>
+std::vector<Record> records_of(const std::string& bytes) {
+  std::vector<Record> records(bytes.size() / sizeof(Record));
+  if (!bytes.empty()) std::memcpy(static_cast<void*>(records.data()), bytes.data(), bytes.size());
+  return records;
+}
 
 std::string_view limited(const std::string& text) { return std::string_view(text).substr(0, text_bytes_max); }
 
@@ -45,6 +61,7 @@ void send_report(int pipe, const WorkerReport& report) {
   head.digests = report.result.digests;
   head.faults_fired = report.result.faults_fired;
   head.faults_armed = report.result.faults_armed;
+  head.faults_expected = report.result.faults_expected;
   head.marks = report.result.marks;
   head.variations_fired = report.result.variations_fired;
   head.variations_armed = report.result.variations_armed;
@@ -58,8 +75,13 @@ void send_report(int pipe, const WorkerReport& report) {
   head.failure_class = failure.failure_class;
   head.has_op = failure.has_op;
   head.last = report.last;
+  const std::string fired = bytes_of(report.result.fired);
+  const std::string crashed = bytes_of(report.result.crashed);
+  head.fired_bytes = static_cast<u32>(fired.size());
+  head.crashed_bytes = static_cast<u32>(crashed.size());
   std::string bytes(reinterpret_cast<const char*>(&head), sizeof(head));
   for (const std::string_view text : texts) bytes += text;
+  bytes += fired + crashed;
   std::size_t at = 0;
   while (at < bytes.size()) {
     const ssize_t written = write(pipe, bytes.data() + at, bytes.size() - at);
@@ -73,8 +95,8 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   Head head;
   if (bytes->size() < sizeof(head)) return std::nullopt;
   std::memcpy(static_cast<void*>(&head), bytes->data(), sizeof(head));
-  const std::size_t size =
-      sizeof(head) + head.site_bytes + head.message_bytes + head.story_bytes + head.impossible_bytes;
+  const std::size_t size = sizeof(head) + head.site_bytes + head.message_bytes + head.story_bytes +
+                           head.impossible_bytes + head.fired_bytes + head.crashed_bytes;
   if (bytes->size() < size) return std::nullopt;
   WorkerReport report;
   RunResult& result = report.result;
@@ -82,6 +104,7 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.digests = head.digests;
   result.faults_fired = head.faults_fired;
   result.faults_armed = head.faults_armed;
+  result.faults_expected = head.faults_expected;
   result.marks = head.marks;
   result.variations_fired = head.variations_fired;
   result.variations_armed = head.variations_armed;
@@ -101,6 +124,8 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.failure.message = take(head.message_bytes);
   result.failure.story = take(head.story_bytes);
   report.impossible = take(head.impossible_bytes);
+  result.fired = records_of<FaultRecord>(take(head.fired_bytes));
+  result.crashed = records_of<CrashRecord>(take(head.crashed_bytes));
   bytes->erase(0, size);
   return report;
 }

@@ -10,29 +10,41 @@ namespace tonearm::sim {
 
 namespace {
 
-// Where the object with a timestamp is in a list: an open hash table, at most half full.
+// Where an object of a list is, and its entries in another one, by its timestamp: an open hash table, at most
+// half full. What is asked for is in the table itself: every entry of every index asks.
 class Places {
  public:
-  static constexpr std::size_t none = ~std::size_t{0};
+  struct Place {
+    u64 timestamp = 0;
+    u32 object = 0;
+    u32 entries_begin = 0;
+    u32 entries_end = 0;
+    bool used = false;
+  };
 
-  explicit Places(const std::vector<const DecodedValue*>& objects)
-      : objects_(objects), slots_(std::bit_ceil(2 * objects.size() + 1)) {
-    for (std::size_t i = 0; i < objects.size(); ++i) slots_[slot_of(timestamp_of(i))] = i + 1;
+  explicit Places(std::size_t objects) : slots_(std::bit_ceil(2 * objects + 1)) {}
+
+  void add(const Place& place) {
+    Place& slot = slots_[slot_of(place.timestamp)];
+    slot = place;
+    slot.used = true;
   }
-  std::size_t find(u64 timestamp) const { return slots_[slot_of(timestamp)] - 1; }
+  // Null: there is no such object.
+  const Place* find(u64 timestamp) const {
+    const Place& place = slots_[slot_of(timestamp)];
+    return place.used ? &place : nullptr;
+  }
 
  private:
-  u64 timestamp_of(std::size_t object) const { return static_cast<u64>(objects_[object]->key.second); }
   // That holds it, or the free one where it would be.
   std::size_t slot_of(u64 timestamp) const {
-    std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) % slots_.size();
-    while (slots_[slot] != 0 && timestamp_of(slots_[slot] - 1) != timestamp)
-      slot = (slot + 1) % slots_.size();
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) & mask;
+    while (slots_[slot].used && slots_[slot].timestamp != timestamp) slot = (slot + 1) & mask;
     return slot;
   }
 
-  const std::vector<const DecodedValue*>& objects_;
-  std::vector<std::size_t> slots_;  // Place plus one; 0: free.
+  std::vector<Place> slots_;
 };
 
 class GrooveCheck {
@@ -73,34 +85,33 @@ class GrooveCheck {
   bool in_bijection() {
     const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
     const std::vector<const DecodedValue*> objects = decoded_.newest(groove_.object_tree);
-    const Places places(objects);
-    // Those of object i are the entries from begins[i] to begins[i + 1].
+    Places places(objects.size());
     std::vector<IndexEntry> entries;
-    std::vector<std::size_t> begins;
-    begins.reserve(objects.size() + 1);
     entries.reserve(objects.size() * groove_.index_trees.size());
-    for (const DecodedValue* value : objects) {
-      begins.push_back(entries.size());
-      groove_.entries(decoded_.object(*value, size), &entries);
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const std::size_t begin = entries.size();
+      groove_.entries(decoded_.object(*objects[i], size), &entries);
+      places.add({.timestamp = static_cast<u64>(objects[i]->key.second),
+                  .object = static_cast<u32>(i),
+                  .entries_begin = static_cast<u32>(begin),
+                  .entries_end = static_cast<u32>(entries.size())});
     }
-    begins.push_back(entries.size());
     u64 values_seen = 0;
     for (const u16 tree : groove_.index_trees) {
       for (const DecodedVersion& version : decoded_.versions_of(tree)) {
         const DecodedValue& value = *version.value;
         if (!version.newest || value.tombstone) continue;
-        const std::size_t object = places.find(static_cast<u64>(value.key.second));
-        if (object == Places::none) return false;
+        const Places::Place* const place = places.find(static_cast<u64>(value.key.second));
+        if (place == nullptr) return false;
         const IndexEntry wanted{.tree = tree, .key = value.key};
-        const auto end = entries.begin() + static_cast<std::ptrdiff_t>(begins[object + 1]);
-        if (std::find(entries.begin() + static_cast<std::ptrdiff_t>(begins[object]), end, wanted) == end)
-          return false;
+        const auto end = entries.begin() + place->entries_end;
+        if (std::find(entries.begin() + place->entries_begin, end, wanted) == end) return false;
         ++values_seen;
       }
     }
     const auto object_at = [&](u64 timestamp) -> const DecodedValue* {
-      const std::size_t object = places.find(timestamp);
-      return object == Places::none ? nullptr : objects[object];
+      const Places::Place* const place = places.find(timestamp);
+      return place == nullptr ? nullptr : objects[place->object];
     };
     return values_seen == entries.size() && ids_in_bijection(objects, size, object_at);
   }

@@ -85,6 +85,15 @@ PageHold::PageHold(PageStore& store, u32 page) : store_(&store), page_(page) {
   ++store.pages_[page].references;
 }
 
+PageHold::PageHold(const PageHold& other) : store_(other.store_), page_(other.page_) {
+  if (store_ != nullptr) ++store_->pages_[page_].references;
+}
+
+PageHold& PageHold::operator=(const PageHold& other) {
+  PageHold copy(other);
+  return *this = std::move(copy);
+}
+
 PageHold::PageHold(PageHold&& other) noexcept
     : store_(std::exchange(other.store_, nullptr)), page_(std::exchange(other.page_, PageStore::none)) {}
 
@@ -275,6 +284,13 @@ bool Image::written_any(u64 offset, u64 length) const {
     offset += piece.length;
   }
   return false;
+}
+
+bool Image::shares(const Image& other, u64 offset, u64 length) const {
+  check_range(offset, length);
+  ASSERT(store_ == other.store_);
+  const Piece piece = piece_at(offset, offset + length);
+  return piece.length == length && page_at(piece.page) == other.page_at(piece.page);
 }
 
 void Image::forget(u64 offset, u64 length) {

@@ -69,6 +69,8 @@ class PageStore {
 class PageHold {
  public:
   PageHold() = default;
+  PageHold(const PageHold& other);
+  PageHold& operator=(const PageHold& other);
   PageHold(PageHold&& other) noexcept;
   PageHold& operator=(PageHold&& other) noexcept;
   ~PageHold();
@@ -111,7 +113,10 @@ class Image {
   bool written_any(u64 offset, u64 length) const;  // At least one was.
   void forget(u64 offset, u64 length);             // Back to unwritten (a lost first write).
   void grow(u64 size);                             // What is added is unwritten.
-  void clear();                                    // Nothing is written.
+  // Equal bytes in the range, at a glance: it lies in one page that both share. Else it is not known.
+  bool shares(const Image& other, u64 offset, u64 length) const;
+  u64 written_end() const { return table_.size() * PageStore::page_size; }  // Nothing is written behind it.
+  void clear();                                                             // Nothing is written.
 
  private:
   u32 page_at(u64 index) const { return index < table_.size() ? table_[index] : PageStore::none; }

@@ -16,8 +16,8 @@ constexpr u64 salt_units = 1;  // Plus the index of the group of 64 units.
 constexpr u64 salt_garbage = ~u64{0} >> 1;
 constexpr u32 tear_unit_max = 4096;
 
-bool overlap(const MediumWrite& a, const MediumWrite& b) {
-  return a.offset < b.offset + b.data.size() && b.offset < a.offset + a.data.size();
+bool overlaps(const MediumWrite& write, u64 offset, u64 length) {
+  return write.offset < offset + length && offset < write.offset + write.data.size();
 }
 
 }  // namespace
@@ -39,12 +39,8 @@ void Medium::complete(const MediumWrite& write, Durability durability) {
   image_.write(write.offset, write.data);
   if (profile_ == DurabilityProfile::durable) return durable(write);
   if (durability == Durability::on_completion) {
-    // What this overwrites in the cache must not come back over it: it is written back before.
-    for (u64 i = log_.size(); i-- > 0;) {
-      if (!overlap(logged(i), write)) continue;
-      make_durable(destaged_ + i + 1);
-      break;
-    }
+    // What this overwrites in the cache must not come back over it.
+    write_back(write.offset, write.data.size());
     durable_.write(write.offset, write.data);
     return durable(write);
   }
@@ -59,6 +55,18 @@ void Medium::complete(const MediumWrite& write, Durability durability) {
   }
   log_size_ += write.data.size();
   log_.push_back(std::move(logged));
+}
+
+void Medium::write_back(u64 offset, u64 length) {
+  for (u64 i = log_.size(); i-- > 0;) {
+    if (overlaps(logged(i), offset, length)) return make_durable(destaged_ + i + 1);
+  }
+}
+
+void Medium::overwrite(u64 offset, std::span<const std::byte> bytes) {
+  for (u64 i = 0; i < log_.size(); ++i) ASSERT(!overlaps(log_[i].write, offset, bytes.size()));
+  image_.write(offset, bytes);
+  if (profile_ == DurabilityProfile::cached) durable_.write(offset, bytes);
 }
 
 MediumWrite Medium::logged(u64 index) const {
@@ -100,12 +108,6 @@ void Medium::make_durable(u64 position) {
   destage(count);
 }
 
-void Medium::settle(u64 offset, std::span<const std::byte> bytes) {
-  for (u64 i = 0; i < log_.size(); ++i) ASSERT(!overlap(log_[i].write, {.offset = offset, .data = bytes}));
-  image_.write(offset, bytes);
-  if (profile_ == DurabilityProfile::cached) durable_.write(offset, bytes);
-}
-
 void Medium::restore(u64 offset, u64 length) {
   std::array<std::byte, PageStore::unit_size> unit;
   for (u64 at = offset; at < offset + length; at += unit.size()) {
@@ -136,12 +138,25 @@ void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fa
   ASSERT(writes.size() >= log_.size());
   Image& target = profile_ == DurabilityProfile::cached ? durable_ : image_;
   for (u64 i = 0; i < writes.size(); ++i) {
-    ASSERT(i == 0 || writes[i - 1].submission < writes[i].submission);
+    ASSERT(i == 0 || writes[i - 1].submission <= writes[i].submission);
     apply(target, writes[i], fates[i]);
     durable(writes[i]);
   }
   if (profile_ == DurabilityProfile::cached) image_ = durable_;
   destage(log_.size());
+}
+
+Fate Medium::spelled(Fate fate, u64 size) const {
+  constexpr u64 units_max = 32;
+  const u64 units = (size + tear_unit_ - 1) / tear_unit_;
+  const bool torn = fate.outcome == CrashOutcome::torn || fate.outcome == CrashOutcome::torn_garbage;
+  if (!torn || fate.exact || units > units_max) return fate;
+  fate.exact = true;
+  fate.units = remix(fate.random, salt_units) & ((u64{1} << units) - 1);
+  if (fate.outcome == CrashOutcome::torn_garbage) {
+    fate.garbage = static_cast<u32>(below(remix(fate.random, salt_garbage), units));
+  }
+  return fate;
 }
 
 void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {

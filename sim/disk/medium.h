@@ -21,6 +21,7 @@ enum class DurabilityProfile : u8 { durable, cached };
 // What becomes of a write that is not durable yet.
 enum class CrashOutcome : u8 { lost, landed, torn, torn_garbage };
 inline constexpr u32 crash_outcome_count = 4;
+inline constexpr u32 crash_writes_max = 16;  // Of which a crash line can tell the outcome.
 
 struct Fate {
   static constexpr u32 none = ~u32{0};
@@ -64,12 +65,16 @@ class Medium {
   void grow(u64 size);
 
   void set_observer(DiskObserver* observer) { observer_ = observer; }
+  DiskObserver* observer() const { return observer_; }
 
   void complete(const MediumWrite& write, Durability durability);
-  // What lies there turns out to be this. No write to it may be undecided.
-  void settle(u64 offset, std::span<const std::byte> bytes);
   // What reads see there is as if it had never been written.
   void forget(u64 offset, u64 length) { image_.forget(offset, length); }
+
+  // What is in the cache of this range is written back, which a device may do at any time.
+  void write_back(u64 offset, u64 length);
+  // Not a write: what the medium holds there is another thing from now on. No write to it may be undecided.
+  void overwrite(u64 offset, std::span<const std::byte> bytes);
 
   // The undecided writes, in order of completion. Spans are valid until the next change.
   u64 logged_count() const { return log_.size(); }
@@ -82,6 +87,8 @@ class Medium {
   void make_durable(u64 position);
   // Decides the covered writes; `fates`: one for each of them.
   void fail(u64 position, std::span<const Fate> fates);
+  // The same fate of a write of so many bytes with its units spelled out, if that is possible.
+  Fate spelled(Fate fate, u64 size) const;
   // Everything undecided, in flight or logged, in order of submission, with its fate.
   void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
 

@@ -63,7 +63,6 @@ SimStorage::Streams::Streams(const DiskOptions& options)
       tie{timing("tie.read", options), timing("tie.write", options), timing("tie.sync", options)},
       slow(timing("slow", options)),
       priority(timing("priority", options)),
-      failed_sync(faults("failed_sync", options)),
       failed_sync_outcome(faults("failed_sync.outcome", options)),
       crash_mode(faults("crash.mode", options)),
       crash_outcome(faults("crash.outcome", options)) {}
@@ -77,7 +76,8 @@ SimStorage::SimStorage(const Image& image, const DiskOptions& options, Trace* tr
       streams_(options),
       trace_(trace),
       grid_offset_(round_up(superblock_zone_size, options.block_size)),
-      medium_(image, options.profile, options.tear_unit) {
+      medium_(image, options.profile, options.tear_unit),
+      plan_(options) {
   ASSERT(std::has_single_bit(options.sector_size));
   ASSERT(options.sector_size == image.sector_size());
   ASSERT(superblock_copy_size % options.sector_size == 0);
@@ -85,6 +85,7 @@ SimStorage::SimStorage(const Image& image, const DiskOptions& options, Trace* tr
   ASSERT(options.queue_depth >= 1);
   ASSERT(image.size() <= image_size(options));
   if (image.size() < image_size(options)) medium_.grow(image_size(options));
+  maybe_faulty();
 }
 
 void SimStorage::reconfigure(const DiskOptions& options) {
@@ -95,9 +96,14 @@ void SimStorage::reconfigure(const DiskOptions& options) {
   ASSERT(options.tear_unit == options_.tear_unit);
   ASSERT(options.queue_depth >= 1);
   ASSERT(poison_seed(options) == poison_seed(options_));
-  if (options.blocks_count > options_.blocks_count) medium_.grow(image_size(options));
+  if (options.blocks_count > options_.blocks_count) {
+    medium_.grow(image_size(options));
+    if (faulty_) faulty_->grow(image_size(options));
+  }
   options_ = options;
   streams_ = Streams(options);
+  plan_.reconfigure(options);
+  maybe_faulty();
 }
 
 u64 SimStorage::end_of(Zone zone) const {
@@ -192,7 +198,7 @@ void SimStorage::check_plausible(const Pending& added) const {
   for (u64 block = (added.begin - grid_offset_) / block_size; block <= last; ++block) {
     if (added.kind == RequestKind::read) {
       const bool read_of_a_block_never_written =
-          !medium_.image().written_any(grid_offset_ + block * block_size, block_size);
+          !truth().written_any(grid_offset_ + block * block_size, block_size);
       ASSERT(!read_of_a_block_never_written);
     } else {
       const bool write_to_a_block_of_the_durable_checkpoint =
@@ -270,7 +276,8 @@ void SimStorage::sync(Sync& sync) {
   ASSERT(static_cast<bool>(sync.done));
   Request& request = submit({.kind = RequestKind::sync}, &sync, sync.tag, options_.sync);
   request.covered = medium_.position();
-  request.fails = draw_sync_failure(request);
+  request.covered_truth = faulty_ ? faulty_->truth().position() : request.covered;
+  draw_sync_faults(request);
   sync.token[0] = pending_.back().slot;
   sync.token[1] = request.submission;
 }
@@ -360,10 +367,17 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
                                       read.buffer.size() != pending.end - pending.begin;
   ASSERT(!node_changed_in_flight);
   if (observer_ != nullptr) observer_->before_read(pending.begin, pending.end);
-  medium_.image().read(pending.begin, read.buffer);
   read.result = IoResult::ok;
-  record(EventKind::complete_read, pending.begin, 0, pack_tag(request.tag, request.n));
+  if (faulty_) [[unlikely]] {
+    read.result = faulty_->read(target_of(request, pending.superblock), pending.begin, read.buffer);
+    tell_of_faults(pending.begin);
+  } else {
+    medium_.image().read(pending.begin, read.buffer);
+  }
+  record(EventKind::complete_read, pending.begin, static_cast<u64>(read.result),
+         pack_tag(request.tag, request.n));
   tell_of_block(pending, request.tag);
+  if (pending.superblock && delivered_ != nullptr) deliver(read, pending.begin);
   const EngineCode engine;
   read.done(read);
 }
@@ -374,20 +388,27 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
       write.token[0] != pending.slot || write.token[1] != request.submission ||
       write.buffer.data() != request.buffer || write.buffer.size() != pending.end - pending.begin;
   ASSERT(!node_changed_in_flight);
-  medium_.complete({.submission = request.submission,
-                    .attribution = request.attribution,
-                    .tag = request.tag,
-                    .n = request.n,
-                    .offset = pending.begin,
-                    .data = write.buffer},
-                   write.durability);
+  const MediumWrite landing{.submission = request.submission,
+                            .attribution = request.attribution,
+                            .tag = request.tag,
+                            .n = request.n,
+                            .offset = pending.begin,
+                            .data = write.buffer};
+  write.result = IoResult::ok;
+  if (faulty_) [[unlikely]] {
+    write.result = faulty_->write(target_of(request, pending.superblock), landing, write.durability);
+    if (write.result == IoResult::failed) writes_were_lost_ = true;
+    tell_of_faults(pending.begin);
+  } else {
+    medium_.complete(landing, write.durability);
+  }
   if (observer_ != nullptr) observer_->write_completed(pending.begin, pending.end);
   if (options_.poison_recycled && !pending.superblock) {
     const u64 block_end = round_up(pending.end - grid_offset_, options_.block_size) + grid_offset_;
-    if (block_end > pending.end) medium_.forget(pending.end, block_end - pending.end);
+    if (block_end > pending.end) forget(pending.end, block_end - pending.end);
   }
-  write.result = IoResult::ok;
-  record(EventKind::complete_write, pending.begin, 0, pack_tag(request.tag, request.n));
+  record(EventKind::complete_write, pending.begin, static_cast<u64>(write.result),
+         pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);
   tell_of_block(pending, request.tag);
   const EngineCode engine;
@@ -402,6 +423,8 @@ void SimStorage::complete_sync(const Request& request) {
   record(EventKind::complete_sync, 0, static_cast<u64>(sync.result), pack_tag(request.tag, request.n));
   if (request.fails) {
     fail_covered(request);
+  } else if (faulty_) {
+    faulty_->make_durable(request.covered, request.covered_truth, request.lies);
   } else {
     medium_.make_durable(request.covered);
   }

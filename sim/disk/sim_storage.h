@@ -23,48 +23,27 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/bounded_array.h"
 #include "base/types.h"
+#include "sim/disk/disk_options.h"
+#include "sim/disk/fault.h"
+#include "sim/disk/fault_plan.h"
+#include "sim/disk/faulty_medium.h"
 #include "sim/disk/image.h"
 #include "sim/disk/keyed.h"
 #include "sim/disk/medium.h"
 #include "sim/disk/request_counter.h"
 #include "sim/disk/trace.h"
 #include "storage/storage.h"
+#include "storage/superblock.h"
 
 namespace tonearm::sim {
-
-enum class CompletionPolicy : u8 { latency, fifo, lifo, uniform, starve, priority };
-const char* completion_policy_name(CompletionPolicy policy);
-
-struct LatencyProfile {
-  u32 latency_ticks_min = 0;
-  u32 latency_ticks_mean = 0;  // Of the exponential part; 0: none.
-  Ratio stall{};               // A stalled request takes 100 times as long.
-};
-
-struct DiskOptions {
-  u32 sector_size = 4096;
-  u32 block_size = 4096;
-  u64 blocks_count = 4096;
-  LatencyProfile read, write, sync;
-  LatencyProfile superblock;  // For both directions in the superblock zone.
-  Ratio slow{};  // Chance of a slow episode: reads, writes or both take longer for a few operations.
-  CompletionPolicy policy = CompletionPolicy::latency;
-  IoPurpose starved = IoPurpose::lookup;  // For CompletionPolicy::starve.
-  u32 queue_depth = 32;  // Requests the device works on; the others wait in order of submission.
-  DurabilityProfile profile = DurabilityProfile::durable;
-  u32 tear_unit = 512;  // 512 or 4096; at most the sector size.
-  Ratio failed_sync{};
-  u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
-  u64 seed_latency = 0;  // 0: derived.
-  u64 seed_poison = 0;   // 0: derived.
-  // A write to a block makes the sectors behind it poison again, as if they had never been written.
-  bool poison_recycled = false;
-};
 
 // What an explicit crash does to one of the writes that are not durable.
 struct CrashWrite {
@@ -79,10 +58,6 @@ struct CrashWrite {
   friend bool operator==(const CrashWrite&, const CrashWrite&) = default;
 };
 static_assert(sizeof(CrashWrite) == 8);  // Lines have a dozen of them, and are made by the million.
-
-enum class FaultKind : u8 { failed_sync, torn_write, lost_write };
-inline constexpr u32 fault_kind_count = 3;
-const char* fault_kind_name(FaultKind kind);
 
 class SimStorage final : public Storage {
  public:
@@ -116,14 +91,16 @@ class SimStorage final : public Storage {
   // `writes`: what is explicit; the rest is drawn, keyed by `attribution`.
   void crash(const Attribution& attribution, std::span<const CrashWrite> writes = {});
 
-  // Explicit faults: the sync with this identity fails. The first of its kind has n = 0.
-  void fail_sync(const Attribution& attribution, IoTag tag, u32 n);
+  // Explicit faults: this happens to the request with this identity. The first of its kind has n = 0.
+  void strike(const FiredFault& fault);
+  // Lines will ask for faults: what they need is kept from now on, a former content for instance.
+  void expect_faults();
   // The request with this identity takes so many ticks.
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
   }
   u64 explicit_faults_waiting() const {
-    return fail_syncs_.size() + explicit_latencies_.size();
+    return plan_.waiting() + explicit_latencies_.size();
   }  // Asked for and not fired.
 
   // Latencies, policy, queue depth and fault ratios may change at any time (from the next request
@@ -142,16 +119,42 @@ class SimStorage final : public Storage {
   // address - 1. Replaces the previous set; empty: no check. A crash leaves the set as it is.
   void protect(std::span<const u64> words);
 
-  u64 fault_count(FaultKind kind) const { return fault_counts_[static_cast<u32>(kind)]; }  // Fired so far.
-  u64 armed_count(FaultKind kind) const {
-    return armed_counts_[static_cast<u32>(kind)];
-  }  // Could have fired.
+  // --- what the faults did. The truth is what would be there if every acknowledged write had landed where
+  // and when it was acknowledged to; a crash and a write that failed change it as they change the medium.
+  const Image& truth() const { return faulty_ ? faulty_->truth().image() : medium_.image(); }
+  const Image& truth_durable() const {
+    return faulty_ ? faulty_->truth().durable_image() : medium_.durable_image();
+  }
+  // Of the block, the bytes [0, size) are not those of the truth, or a sector cannot be read.
+  bool damaged(u64 address, u64 size) const;
+  bool damaged_superblock(u32 copy) const;
+  bool damage() const;  // Anything is.
+  // The medium is as the truth again, and readable.
+  void heal();
+  // How often in a row, up to now, reads (writes) of the block brought (left) something other than what
+  // the medium holds (was to be written).
+  u32 bad_reads(u64 address) const;
+  u32 bad_writes(u64 address) const;
+  // The superblock copies as they were last delivered by reads that completed since begin_deliveries(); none:
+  // never read since, or the last read failed.
+  void begin_deliveries();
+  std::optional<std::span<const std::byte>> delivered_copy(u32 copy) const;
+  // Told of every fault that strikes a request, but not of what a crash decides.
+  void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
+
+  const FaultCounts& faults_fired() const { return plan_.counts_fired; }
+  const FaultCounts& faults_armed() const { return plan_.counts_armed; }        // Could have fired.
+  const FaultCounts& faults_expected() const { return plan_.counts_expected; }  // See expected_unit.
+  u64 fault_count(FaultKind kind) const { return plan_.counts_fired.of(kind); }
+  // What became of the first writes that the last crash decided; in words that a crash line has.
+  using CrashWrites = BoundedArray<CrashWrite, crash_writes_max>;
+  const CrashWrites& last_crash() const { return last_crash_; }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
   // Those, by order of submission. Valid until the next call.
   std::span<const MediumWrite> undurable();
   // What lies there turns out to be this: see DiskObserver.
-  void settle(u64 offset, std::span<const std::byte> bytes) { medium_.settle(offset, bytes); }
+  void settle(u64 offset, std::span<const std::byte> bytes) { medium_.overwrite(offset, bytes); }
   void set_observer(DiskObserver* observer) {
     observer_ = observer;
     medium_.set_observer(observer);
@@ -173,12 +176,14 @@ class SimStorage final : public Storage {
     void* node = nullptr;  // Read, Write or Sync; its caller's.
     Attribution attribution;
     u64 submission = 0;
-    u64 covered = 0;  // Of a sync: the position in the medium's log when it was submitted.
+    u64 covered = 0;        // Of a sync: the position in the medium's log when it was submitted,
+    u64 covered_truth = 0;  // and in that of the truth.
     const std::byte* buffer = nullptr;
     IoTag tag{};
     u32 n = 0;
     RequestKind kind{};
     bool fails = false;
+    bool lies = false;
   };
 
   // What is looked at for every submission and every step, apart from the rest.
@@ -201,7 +206,7 @@ class SimStorage final : public Storage {
   struct Streams {
     explicit Streams(const DiskOptions& options);
     std::array<Stream, 3> latency, tie;  // By kind of request.
-    Stream slow, priority, failed_sync, failed_sync_outcome, crash_mode, crash_outcome;
+    Stream slow, priority, failed_sync_outcome, crash_mode, crash_outcome;
   };
 
   u64 begin_of(Zone zone, u64 offset, u64 length) const;
@@ -229,8 +234,15 @@ class SimStorage final : public Storage {
     if (trace_ != nullptr) trace_->record(now_, kind, a, b, c);
   }
 
-  bool draw_sync_failure(const Request& request);
+  FaultTarget target_of(const Request& request, bool superblock) const;
+  void maybe_faulty();
+  void draw_sync_faults(Request& request);
+  void tell_of_faults(u64 offset);
+  void deliver(const Read& read, u64 offset);
+  void forget(u64 offset, u64 length);
+  std::span<const Fate> failed_fates(const Medium& medium, u64 covered, bool count);
   void fail_covered(const Request& request);
+  void collect_undecided();
   Fate crash_fate(const Attribution& attribution, u64 index, u64 count) const;
   void count_fate(const MediumWrite& write, const Fate& fate);
 
@@ -247,6 +259,15 @@ class SimStorage final : public Storage {
   std::vector<u64> protected_;
 
   Medium medium_;
+  FaultPlan plan_;
+  std::optional<FaultyMedium> faulty_;  // Only once something other than a failed sync may go wrong.
+  void* fault_context_ = nullptr;
+  void (*fault_listener_)(void*, const FiredFault&) = nullptr;
+  struct Delivered {
+    std::array<std::byte, superblock_copy_size> bytes;
+    bool valid = false;
+  };
+  std::unique_ptr<std::array<Delivered, superblock_copies>> delivered_;  // Since begin_deliveries().
   // Blocks that were written and lost under a running engine may be read; until the next crash.
   bool writes_were_lost_ = false;
 
@@ -267,12 +288,6 @@ class SimStorage final : public Storage {
   Attribution attribution_outside_;  // While stepping: what step() restores.
   RequestCounter counter_;
 
-  struct ExplicitSync {
-    Attribution attribution;
-    IoTag tag;
-    u32 n;
-  };
-  std::vector<ExplicitSync> fail_syncs_;
   struct ExplicitLatency {
     Attribution attribution;
     IoTag tag;
@@ -280,12 +295,18 @@ class SimStorage final : public Storage {
     u64 ticks;
   };
   std::vector<ExplicitLatency> explicit_latencies_;  // Few; looked at by every submission.
-  std::array<u64, fault_kind_count> fault_counts_{};
-  std::array<u64, fault_kind_count> armed_counts_{};
 
   // Scratch of decisions, kept for its memory.
-  std::vector<MediumWrite> undecided_;
+  struct Undecided {
+    MediumWrite write;
+    bool on_medium = false;
+    bool on_truth = false;
+  };
+  std::vector<Undecided> undecided_;
+  std::vector<MediumWrite> writes_;
   std::vector<Fate> fates_;
+  std::vector<Fate> picked_;
+  CrashWrites last_crash_;
 };
 
 }  // namespace tonearm::sim

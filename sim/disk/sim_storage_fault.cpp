@@ -33,18 +33,97 @@ bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.
 
 }  // namespace
 
-const char* fault_kind_name(FaultKind kind) {
-  switch (kind) {
-    case FaultKind::failed_sync: return "failed_sync";
-    case FaultKind::torn_write: return "torn_write";
-    case FaultKind::lost_write: return "lost_write";
-  }
-  UNREACHABLE();
+// --- faults of requests
+
+void SimStorage::maybe_faulty() {
+  if (!faulty_ && !plan_.only_failed_syncs()) expect_faults();
 }
 
-void SimStorage::fail_sync(const Attribution& attribution, IoTag tag, u32 n) {
-  fail_syncs_.push_back({.attribution = attribution, .tag = tag, .n = n});
+void SimStorage::expect_faults() {
+  if (faulty_) return;
+  faulty_.emplace(medium_, plan_, options_, grid_offset_);
+  for (Request& request : slots_) request.covered_truth = request.covered;
 }
+
+void SimStorage::strike(const FiredFault& fault) {
+  plan_.strike(fault);
+  maybe_faulty();
+}
+
+FaultTarget SimStorage::target_of(const Request& request, bool superblock) const {
+  return {.attribution = request.attribution,
+          .tag = request.tag,
+          .n = request.n,
+          .zone = superblock ? Zone::superblock : Zone::grid};
+}
+
+void SimStorage::tell_of_faults(u64 offset) {
+  for (const FiredFault& fired : plan_.fired_now()) {
+    record(EventKind::fault, static_cast<u64>(fired.fault.kind), offset, pack_tag(fired.tag, fired.n));
+    if (fault_listener_ != nullptr) fault_listener_(fault_context_, fired);
+  }
+  plan_.fired_now().clear();
+}
+
+void SimStorage::set_fault_listener(void* context, void (*listener)(void*, const FiredFault&)) {
+  fault_context_ = context;
+  fault_listener_ = listener;
+}
+
+void SimStorage::forget(u64 offset, u64 length) {
+  if (faulty_) return faulty_->forget(offset, length);
+  medium_.forget(offset, length);
+}
+
+// --- what is wrong
+
+bool SimStorage::damaged(u64 address, u64 size) const {
+  ASSERT(address >= 1 && address <= options_.blocks_count);
+  ASSERT(size >= 1 && size <= options_.block_size);
+  const u64 offset = grid_offset_ + (address - 1) * options_.block_size;
+  return faulty_ && faulty_->damaged(offset, size, options_.block_size);
+}
+
+bool SimStorage::damaged_superblock(u32 copy) const {
+  ASSERT(copy < superblock_copies);
+  return faulty_ &&
+         faulty_->damaged(u64{copy} * superblock_copy_size, superblock_copy_size, superblock_copy_size);
+}
+
+bool SimStorage::damage() const { return faulty_ && faulty_->damage(); }
+
+void SimStorage::heal() {
+  if (!faulty_) return;
+  faulty_->heal();
+  for (Request& request : slots_) request.covered = request.covered_truth;
+}
+
+u32 SimStorage::bad_reads(u64 address) const { return faulty_ ? faulty_->bad_reads(address) : 0; }
+u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_writes(address) : 0; }
+
+// --- superblock copies as they were delivered
+
+void SimStorage::begin_deliveries() {
+  if (faulty_) faulty_->begin_streaks();
+  if (delivered_ == nullptr) delivered_ = std::make_unique<std::array<Delivered, superblock_copies>>();
+  for (Delivered& delivered : *delivered_) delivered.valid = false;
+}
+
+void SimStorage::deliver(const Read& read, u64 offset) {
+  ASSERT(offset % superblock_copy_size == 0);
+  ASSERT(read.buffer.size() == superblock_copy_size);
+  Delivered& delivered = (*delivered_)[offset / superblock_copy_size];
+  delivered.valid = read.result == IoResult::ok;
+  std::copy(read.buffer.begin(), read.buffer.end(), delivered.bytes.begin());
+}
+
+std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32 copy) const {
+  ASSERT(copy < superblock_copies);
+  if (delivered_ == nullptr || !(*delivered_)[copy].valid) return std::nullopt;
+  return std::span<const std::byte>((*delivered_)[copy].bytes);
+}
+
+// --- latencies that lines ask for
 
 u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
   const auto asked_for = std::find_if(explicit_latencies_.begin(), explicit_latencies_.end(),
@@ -58,46 +137,53 @@ u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {
   return ticks;
 }
 
-bool SimStorage::draw_sync_failure(const Request& request) {
-  const auto asked_for =
-      std::find_if(fail_syncs_.begin(), fail_syncs_.end(), [&request](const ExplicitSync& fault) {
-        return fault.attribution == request.attribution && same_tag(fault.tag, request.tag) &&
-               fault.n == request.n;
-      });
-  const bool found = asked_for != fail_syncs_.end();
-  if (found) fail_syncs_.erase(asked_for);
-  const bool possible = options_.failed_sync.numerator != 0 && options_.failed_sync.denominator != 0;
-  if (found || possible) ++armed_counts_[static_cast<u32>(FaultKind::failed_sync)];
-  if (found) return true;
-  return possible &&
-         chance(streams_.failed_sync.at(request.attribution, request.tag, request.n), options_.failed_sync);
+// --- syncs
+
+void SimStorage::draw_sync_faults(Request& request) {
+  const FaultTarget target = target_of(request, false);
+  request.fails = plan_.strikes(FaultKind::failed_sync, target).has_value();
+  if (!faulty_ || request.fails) return;
+  request.lies = faulty_->sync_lies(target, request.covered);
+  tell_of_faults(0);
 }
 
 void SimStorage::count_fate(const MediumWrite& write, const Fate& fate) {
-  ++armed_counts_[static_cast<u32>(FaultKind::torn_write)];
-  ++armed_counts_[static_cast<u32>(FaultKind::lost_write)];
+  const Zone zone = write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
+  plan_.crash_decides(FaultKind::torn_write, zone);
+  plan_.crash_decides(FaultKind::lost_at_crash, zone);
   if (fate.outcome == CrashOutcome::landed) return;
-  const FaultKind kind = fate.outcome == CrashOutcome::lost ? FaultKind::lost_write : FaultKind::torn_write;
-  ++fault_counts_[static_cast<u32>(kind)];
+  const FaultKind kind =
+      fate.outcome == CrashOutcome::lost ? FaultKind::lost_at_crash : FaultKind::torn_write;
+  plan_.counts_fired.add(kind, zone);
   record(EventKind::fault, static_cast<u64>(kind), write.offset, pack_tag(write.tag, write.n));
 }
 
-void SimStorage::fail_covered(const Request& request) {
-  ++fault_counts_[static_cast<u32>(FaultKind::failed_sync)];
-  record(EventKind::fault, static_cast<u64>(FaultKind::failed_sync), 0, pack_tag(request.tag, request.n));
+// The outcome of a write belongs to the write: it is the same for the truth.
+std::span<const Fate> SimStorage::failed_fates(const Medium& medium, u64 covered, bool count) {
   constexpr CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::landed, CrashOutcome::torn};
   fates_.clear();
-  const u64 count = medium_.covered(request.covered);
-  for (u64 i = 0; i < count; ++i) {
-    const MediumWrite write = medium_.logged(i);
+  const u64 writes = medium.covered(covered);
+  for (u64 i = 0; i < writes; ++i) {
+    const MediumWrite write = medium.logged(i);
     const u64 random = streams_.failed_sync_outcome.at(write.attribution, write.tag, write.n);
     fates_.push_back(
         {.outcome = outcomes[below(remix(random, salt_outcome), std::size(outcomes))], .random = random});
-    count_fate(write, fates_.back());
+    if (count) count_fate(write, fates_.back());
   }
-  writes_were_lost_ = writes_were_lost_ || count > 0;
-  medium_.fail(request.covered, fates_);
+  return fates_;
 }
+
+void SimStorage::fail_covered(const Request& request) {
+  plan_.fired({.kind = FaultKind::failed_sync}, target_of(request, false));
+  tell_of_faults(0);
+  const std::span<const Fate> fates = failed_fates(medium_, request.covered, true);
+  writes_were_lost_ = writes_were_lost_ || !fates.empty();
+  medium_.fail(request.covered, fates);
+  if (faulty_)
+    faulty_->fail(request.covered_truth, failed_fates(faulty_->truth(), request.covered_truth, false));
+}
+
+// --- crashes
 
 Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count) const {
   const u64 crash = streams_.crash_mode.at(attribution, no_tag, 0);
@@ -121,30 +207,59 @@ Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count
   return {.outcome = outcome, .random = random};
 }
 
-std::span<const MediumWrite> SimStorage::undurable() {
+// In order of submission. What only the medium or only the truth has was lost, misdirected or lied about.
+void SimStorage::collect_undecided() {
   undecided_.clear();
-  for (u64 i = 0; i < medium_.logged_count(); ++i) undecided_.push_back(medium_.logged(i));
+  for (u64 i = 0; i < medium_.logged_count(); ++i) {
+    undecided_.push_back({.write = medium_.logged(i), .on_medium = true, .on_truth = false});
+  }
+  const u64 on_medium = undecided_.size();
+  for (u64 i = 0; faulty_ && i < faulty_->truth().logged_count(); ++i) {
+    const MediumWrite write = faulty_->truth().logged(i);
+    const auto same =
+        std::find_if(undecided_.begin(), undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium),
+                     [&](const Undecided& each) {
+                       return each.write.submission == write.submission && each.write.offset == write.offset;
+                     });
+    if (same != undecided_.begin() + static_cast<std::ptrdiff_t>(on_medium)) {
+      same->on_truth = true;
+    } else {
+      undecided_.push_back({.write = write, .on_medium = false, .on_truth = true});
+    }
+  }
   for (const Pending& pending : pending_) {
     if (pending.kind != RequestKind::write) continue;
     const Request& request = slots_[pending.slot];
-    undecided_.push_back({.submission = request.submission,
-                          .attribution = request.attribution,
-                          .tag = request.tag,
-                          .n = request.n,
-                          .offset = pending.begin,
-                          .data = {request.buffer, pending.end - pending.begin}});
+    undecided_.push_back({.write = {.submission = request.submission,
+                                    .attribution = request.attribution,
+                                    .tag = request.tag,
+                                    .n = request.n,
+                                    .offset = pending.begin,
+                                    .data = {request.buffer, pending.end - pending.begin}},
+                          .on_medium = true,
+                          .on_truth = true});
   }
-  std::sort(undecided_.begin(), undecided_.end(),
-            [](const MediumWrite& a, const MediumWrite& b) { return a.submission < b.submission; });
-  return undecided_;
+  std::stable_sort(undecided_.begin(), undecided_.end(), [](const Undecided& a, const Undecided& b) {
+    return a.write.submission < b.write.submission;
+  });
+}
+
+std::span<const MediumWrite> SimStorage::undurable() {
+  collect_undecided();
+  writes_.clear();
+  for (const Undecided& each : undecided_) {
+    if (each.on_medium) writes_.push_back(each.write);
+  }
+  return writes_;
 }
 
 void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes) {
   ASSERT(!stepping_);
   ASSERT(draining_.empty());
-  undurable();
+  collect_undecided();
   record(EventKind::crash, steps_, undecided_.size(), 0);
   fates_.clear();
+  last_crash_.clear();
   for (u64 i = 0; i < undecided_.size(); ++i) {
     Fate fate = crash_fate(attribution, i, undecided_.size());
     for (const CrashWrite& write : writes) {
@@ -155,9 +270,30 @@ void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrit
       fate.garbage = write.garbage;
     }
     fates_.push_back(fate);
-    count_fate(undecided_[i], fate);
+    count_fate(undecided_[i].write, fate);
+    if (last_crash_.full()) continue;
+    const Fate spelled = medium_.spelled(fate, undecided_[i].write.data.size());
+    last_crash_.push(
+        {.units = static_cast<u32>(spelled.units),
+         .write = static_cast<u16>(i),
+         .outcome = spelled.outcome,
+         .exact = spelled.exact,
+         .garbage = static_cast<u8>(
+             spelled.outcome == CrashOutcome::torn_garbage && spelled.exact ? spelled.garbage & 127 : 0)});
   }
-  medium_.crash(undecided_, fates_);
+  // The truth first: its writes may be the medium's.
+  for (const bool truth : {true, false}) {
+    if (truth && !faulty_) continue;
+    writes_.clear();
+    picked_.clear();
+    for (u64 i = 0; i < undecided_.size(); ++i) {
+      if (!(truth ? undecided_[i].on_truth : undecided_[i].on_medium)) continue;
+      writes_.push_back(undecided_[i].write);
+      picked_.push_back(fates_[i]);
+    }
+    if (truth) faulty_->crash(writes_, picked_);
+    if (!truth) medium_.crash(writes_, picked_);
+  }
   undecided_.clear();
   writes_were_lost_ = false;
 

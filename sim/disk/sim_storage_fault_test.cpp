@@ -24,6 +24,14 @@ DiskOptions cached(u64 seed = 1) {
 }
 
 constexpr IoTag sync_tag{.purpose = IoPurpose::checkpoint_sync};
+
+// The n-th sync of the operation is to fail.
+FiredFault failing(u64 op, u32 n) {
+  return {.attribution = {.op = {.number = op}},
+          .tag = sync_tag,
+          .n = n,
+          .fault = {.kind = FaultKind::failed_sync}};
+}
 const Attribution crash_line{.op = {.number = 100}};
 
 std::vector<CrashWrite> crash_writes(std::initializer_list<CrashOutcome> outcomes) {
@@ -132,8 +140,8 @@ SCENARIO("a volatile cache loses what was not synced", "[sim_storage][crash]") {
       REQUIRE(disk.block(2) == 20);
       REQUIRE_FALSE(disk.block_written(3));
       REQUIRE(disk.block(4) == 40);
-      REQUIRE(disk.storage.fault_count(FaultKind::lost_write) == 2);
-      REQUIRE(disk.storage.armed_count(FaultKind::lost_write) == 2);
+      REQUIRE(disk.storage.fault_count(FaultKind::lost_at_crash) == 2);
+      REQUIRE(disk.storage.faults_armed().of(FaultKind::lost_at_crash) == 2);
       REQUIRE(dies([&] { disk.read(3); }));
     }
     WHEN("outcomes are mixed, by order of submission") {
@@ -249,7 +257,7 @@ TEST_CASE("drawn crashes lose, land and tear, singly and all together", "[sim_st
     all_lost += count(1) == 16 ? 1 : 0;
     all_landed += count(2) == 16 ? 1 : 0;
     images.insert(image);
-    REQUIRE(disk.storage.armed_count(FaultKind::torn_write) == 16);
+    REQUIRE(disk.storage.faults_armed().of(FaultKind::torn_write) == 16);
     REQUIRE(disk.storage.fault_count(FaultKind::torn_write) >= count(-1));
   }
   REQUIRE(lost > 500);
@@ -268,7 +276,7 @@ TEST_CASE("a failed sync decides what it covered; a later one says nothing about
   for (u64 seed = 1; seed <= 100; ++seed) {
     Disk disk(cached(seed));
     disk.storage.set_attribution({.op = {.number = 17}});
-    disk.storage.fail_sync({.op = {.number = 17}}, sync_tag, 1);
+    disk.storage.strike(failing(17, 1));
     disk.write(1, 10);
     disk.run();
     Disk::Io& good = disk.sync();
@@ -281,7 +289,7 @@ TEST_CASE("a failed sync decides what it covered; a later one says nothing about
     disk.run();
     REQUIRE(bad.sync.result == IoResult::failed);
     REQUIRE(disk.storage.fault_count(FaultKind::failed_sync) == 1);
-    REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 1);
+    REQUIRE(disk.storage.faults_armed().of(FaultKind::failed_sync) == 1);
     REQUIRE(disk.storage.explicit_faults_waiting() == 0);
     REQUIRE(disk.storage.writes_undurable() == 0);
     const int decided = disk.block(1);
@@ -308,7 +316,7 @@ TEST_CASE("a failed sync decides what it covered; a later one says nothing about
 
 TEST_CASE("syncs fail with their probability, keyed by their identity", "[sim_storage][fault]") {
   DiskOptions options = cached();
-  options.failed_sync = {.numerator = 1, .denominator = 10};
+  options.faults[FaultKind::failed_sync].ratio = {.numerator = 1, .denominator = 10};
   const auto failures = [&options](bool more) {
     Disk disk(options);
     std::vector<u64> failed;
@@ -319,7 +327,7 @@ TEST_CASE("syncs fail with their probability, keyed by their identity", "[sim_st
       disk.run();
       if (sync.sync.result == IoResult::failed) failed.push_back(number);
     }
-    REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 500);
+    REQUIRE(disk.storage.faults_armed().of(FaultKind::failed_sync) == 500);
     REQUIRE(disk.storage.fault_count(FaultKind::failed_sync) == failed.size());
     return failed;
   };
@@ -331,12 +339,12 @@ TEST_CASE("syncs fail with their probability, keyed by their identity", "[sim_st
 
 TEST_CASE("an explicit fault whose request never comes is left waiting", "[sim_storage][fault]") {
   Disk disk(cached());
-  disk.storage.fail_sync({.op = {.number = 3}}, sync_tag, 0);
+  disk.storage.strike(failing(3, 0));
   REQUIRE(disk.sync().id == 0);
   disk.run();
   REQUIRE(disk.ios[0]->sync.result == IoResult::ok);
   REQUIRE(disk.storage.explicit_faults_waiting() == 1);
-  REQUIRE(disk.storage.armed_count(FaultKind::failed_sync) == 0);
+  REQUIRE(disk.storage.faults_armed().of(FaultKind::failed_sync) == 0);
 }
 
 }  // namespace tonearm::sim

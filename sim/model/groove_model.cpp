@@ -111,11 +111,21 @@ Side GrooveModel::get(GrooveName groove, u128 key) const {
 }
 
 Side GrooveModel::at(GrooveName groove, u64 timestamp) const {
-  for (const auto& [key, kept] : sides_[static_cast<u32>(groove)].entries()) {
-    const bool there = kept.side.presence == Presence::object && kept.side.object.timestamp == timestamp;
-    if (there) return kept.side;
+  u128 key = timestamp;
+  if (groove_spec(groove).has_id) {
+    const u128* const id = ids_[static_cast<u32>(groove)].find(timestamp);
+    if (id == nullptr) return {};
+    key = *id;
   }
-  return {};
+  const Side side = get(groove, key);
+  ASSERT(side.presence != Presence::object || side.object.timestamp == timestamp);
+  return side;
+}
+
+void GrooveModel::note_timestamp(GrooveName groove, const Side& before, const Side& after) {
+  HashTable<u128>& ids = ids_[static_cast<u32>(groove)];
+  if (before.presence == Presence::object) ids.erase(before.object.timestamp);
+  if (after.presence == Presence::object) ids.insert(after.object.timestamp, after.object.id);
 }
 
 void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees) {
@@ -165,6 +175,7 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
   } else {
     if (was) take_entry(objects, before.object.timestamp, hash_before);
     if (is) add_entry(objects, after.object.timestamp, hash_after);
+    if (spec.has_id) note_timestamp(groove, before, after);
   }
   if (spec.has_id) {
     ModelMap& ids = tree_at(trees, spec.objects, 1);

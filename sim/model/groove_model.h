@@ -37,7 +37,7 @@ struct ObjectChange {
 class GrooveModel {
  public:
   Side get(GrooveName groove, u128 key) const;
-  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan. Slow.
+  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
 
   // Asserts that `before` is what is there.
   void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
@@ -48,7 +48,11 @@ class GrooveModel {
     u64 hash = 0;  // Of an object: its payload in the object tree.
   };
 
+  void note_timestamp(GrooveName groove, const Side& before, const Side& after);
+
   std::array<HashTable<Kept>, groove_count> sides_;  // By key; none is absent.
+  // In grooves with ids: the ids of objects, by timestamp. Every row of a query is looked up in it.
+  std::array<HashTable<u128>, groove_count> ids_;
 };
 
 }  // namespace tonearm::sim

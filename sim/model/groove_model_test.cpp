@@ -114,6 +114,13 @@ bool equal(const Model& model, const State& state) {
       const Side side = model.get_object(static_cast<GrooveName>(g), key);
       if (!(side == (found == state[g].end() ? Side{} : found->second))) return false;
     }
+    for (u64 timestamp = 0; timestamp < 64; ++timestamp) {
+      Side expected;
+      for (const auto& [key, side] : state[g]) {
+        if (side.presence == Presence::object && side.object.timestamp == timestamp) expected = side;
+      }
+      if (!(model.object_at(static_cast<GrooveName>(g), timestamp) == expected)) return false;
+    }
   }
   return true;
 }

@@ -24,7 +24,12 @@ namespace tonearm::sim {
 template <class Key, class Value>
 class SortedMap {
  public:
-  using value_type = std::pair<Key, Value>;
+  // Not a std::pair, whose assignment is no copy of bytes: entries move by the dozen.
+  struct value_type {
+    Key first;
+    Value second;
+    friend bool operator==(const value_type&, const value_type&) = default;
+  };
 
  private:
   struct Chunk {

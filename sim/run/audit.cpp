@@ -48,6 +48,12 @@ void Audit::mismatch(TreeName tree, const Key& key, std::string site, std::strin
       Mismatch{.tree = tree, .key = key, .site = std::move(site), .message = std::move(message)};
 }
 
+void Audit::unanswered(const Error& error) {
+  outcome_.error = error;
+  ++outcome_.unanswered;
+  if (judge_ != nullptr) judge_->unanswered(error, where_);
+}
+
 void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
   if (failed()) return;
   compare(tree, map, key, host_->get(tree, key, cold));
@@ -55,11 +61,7 @@ void Audit::get(TreeName tree, const ModelMap& map, const Key& key, bool cold) {
 
 void Audit::compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer) {
   if (failed()) return;
-  if (answer.error) {
-    outcome_.error = answer.error;
-    ++outcome_.unanswered;
-    return;
-  }
+  if (answer.error) return unanswered(answer.error);
   ++outcome_.checks;
   const auto found = map.find(model_key(key));
   const std::optional<u64> expected = found == map.end() ? std::nullopt : std::optional<u64>(found->second);
@@ -74,11 +76,9 @@ void Audit::compare(TreeName tree, const ModelMap& map, const Key& key, const An
 
 void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   if (failed()) return;
-  if (const Error error = host_->scan(request, &rows_)) {
-    outcome_.error = error;
-    ++outcome_.unanswered;
-    return;
-  }
+  // What came before an error must be right, too.
+  const Error error = host_->scan(request, &rows_);
+  if (error) unanswered(error);
   const bool ascending = request.direction == Direction::ascending;
   const char* words = ascending ? "scan" : "scan descending";
   const char* tree = tree_name(request.tree);
@@ -86,6 +86,7 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   auto high = request.range.max < request.range.min ? low : map.upper_bound(model_key(request.range.max));
   u64 row = 0;
   for (; low != high && row < request.limit; ++row) {
+    if (error && row == rows_.size()) return;
     const auto& expected = ascending ? *low : *std::prev(high);
     const Key key = engine_key(request.tree, expected.first);
     if (row >= rows_.size() || rows_[row].key != expected.first) {

@@ -27,10 +27,22 @@ struct AuditOutcome {
   u64 unanswered = 0;
 };
 
+// Whoever knows which errors are true.
+class ErrorJudge {
+ public:
+  virtual void unanswered(const Error& error, const char* where) = 0;
+
+ protected:
+  ~ErrorJudge() = default;
+};
+
 class Audit {
  public:
   // `rows`: where the rows of scans go, for their memory's sake.
   Audit(EngineHost& host, std::vector<ScanRow>& rows) : host_(&host), rows_(rows) {}
+  // Errors are judged as they come: later reads may find the same block in order.
+  Audit(EngineHost& host, std::vector<ScanRow>& rows, ErrorJudge& judge, const char* where)
+      : host_(&host), judge_(&judge), where_(where), rows_(rows) {}
 
   // One answer against the model.
   void get(TreeName tree, const ModelMap& map, const Key& key, bool cold);
@@ -61,8 +73,11 @@ class Audit {
   void compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer);
   void compare_object(GrooveName groove, const Model& model, u128 key);
   void mismatch(TreeName tree, const Key& key, std::string site, std::string message);
+  void unanswered(const Error& error);
 
   EngineHost* host_;
+  ErrorJudge* judge_ = nullptr;
+  const char* where_ = "";
   AuditOutcome outcome_;
   std::vector<ScanRow>& rows_;
 };

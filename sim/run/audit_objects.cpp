@@ -114,9 +114,8 @@ void Audit::objects(GrooveName groove, const Model& model, const Key& from, u32 
   add(0);
   add(key_limit);
   if (const Error error = host_->prefetch(groove)) {
-    outcome_.error = error;
-    ++outcome_.unanswered;
-    return;
+    unanswered(error);
+    return host_->prefetch_setup();  // Nothing that was prefetched may be asked for.
   }
   for (const u128 key : keys) compare_object(groove, model, key);
   for (const u64 timestamp : timestamps) {

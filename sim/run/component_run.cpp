@@ -32,7 +32,9 @@ ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
   trace().reset();
   trace().set_listener(config.event_context, config.event_listener);
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {
-                   static_cast<ComponentRun*>(context)->result_.hit(mark);
+                   ComponentRun& self = *static_cast<ComponentRun*>(context);
+                   self.result_.hit(mark);
+                   if (self.config_->reached != nullptr) self.config_->reached->mark_hit(mark);
                  }});
 }
 
@@ -95,10 +97,9 @@ void ComponentRun::count_disk() {
   result_.counters.ticks = disk->now();
   result_.counters.steps = disk->steps();
   result_.counters.faults_missed = disk->explicit_faults_waiting();
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    result_.faults_fired[i] = disk->fault_count(static_cast<FaultKind>(i));
-    result_.faults_armed[i] = disk->armed_count(static_cast<FaultKind>(i));
-  }
+  result_.faults_fired = disk->faults_fired();
+  result_.faults_armed = disk->faults_armed();
+  result_.faults_expected = disk->faults_expected();
 }
 
 u64 ComponentRun::now() {

@@ -71,8 +71,8 @@ Played play_text(const std::string& text) {
 u64 crashes(const Played& played) { return played.result.counters.crashes; }
 
 u64 torn_or_lost(const Played& played) {
-  return played.result.faults_fired[static_cast<u32>(FaultKind::torn_write)] +
-         played.result.faults_fired[static_cast<u32>(FaultKind::lost_write)];
+  return played.result.faults_fired.of(FaultKind::torn_write) +
+         played.result.faults_fired.of(FaultKind::lost_at_crash);
 }
 
 }  // namespace
@@ -269,7 +269,7 @@ TEST_CASE("a failed sync: the checkpoint does not advance and the error is true"
                   "put kv key=500 value=1\n600 commit\n601 commit times=8\n" + questions(4));
     CHECK(played.result.counters.checkpoints_failed == 0);
     CHECK(failing.result.counters.checkpoints_failed == 1);
-    CHECK(failing.result.faults_fired[static_cast<u32>(FaultKind::failed_sync)] == 1);
+    CHECK(failing.result.faults_fired.of(FaultKind::failed_sync) == 1);
     CHECK(crashes(failing) == 0);
     check_answers(failing, 4);
     CHECK(played.answers == failing.answers);
@@ -356,7 +356,7 @@ TEST_CASE("a crash whose outcome is spelled out", "[crash]") {
         CHECK(torn_or_lost(played) == 0);
       } else {
         not_found += was_found || crashes(played) == 0 ? 0 : 1;
-        CHECK(played.result.faults_fired[static_cast<u32>(FaultKind::torn_write)] == 0);
+        CHECK(played.result.faults_fired.of(FaultKind::torn_write) == 0);
       }
     }
   }

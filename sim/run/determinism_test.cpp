@@ -18,7 +18,7 @@ void check_same(const RunResult& a, const RunResult& b) {
 SeedRun run_without_crashes(u64 seed) {
   SeedRun run(seed);
   run.config.options.weight_crash = 0;
-  run.config.options.disk.failed_sync = {};
+  run.config.options.disk.faults = {};
   run.changed();
   return run;
 }

@@ -81,6 +81,7 @@ struct QueryResult {
   const char* broken = nullptr;  // A promise of the lookup that does not hold.
   Error error;                   // Set: unanswered.
   u64 count = 0;
+  u64 asked = 0;  // Objects that may have been looked up before the error.
   std::vector<std::byte> objects;
 };
 
@@ -111,6 +112,7 @@ void fill_poison(std::span<std::byte> memory, u64 poison);
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
+  static constexpr u32 scrub_damages_max = 64;  // Listed of a tour.
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,

@@ -76,6 +76,7 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
   result->broken = nullptr;
   result->error = {};
   result->count = 0;
+  result->asked = 0;
   result->objects.clear();
   Call call(*this, "query");
   const u64 asked_before = blocks_asked();
@@ -87,7 +88,7 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
   if (scan == nullptr) return call.end();
   call.engine([&] { groove(request.groove).lookup_begin(*scan, request.cold); });
   lookup(request, *scan, buffer, limit, result);
-  check_query(request, scan->reads(), result->count, asked_before);
+  check_query(request, scan->reads(), std::max(result->asked, result->count), asked_before);
   call.engine([&] { engine_->scans()->release(scan); });
   call.end();
 }
@@ -109,6 +110,7 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
     const u64 found = groove.lookup_count();
     if (state == LookupState::failed) {
       result->error = groove.lookup_error();
+      result->asked = result->count + wanted;
       result->count = 0;
       if (found != 0 || !result->error) result->broken = "a failed lookup has objects, or no error";
       return;

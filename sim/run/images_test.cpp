@@ -140,7 +140,7 @@ struct Opened {
 RunOptions image_options(const std::string& version) {
   RunOptions options = require_scenario(file_text(version + ".scenario")).options;
   options.disk.read = options.disk.write = options.disk.sync = options.disk.superblock = {};
-  options.disk.failed_sync = {};
+  options.disk.faults = {};
   return options;
 }
 

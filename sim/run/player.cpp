@@ -34,6 +34,11 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
   trace_.set_listener(config.event_context, config.event_listener);
   model_.reset(options_.format.beats);
   directed_credit_ = directed_credit_max();
+  // A sync that fails says so, and is all that goes wrong in many runs.
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const bool on = options_.disk.faults.kinds[i].ratio.numerator > 0;
+    faulty_ |= on && static_cast<FaultKind>(i) != FaultKind::failed_sync;
+  }
   watch_engine();
 }
 
@@ -52,7 +57,7 @@ RunResult Player::play() {
     show_disk();
     if (!stopped_) epilogue();
     if (config_->record_image) {
-      memory_->final_image = disk_->durable_image();
+      memory_->final_image = disk_->truth_durable();
       memory_->final_image_run = result_.run;
     }
     judge_canary();
@@ -67,10 +72,9 @@ RunResult Player::play() {
     counters.ticks = disk_->now();
     counters.steps = disk_->steps();
     counters.faults_missed = disk_->explicit_faults_waiting();
-    for (u32 i = 0; i < fault_kind_count; ++i) {
-      result_.faults_fired[i] = disk_->fault_count(static_cast<FaultKind>(i));
-      result_.faults_armed[i] = disk_->armed_count(static_cast<FaultKind>(i));
-    }
+    result_.faults_fired = disk_->faults_fired();
+    result_.faults_armed = disk_->faults_armed();
+    result_.faults_expected = disk_->faults_expected();
   }
   counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
@@ -103,22 +107,44 @@ void Player::start() {
       if (kind == RequestKind::write) set_bit(&self.tour_written_, address);
     });
   }
+  if (config_->source->asks_for_faults()) {
+    disk_->expect_faults();
+    faulty_ = true;
+  }
+  if (config_->record_faults) {
+    disk_->set_fault_listener(this, [](void* context, const FiredFault& fired) {
+      Player& self = *static_cast<Player*>(context);
+      self.result_.fired.push_back({.line = self.line_index_, .fired = fired});
+    });
+  }
   // Crash lines that open the scenario count from the start of format.
   const u64 count = config_->source->count();
   while (index_ < count) {
     config_->source->at(index_, &line_);
-    if (line_.kind != OperationKind::crash) break;
+    if (line_.kind != OperationKind::crash && !line_asks()) break;
     ++index_;
+    if (line_asks()) {
+      line_request();
+      continue;
+    }
     ++result_.counters.ops;
     record_operation();
     crashes_.push_back(line_);
   }
   arm_next_crash();
   sweep_count_from(index_);
+  unless_interrupted([this] { format_and_open(); });
+}
+
+// What a crash strikes is recovered; an engine that is out stays so for as many lines as the options say.
+template <class Act>
+void Player::unless_interrupted(Act&& act) {
   try {
-    format_and_open();
+    act();
   } catch (const Recover& cause) {
     recover_until_open(cause);
+  } catch (const WentOut&) {
+    if (options_.heal_lines == 0) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   }
 }
 
@@ -126,18 +152,18 @@ void Player::play_lines() {
   const u64 count = config_->source->count();
   while (index_ < count) {
     config_->source->at(index_, &line_);
-    ++index_;
+    line_index_ = index_++;
     ++result_.counters.ops;
+    if (line_asks()) {
+      line_request();
+      continue;
+    }
     directed_credit_ = std::min(directed_credit_ + 1, directed_credit_max());
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();
     disk_->set_attribution({.op = line_.id, .context = 0});
     sweep_count_from(index_ - 1);
-    try {
-      play_line();
-    } catch (const Recover& cause) {
-      recover_until_open(cause);
-    }
+    unless_interrupted([this] { play_line(); });
     stopped_ = config_->until && line_.id == *config_->until;
     if (stopped_) return;
   }
@@ -205,22 +231,9 @@ void Player::fail_mismatch(FailureClass failure_class, const char* where, const 
        explain(mismatch.tree, mismatch.key));
 }
 
-// Without faults on the medium every error is a false alarm.
-void Player::judge_error(const Error& error, const char* where) {
-  ++result_.counters.unanswered;
-  if (!config_->oracles.has(Oracle::false_alarm)) return;
-  fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
-       fmt::format("{} ended in {} (address {}, {}), but nothing is damaged", where, error_name(error.kind),
-                   error.address, error.reason));
-}
-
-// After this error the engine refuses to go on.
-void Player::judge_fatal(const Error& error, const char* where) {
-  judge_error(error, where);
-  give_up();
-}
-
 void Player::play_line() {
+  begin_call();
+  if (standing_ != Standing::up && out_line()) return;
   maybe_close_scans();
   if (line_.of_groove()) return line_object();
   switch (line_.kind) {
@@ -234,8 +247,7 @@ void Player::play_line() {
     case OperationKind::end: return line_end();
     case OperationKind::crash: return line_crash();
     case OperationKind::reopen: return line_reopen();
-    case OperationKind::fault:
-    case OperationKind::latency: return line_request();
+    case OperationKind::heal: return line_heal();
     case OperationKind::query: return line_query();
     case OperationKind::page: return line_page();
     case OperationKind::scan_open:
@@ -248,7 +260,9 @@ void Player::play_line() {
     case OperationKind::upsert:
     case OperationKind::orphan:
     case OperationKind::exists:
-    case OperationKind::prefetch:     // Of grooves.
+    case OperationKind::prefetch:  // Of grooves.
+    case OperationKind::fault:
+    case OperationKind::latency:      // See line_asks().
     case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
@@ -284,6 +298,7 @@ bool Player::applies(bool put) {
 }
 
 void Player::line_put() {
+  if (standing_ == Standing::sticky) return out_change();
   if (!applies(true)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->put(line_.tree, line_.key, line_.value), full);
@@ -293,6 +308,7 @@ void Player::line_put() {
 }
 
 void Player::line_remove() {
+  if (standing_ == Standing::sticky) return out_change();
   if (!applies(false)) return skip();
   const bool full = model_.batch_used(line_.tree) >= options_.format.batch_values_max;
   put_result(host_->remove(line_.tree, line_.key), full);
@@ -314,7 +330,7 @@ void Player::put_result(PutResult result, bool expected_full) {
                    expected_full ? "batch_full" : "ok"));
 }
 
-// Whatever ends in an error ends the run or is opened again, so no line meets an engine that failed.
+// Of an engine that has not failed.
 void Player::refused(const char* what) {
   if (!config_->oracles.has(Oracle::false_alarm)) give_up();
   fail(FailureClass::false_alarm, fmt::format("{}: refused", what),
@@ -326,7 +342,7 @@ void Player::effective() {
 }
 
 void Player::effective_query(u64 answer) {
-  if (config_->record_effective)
+  if (config_->record_effective && standing_ == Standing::up)
     effective_op_.push_back({.entry = effective_query_bit | (index_ - 1), .answer = answer});
 }
 
@@ -357,7 +373,7 @@ void Player::line_get() {
 
 void Player::line_scan() {
   if (host_->forest().scope_active()) return skip();
-  Audit audit(*host_, rows_);
+  Audit audit(*host_, rows_, *this, "line");
   const ScanRequest request{.tree = line_.tree,
                             .range = {.min = line_.key, .max = line_.key_end},
                             .direction = line_.direction,
@@ -367,8 +383,9 @@ void Player::line_scan() {
     audit.scan(request, model_.tree(line_.tree));
     take_outcome(audit, FailureClass::oracle, "line");
   } else if (const Error error = host_->scan(request, &audit.rows())) {
-    judge_error(error, "scan");
+    return judge_error(error, "scan");
   }
+  if (audit.outcome().unanswered > 0) return;
   u64 hash = 0;
   for (const ScanRow& row : audit.rows()) {
     hash = hash_of(hash ^ row.key.low ^ row.key.middle ^ row.key.high);
@@ -385,6 +402,7 @@ void Player::line_scan() {
 }
 
 void Player::line_commit() {
+  if (standing_ == Standing::sticky) return out_change();
   scope_discard();
   for (u64 repeat = 0; repeat < line_.count; ++repeat) {
     const u64 op = host_->forest().op() + 1;
@@ -392,11 +410,13 @@ void Player::line_commit() {
     effective_commit(static_cast<u32>(repeat));
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
 // Empty commits up to and including the next checkpoint.
 void Player::line_checkpoint() {
+  if (standing_ == Standing::sticky) return out_change();
   scope_discard();
   const u64 op_before = host_->forest().checkpoint_op();
   for (u32 repeat = 0; host_->forest().checkpoint_op() == op_before; ++repeat) {
@@ -406,10 +426,12 @@ void Player::line_checkpoint() {
     effective_commit(repeat);
     commit_op(op);
   }
+  show_levels();
   directed_checks();
 }
 
 void Player::line_scope() {
+  if (standing_ == Standing::sticky) return out_change();
   if (host_->forest().scope_active()) return skip();
   if (!host_->scope_open()) refused("scope");
   model_.scope_open();
@@ -452,11 +474,19 @@ void Player::line_reopen() {
   throw Recover{.line = line_.id, .strike = false};
 }
 
+// Nothing happens in such a line: it is no event of the run and pays for nothing, so that a run is the same
+// whether a fault was asked for or came by chance.
+bool Player::line_asks() {
+  return line_.kind == OperationKind::fault || line_.kind == OperationKind::latency;
+}
+
 // An explicit fault or latency names a request to come. Where it never occurs, nothing fires.
 void Player::line_request() {
   const RequestName& request = line_.request;
   if (line_.kind == OperationKind::fault) {
-    disk_->fail_sync(request.attribution, request.tag, request.n);
+    faulty_ |= line_.fault.kind != FaultKind::failed_sync;
+    disk_->strike(
+        {.attribution = request.attribution, .tag = request.tag, .n = request.n, .fault = line_.fault});
   } else {
     disk_->set_latency(request.attribution, request.tag, request.n, line_.count);
   }

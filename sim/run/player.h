@@ -5,6 +5,7 @@
 //   player_groove.cpp    lines about objects of grooves, and their replay
 //   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
+//   player_faults.cpp    which errors are true, what opening must come to, an engine that is out
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_sweep.cpp     the same run, crashed at every step
 //   player_verify.cpp    the engine's own verification and its scrubber
@@ -15,7 +16,7 @@
 #include <deque>
 #include <memory>
 
-#include "sim/decode/image_decoder.h"
+#include "sim/decode/ground_truth.h"
 #include "sim/model/scan_model.h"
 #include "sim/run/audit.h"
 #include "sim/run/engine_host.h"
@@ -60,6 +61,7 @@ struct ScrubTarget {
   u64 address = 0;
   u128 checksum = 0;
   u32 level = 0;  // Of the table; the manifest log has none.
+  u64 index = 0;  // Of a value block: that of the index block that leads to it.
 
   friend auto operator<=>(const ScrubTarget&, const ScrubTarget&) = default;
 };
@@ -67,10 +69,14 @@ struct ScrubTarget {
 // The engine is to be dropped and opened again.
 struct Recover {
   OpId line;            // What it is attributed to.
-  bool strike = false;  // A crash line struck (else: an injected fault ended the engine).
+  bool strike = false;  // A crash line struck.
+  bool heal = false;    // The disk gets back what was acknowledged before.
 };
 
-class Player final : public ActiveRun, public Interrupt {
+// A true error has ended what was going on, and the engine is out: see Player::Standing.
+struct WentOut {};
+
+class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
  public:
   Player(const RunConfig& config, RunnerMemory& memory);
   ~Player();
@@ -87,6 +93,9 @@ class Player final : public ActiveRun, public Interrupt {
   void before_step() override;
   void stuck(const char* why) override;
   void exceeded(const char* bound, const std::string& message) override;
+
+  // --- ErrorJudge
+  void unanswered(const Error& error, const char* where) override { judge_error(error, where); }
 
   // --- player.cpp
   void start();
@@ -106,6 +115,7 @@ class Player final : public ActiveRun, public Interrupt {
   void line_end();
   void line_crash();
   void line_reopen();
+  bool line_asks();
   void line_request();
   void put_result(PutResult result, bool expected_full);
   [[noreturn]] void refused(const char* what);
@@ -121,8 +131,8 @@ class Player final : public ActiveRun, public Interrupt {
                          std::string story = {});
   [[noreturn]] void fail_mismatch(FailureClass failure_class, const char* where, const Mismatch& mismatch);
   [[noreturn]] void give_up();
-  void judge_error(const Error& error, const char* where);
-  [[noreturn]] void judge_fatal(const Error& error, const char* where);
+  template <class Act>
+  void unless_interrupted(Act&& act);
 
   // --- player_scan.cpp
   void maybe_close_scans();
@@ -136,6 +146,34 @@ class Player final : public ActiveRun, public Interrupt {
   void line_scan_probe();
   void line_scan_abort();
   void line_scan_close();
+
+  // --- player_faults.cpp
+  // Whether the engine can be asked.
+  enum class Standing : u8 {
+    up,
+    sticky,  // An op, a checkpoint or a replay ended in an error: only queries are answered.
+    down,    // Opening ended in one: there is no engine.
+  };
+  void judge_error(const Error& error, const char* where);
+  [[noreturn]] void alarm(const Error& error, const char* where, const std::string& why);
+  std::string why_false(const Error& error) const;
+  std::string why_intact(const Error& error) const;
+  BlockTruth truth_of(u64 address) const;
+  u64 legal_losses() const;
+  [[noreturn]] void go_sticky(const Error& error, const char* what);
+  [[noreturn]] void go_down(const char* what);
+  bool out_line();
+  void out_change();
+  void line_heal();
+  void heal();
+  void reconfigure();
+  void judge_older(u64 opened);
+  void begin_call();
+  void begin_open();
+  void judge_open(const Error& error);
+  void judge_open_blocks(const Error& error);
+  void judge_verified(const Error& error, const char* what);
+  CopiesAsRead delivered_copies() const;
 
   // --- player_groove.cpp
   void line_object();
@@ -194,7 +232,7 @@ class Player final : public ActiveRun, public Interrupt {
   void commit_op(u64 op);
   void after_compact(u64 op);
   void take_checkpoint(u64 op);
-  void check_sticky(const Error& error, const char* what);
+  void check_sticky(const Error& error, const char* what, bool audit);
   void checkpoint_verified(u64 op);
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);
@@ -211,6 +249,7 @@ class Player final : public ActiveRun, public Interrupt {
   void watch_engine();
   void watch_spans();
   void on_mark(Mark mark, u16 tree, const Key* key);
+  void show_levels();
   void directed_checks();
   u64 directed_credit_max() const { return u64{4} * options_.directed_every_lines; }
   void take_outcome(const Audit& audit, FailureClass failure_class, const char* where);
@@ -220,7 +259,7 @@ class Player final : public ActiveRun, public Interrupt {
   u64 values_per_change() const;
   void check_checkpoint(u64 op);
   void shadow_audit(u64 op, bool full);
-  void check_structure(u64 op, bool values);
+  void check_structure(u64 op, bool values, const Image& image);
   std::string compare_contents(u64 op, const DecodedImage& decoded);
   bool last_level_full(u64 op);
   void epilogue();
@@ -231,6 +270,8 @@ class Player final : public ActiveRun, public Interrupt {
   void scrub(u64 op);
   void scrub_end();
   void compare_tour();
+  void judge_scrub();
+  bool scrub_found(u64 address) const;
   void know_image();
   void verify_intact(Shadow& shadow);
   void scrub_intact(Shadow& shadow);
@@ -279,6 +320,7 @@ class Player final : public ActiveRun, public Interrupt {
 
   // The line at hand.
   u64 index_ = 0;
+  u64 line_index_ = 0;  // Of the line at hand; a recovery may have taken crash lines behind it.
   Operation line_;
   std::vector<ScanRow> rows_;
   struct Effective {
@@ -316,6 +358,18 @@ class Player final : public ActiveRun, public Interrupt {
   bool superblock_submitted_ = false;
   u64 durable_at_ = 0;
 
+  // An engine that is out, until the disk is healed.
+  Standing standing_ = Standing::up;
+  Error sticky_;
+  u64 lines_out_ = 0;
+  bool faulty_ = false;           // Anything but a sync can go wrong in this run.
+  bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
+  u64 losses_at_open_ = 0;
+  bool faults_paused_ = false;  // For a recovery that would not end.
+  // Of the opening at hand: blocks that were damaged when it began, and what it must come to.
+  std::vector<u64> damaged_before_;
+  std::optional<OpenPrediction> predicted_;
+
   // Checks.
   struct Directed {
     TreeName tree;
@@ -336,6 +390,9 @@ class Player final : public ActiveRun, public Interrupt {
   bool tour_known_ = false;                // What was reachable when it began.
   bool tour_origin_ = false;               // It did not begin at the first table.
   std::vector<ScrubTarget> tour_targets_;  // By address.
+  std::vector<u64> tour_latent_;           // Of those the damaged ones, when it began.
+  u64 tour_heals_ = 0;                     // How often damage had been healed then.
+  u64 tour_judged_ = 0;                    // Of what it has found.
   std::vector<u64> tour_read_;             // Bit address - 1.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
   u64 blocks_read_before_ = 0;             // By engines that are gone.

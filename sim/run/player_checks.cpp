@@ -75,6 +75,7 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
   if (muted_) return;
   result_.hit(mark);
+  if (config_->reached != nullptr) config_->reached->mark_hit(mark);
   if (config_->timeline != nullptr && disk_) config_->timeline->mark_hit(disk_->now(), mark, tree);
   if (key == nullptr || !world_.has_id(tree)) return;
   if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
@@ -86,10 +87,20 @@ void Player::take_outcome(const Audit& audit, FailureClass failure_class, const 
   const AuditOutcome& outcome = audit.outcome();
   result_.counters.checks += outcome.checks;
   if (outcome.mismatch) fail_mismatch(failure_class, where, *outcome.mismatch);
-  if (outcome.unanswered > 0) judge_error(outcome.error, where);
 }
 
 // A check costs a dozen queries, so each has to be paid for with lines: the cost of a run stays flat.
+void Player::show_levels() {
+  if (config_->reached == nullptr) return;
+  const Forest& forest = host_->forest();
+  for (u32 tree = 0; tree < forest.tree_count(); ++tree) {
+    const Manifest& manifest = forest.tree(tree).manifest();
+    for (u32 level = 0; level < manifest.levels(); ++level) {
+      config_->reached->level_holds(tree, level, manifest.level(level).count());
+    }
+  }
+}
+
 void Player::directed_checks() {
   const u64 price = options_.directed_every_lines;
   if (directed_.empty() || directed_credit_ < price || !config_->oracles.has(Oracle::directed)) return;
@@ -99,7 +110,7 @@ void Player::directed_checks() {
   for (u64 i = 0; i < directed.size() && directed_credit_ >= price; ++i) {
     directed_credit_ -= price;
     disk_->set_attribution(aside("directed", i));
-    Audit audit(*host_, rows_);
+    Audit audit(*host_, rows_, *this, "directed check");
     const Directed& check = directed[i];
     const bool cold = (audits_.at(line_.id.number, i) & 1) != 0;
     const KeyRange legal = tree_range(check.tree);
@@ -119,7 +130,7 @@ void Player::directed_checks() {
 void Player::audit_opened() {
   directed_.clear();
   if (!config_->oracles.has(Oracle::legal)) return;
-  Audit edges(*host_, rows_);
+  Audit edges(*host_, rows_, *this, "after open");
   for (u32 i = 0; i < world_.count; ++i) edges.edges(world_.tree(i), model_.tree(world_.tree(i)));
   take_outcome(edges, FailureClass::crash_legal, "after open");
   audit_full(FailureClass::crash_legal, "after open");
@@ -127,7 +138,7 @@ void Player::audit_opened() {
 
 // Through the grooves of the live engine, which costs prefetches: when no line of the op is to come.
 void Player::audit_objects(FailureClass failure_class, const char* where) {
-  Audit audit(*host_, rows_);
+  Audit audit(*host_, rows_, *this, where);
   for (u32 i = 0; i < world_.groove_count; ++i) {
     const GrooveName groove = world_.groove(i);
     audit.objects(groove, model_, window_from_[world_.position(key_tree(groove))], shadow_keys);
@@ -135,13 +146,12 @@ void Player::audit_objects(FailureClass failure_class, const char* where) {
   take_outcome(audit, failure_class, where);
 }
 
-// No bar ends any more, and yet a groove answers, however much is asked. Only what a failed sync has lost is
-// damaged.
+// No bar ends any more, and yet a groove answers, however much is asked.
 void Player::audit_after_error() {
   if (!config_->oracles.has(Oracle::legal)) return;
   const Attribution before = disk_->attribution();
   disk_->set_attribution(aside("after an error", model_.op()));
-  Audit audit(*host_, rows_);
+  Audit audit(*host_, rows_, *this, "after an error");
   const u32 rows = std::max<u32>(1, options_.prefetch_keys_max / 4);
   for (u32 i = 0; i < world_.groove_count; ++i) {
     const TreeName tree = key_tree(world_.groove(i));
@@ -153,21 +163,13 @@ void Player::audit_after_error() {
       for (u32 passed = 0; passed < rows && row != map.end(); ++passed) ++row;
     }
   }
-  const AuditOutcome& outcome = audit.outcome();
-  const bool lost = disk_->fault_count(FaultKind::failed_sync) > 0;
-  if (outcome.unanswered > 0 && lost && outcome.error.kind == ErrorKind::block_damaged) {
-    result_.counters.unanswered += outcome.unanswered;
-    result_.counters.checks += outcome.checks;
-    if (outcome.mismatch) fail_mismatch(FailureClass::crash_legal, "after an error", *outcome.mismatch);
-  } else {
-    take_outcome(audit, FailureClass::crash_legal, "after an error");
-  }
+  take_outcome(audit, FailureClass::crash_legal, "after an error");
   directed_.clear();
   disk_->set_attribution(before);
 }
 
 void Player::audit_full(FailureClass failure_class, const char* where) {
-  Audit audit(*host_, rows_);
+  Audit audit(*host_, rows_, *this, where);
   const u64 draw = audits_.at(model_.op(), model_.checkpoint_op());
   for (u32 i = 0; i < world_.count; ++i) {
     const TreeName tree = world_.tree(i);
@@ -189,7 +191,8 @@ u64 Player::values_per_change() const {
 // the values in the image, of which every block is read otherwise only after an open.
 void Player::check_checkpoint(u64 op) {
   const u64 changes = result_.counters.changes;
-  check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size());
+  check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size(),
+                  disk_->truth_durable());
   scrub_begin(op);
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
@@ -216,11 +219,11 @@ void Player::shadow_audit(u64 op, bool full) {
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   muted_ = true;
-  Shadow second(world_, disk_->durable_image(), options, memory_->shadow,
+  Shadow second(world_, disk_->truth_durable(), options, memory_->shadow,
                 config_->oracles.has(Oracle::resource), config_->poison);
   EngineHost& shadow = second.host();
   const Error error = shadow.open();
-  if (error) judge_fatal(error, "shadow open");
+  if (error) alarm(error, "shadow open", "nothing is damaged");
   if (shadow.forest().checkpoint_op() != op) {
     fail(FailureClass::crash_legal, "shadow: another checkpoint",
          fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(),
@@ -264,7 +267,9 @@ void Player::shadow_audit(u64 op, bool full) {
          "on the durable image of the last checkpoint, " + mismatch.message,
          history(mismatch.tree, mismatch.key));
   }
-  if (audit.outcome().unanswered > 0) judge_error(audit.outcome().error, "shadow audit");
+  if (audit.outcome().unanswered > 0) {
+    alarm(audit.outcome().error, "shadow audit", "nothing is damaged");
+  }
 }
 
 // What the image holds, read without the engine, against the model at that op.
@@ -300,7 +305,7 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 // have added one table to the last level: a merge takes one in, and leaves one more at most.
 bool Player::last_level_full(u64 op) {
   const DecodedImage decoded =
-      decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
+      decode_image(disk_->truth_durable(), {.shape = shape_, .memo = &memory_->decoded});
   if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
   const FormatOptions& format = options_.format;
   u64 limit = 1;
@@ -317,13 +322,12 @@ bool Player::last_level_full(u64 op) {
 }
 
 // The image says for itself what is reachable: no leak, no double use, levels in order.
-void Player::check_structure(u64 op, bool values) {
+void Player::check_structure(u64 op, bool values, const Image& image) {
   const bool structure = config_->oracles.has(Oracle::structure);
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  decoded_ =
-      decode_image(disk_->durable_image(), {.values = values, .shape = shape_, .memo = &memory_->decoded});
+  decoded_ = decode_image(image, {.values = values, .shape = shape_, .memo = &memory_->decoded});
   const DecodedImage& decoded = decoded_;
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
@@ -360,18 +364,23 @@ void Player::check_structure(u64 op, bool values) {
 // The end: an open scope is discarded; with faults and latency off everything is audited, checkpointed,
 // opened again, and audited again.
 void Player::epilogue() {
-  scope_discard();
+  if (host_) scope_discard();
   effective_flush();  // Lines without a commit are committed below, in a twin as here.
   ended_ = true;
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
-  options_.disk.failed_sync = {};
+  options_.disk.faults = {};
+  options_.heal_lines = 0;
   options_.disk.read = options_.disk.write = options_.disk.sync = options_.disk.superblock = {};
-  disk_->reconfigure(options_.disk);
+  reconfigure();
   line_ = Operation{};
   line_.id = {.number = u64_max, .child = 0};
   line_.kind = OperationKind::checkpoint;
   maybe_close_scans();
+  disk_->set_attribution({.op = line_.id, .context = 0});
+  begin_call();
+  heal();
+  if (standing_ != Standing::up) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   disk_->set_attribution({.op = line_.id, .context = 0});
   try {
     if (config_->oracles.has(Oracle::audit)) {
@@ -381,6 +390,9 @@ void Player::epilogue() {
     line_checkpoint();
   } catch (const Recover& cause) {
     recover_until_open(cause);
+    line_checkpoint();
+  } catch (const WentOut&) {
+    recover_until_open({.line = line_.id, .strike = false, .heal = true});
     line_checkpoint();
   }
   recover({.line = line_.id, .strike = false});

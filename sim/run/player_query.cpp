@@ -70,7 +70,10 @@ void Player::play_query(LastQuery& last) {
     fail(FailureClass::oracle, fmt::format("query: {}", query_result_.broken),
          fmt::format("a query of {}: {}", groove_spec(plan.groove).name, query_result_.broken));
   }
-  if (query_result_.error) return judge_error(query_result_.error, "query");
+  if (query_result_.error) {
+    last.lost = true;  // Its pages begin elsewhere in a twin, where it is answered.
+    return judge_error(query_result_.error, "query");
+  }
   if (config_->oracles.has(Oracle::model) && !query_result_.refused) compare_query(plan, query);
 
   const u64 object_size = groove_spec(plan.groove).object_bytes;
@@ -84,6 +87,7 @@ void Player::play_query(LastQuery& last) {
   }
   result_.counters.query_objects += query_result_.count;
   record_answer(answer_of_query, hash_of(hash ^ query_result_.count));
+  last.lost |= standing_ != Standing::up;
   if (!last.lost) effective_query(hash_of(hash ^ query_result_.count));
   if (!config_->answer_listener) return;
   if (query_result_.refused) text = " scans_max_exceeded";
@@ -212,11 +216,13 @@ void Player::query_scan_next() {
   u64 values = 0;
   std::string text = op_id_text(line_.id) + " ->";
   for (u64 turn = 0; turn < line_.count && !slots.empty(); ++turn) {
+    bool failed = false;
     std::array<QueryStep, scan_slots> steps;
     host_->query_next({slots.begin(), slots.count()}, std::span(steps).first(slots.count()));
     BoundedArray<u32, scan_slots> going_on;
     for (u32 i = 0; i < slots.count(); ++i) {
       const QueryStep& step = steps[i];
+      failed |= step.kind == QueryStep::Kind::failed;
       judge_query_step(slots[i], step);
       hash = hash_of(hash ^ slots[i]);
       if (step.kind != QueryStep::Kind::value) continue;
@@ -225,6 +231,11 @@ void Player::query_scan_next() {
       ++values;
       if (config_->answer_listener) text += fmt::format(" {}:{}", slots[i], step.timestamp);
     }
+    // A twin is not played the line, so none of these goes on.
+    for (const u32 slot : slots) {
+      if (failed && open_queries_[slot]) close_query(slot);
+    }
+    if (failed) return;
     slots = going_on;
   }
   result_.counters.scan_rows += values;

@@ -10,13 +10,18 @@ namespace {
 
 // The disk must end a run by itself: a sync that fails in every recovery would go on for ever.
 constexpr u32 recoveries_max = 1000;
+// So many recoveries meet new faults, where an engine that is out is opened again at once.
+constexpr u32 recoveries_faulty = 8;
 
 }  // namespace
 
 void Player::format_and_open() {
   host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
-  if (const Error error = host_->format()) judge_fatal(error, "format");
+  disk_->begin_deliveries();
+  const Error error = host_->format();
+  judge_verified(error, "format");
+  if (error) go_down("format");
   formatted_ = true;
   open_engine({.line = {}, .strike = false});
 }
@@ -36,10 +41,11 @@ void Player::commit_op(u64 op) {
   if (const Error error = host_->compact(op)) {
     if (error.kind == ErrorKind::manifest_full && last_level_full(op)) {
       ++result_.counters.ended_full;
-      check_sticky(error, "an op");
+      check_sticky(error, "an op", true);
       throw RunFailed{};
     }
-    judge_fatal(error, "compact");
+    judge_error(error, "compact");
+    go_sticky(error, "an op");
   }
   after_compact(op);
 }
@@ -51,28 +57,38 @@ void Player::after_compact(u64 op) {
 }
 
 void Player::take_checkpoint(u64 op) {
-  pending_op_ = checkpoint_op(options_.format, op);
-  superblock_submitted_ = false;
+  // One that failed may have left copies of its superblock: it is taken again at the same op.
+  const u64 taken = checkpoint_op(options_.format, op);
+  if (pending_op_ != taken) superblock_submitted_ = false;
+  pending_op_ = taken;
+  const bool submitted_before = std::exchange(superblock_submitted_, false);
   const u64 faults_before = disk_->fault_count(FaultKind::failed_sync);
+  begin_call();
   if (const Error error = host_->checkpoint()) {
     const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
-    if (error.kind != ErrorKind::sync_failed || !injected) judge_fatal(error, "checkpoint");
+    if (error.kind == ErrorKind::sync_failed) {
+      if (!injected) alarm(error, "checkpoint", "no sync has failed");
+    } else {
+      judge_verified(error, "checkpoint");
+    }
     // The error is true.
-    if (superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
+    if (injected && superblock_submitted_ && config_->oracles.has(Oracle::legal)) {
       fail(FailureClass::crash_legal, "superblock written after a failed sync",
            fmt::format("the sync of checkpoint {} failed, and its superblock was written all the same",
                        pending_op_));
     }
+    superblock_submitted_ |= submitted_before;
     ++result_.counters.checkpoints_failed;
-    check_sticky(error, "a checkpoint");
-    throw Recover{.line = line_.id, .strike = false};
+    go_sticky(error, "a checkpoint");
   }
+  judge_verified({}, "checkpoint");
   if (disk_->fault_count(FaultKind::failed_sync) > faults_before && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal, "checkpoint advanced after a failed sync",
          fmt::format("a sync of checkpoint {} failed, and the checkpoint says it succeeded", pending_op_));
   }
   const u64 verified = pending_op_;
   pending_op_ = 0;
+  superblock_submitted_ = false;
   if (host_->forest().checkpoint_op() != verified) {
     fail(FailureClass::crash_legal, "checkpoint of another op",
          fmt::format("checkpoint at op {} says it holds ops up to {}", op, host_->forest().checkpoint_op()));
@@ -85,7 +101,7 @@ void Player::take_checkpoint(u64 op) {
 
 // An engine that failed refuses everything but queries, with the same error, until it is opened again, and
 // leaves the disk as it is.
-void Player::check_sticky(const Error& error, const char* what) {
+void Player::check_sticky(const Error& error, const char* what, bool audit) {
   const auto same = [](const Error& a, const Error& b) {
     return a.kind == b.kind && a.address == b.address && a.checksum == b.checksum &&
            std::string_view(a.reason) == b.reason;
@@ -94,7 +110,7 @@ void Player::check_sticky(const Error& error, const char* what) {
   const u64 written = host_->blocks_written();
   const char* went_on = nullptr;
   if (world_.groove_count > 0) check_refused(first);
-  if (world_.groove_count > 0) audit_after_error();
+  if (world_.groove_count > 0 && audit) audit_after_error();
   for (u32 i = 0; world_.groove_count == 0 && i < world_.count; ++i) {
     const TreeName tree = world_.tree(i);
     const Key key = tree_range(tree).min;
@@ -146,6 +162,10 @@ void Player::recover_until_open(const Recover& cause) {
     } catch (const Recover& again) {
       next = again;
       if (again.strike) ++result_.counters.crashes_in_recovery;
+    } catch (const WentOut&) {
+      if (options_.heal_lines > 0) return;
+      next = {.line = line_.id, .strike = false, .heal = true};
+      faults_paused_ = recovery_attempt_ >= recoveries_faulty;
     }
   }
   fail(FailureClass::sim, "recovery without end", "the run was recovered 1000 times in a row");
@@ -168,6 +188,10 @@ void Player::recover(const Recover& cause) {
     crashes_.pop_front();
   }
   drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()});
+  if (cause.strike && config_->record_faults) {
+    result_.crashed.push_back({.line = cause.line, .writes = disk_->last_crash()});
+  }
+  if (cause.heal) heal();
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {
     Operation next;
@@ -198,7 +222,9 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
   queries_crashed();
   forget_open_queries();
   forget_scans();
-  disk_->reconfigure(options_.disk);
+  standing_ = Standing::down;
+  lines_out_ = 0;
+  reconfigure();
   effective_op_.clear();
   directed_.clear();
 }
@@ -206,20 +232,27 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
 void Player::open_engine(const Recover& cause) {
   if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
   disk_->set_attribution(recovering(cause.line, cause.line));
+  begin_open();
   Error error = host_->open();
+  judge_open(error);
   if (error && !formatted_) {
     // A crash in format: nothing was promised yet, and format works again.
-    if (error.kind != ErrorKind::not_found && error.kind != ErrorKind::quorum_lost)
-      judge_fatal(error, "open");
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
     host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
     disk_->set_attribution(recovering(cause.line, cause.line));
-    if (const Error again = host_->format()) judge_fatal(again, "format");
+    disk_->begin_deliveries();
+    const Error again = host_->format();
+    judge_verified(again, "format");
+    if (again) go_down("format");
+    begin_open();
     error = host_->open();
+    judge_open(error);
   }
-  if (error) judge_fatal(error, "open");
+  if (error) go_down("open");
   formatted_ = true;
+  standing_ = Standing::up;
+  losses_at_open_ = legal_losses();
   judge_opened();
   audit_opened();
   if (host_->forest().checkpoint_op() != 0) scrub_begin(host_->forest().checkpoint_op());
@@ -230,6 +263,7 @@ void Player::judge_opened() {
   const u64 opened = host_->forest().checkpoint_op();
   const u64 verified = model_.checkpoint_op();
   const bool next = opened != verified;
+  if (opened < verified && faulty_) judge_older(opened);
   const bool legal = !next || (pending_op_ != 0 && superblock_submitted_ && opened == pending_op_);
   if (!legal && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal,
@@ -238,12 +272,23 @@ void Player::judge_opened() {
                      verified, superblock_submitted_ ? pending_op_ : 0));
   }
   if (opened < verified || (next && opened != pending_op_)) give_up();
-  pending_op_ = 0;
-  superblock_submitted_ = false;
+  // What copies of a later superblock there are may be found by a later open, when the disk is healed.
+  if (next || !faulty_) {
+    pending_op_ = 0;
+    superblock_submitted_ = false;
+  }
   durable_at_ = durable_at(opened);
   if (opened == 0) host_->mark_checkpoint_durable();
-  if (next) checkpoint_verified(opened);
-  if (opened != 0) check_structure(opened, true);
+  if (next) {
+    // Then a part of what it holds is still to be replayed.
+    if (model_.op() < opened) model_.forget_op();
+    for (; model_.op() < opened; replay_.pop_back()) {
+      ASSERT(!replay_.empty());
+      model_.replay(std::move(replay_.back()));
+    }
+    checkpoint_verified(opened);
+  }
+  if (opened != 0) check_structure(opened, true, predicted_ ? predicted_->image : disk_->truth_durable());
   std::vector<LoggedOp> lost = model_.crash_to(opened);
   // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
   std::reverse(lost.begin(), lost.end());

@@ -89,12 +89,14 @@ void Player::line_scan_next() {
   u64 rows = 0;
   std::string text = op_id_text(line_.id) + " ->";
   for (u64 turn = 0; turn < line_.count && !slots.empty(); ++turn) {
+    bool failed = false;
     std::array<ScanStep, scan_slots> steps;
     host_->scan_next({slots.begin(), slots.count()}, std::span(steps).first(slots.count()));
     BoundedArray<u32, scan_slots> going_on;
     for (u32 i = 0; i < slots.count(); ++i) {
       const ScanStep& step = steps[i];
       const TreeName tree = scans_[slots[i]]->tree;
+      failed |= step.kind == ScanStep::Kind::failed;
       judge_step(slots[i], step);
       hash = hash_of(hash ^ slots[i]);
       if (step.kind != ScanStep::Kind::row) continue;
@@ -106,6 +108,11 @@ void Player::line_scan_next() {
                             step.row.value);
       }
     }
+    // A twin is not played the line, so none of these goes on.
+    for (const u32 slot : slots) {
+      if (failed && scans_[slot]) close_scan(slot);
+    }
+    if (failed) return;
     slots = going_on;
   }
   for (const u32 slot : slots) look_ahead(slot);

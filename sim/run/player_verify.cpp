@@ -26,15 +26,17 @@ constexpr u32 log_level = ~u32{0};
 
 std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
   std::vector<ScrubTarget> targets;
-  const auto add = [&targets](const BlockRef& ref, u32 level) {
-    targets.push_back({.address = ref.address, .checksum = ref.checksum, .level = level});
+  const auto add = [&targets](const BlockRef& ref, u32 level, u64 index) {
+    targets.push_back({.address = ref.address, .checksum = ref.checksum, .level = level, .index = index});
   };
   for (const DecodedBlock& block : decoded.blocks) {
-    if (block.use == BlockUse::manifest) add(block.ref, log_level);
+    if (block.use == BlockUse::manifest) add(block.ref, log_level, 0);
   }
   for (const DecodedTable& table : decoded.tables) {
-    add(table.index, table.level);
-    for (const DecodedTable::ValueBlock& value_block : table.value_blocks) add(value_block.ref, table.level);
+    add(table.index, table.level, 0);
+    for (const DecodedTable::ValueBlock& value_block : table.value_blocks) {
+      add(value_block.ref, table.level, table.index.address);
+    }
   }
   std::sort(targets.begin(), targets.end());
   return targets;
@@ -88,6 +90,14 @@ void Player::scrub_begin(u64 op) {
   tour_targets_ = targets_of(decoded_);
   tour_read_.clear();
   tour_written_.clear();
+  tour_latent_.clear();
+  tour_heals_ = result_.counters.healed;
+  tour_judged_ = 0;
+  for (const ScrubTarget& target : tour_targets_) {
+    if (!faulty_ || !disk_->damaged(target.address, truth_of(target.address).written)) continue;
+    tour_latent_.push_back(target.address);
+    ++result_.counters.latent;
+  }
   const u64 random = scrubs_.at(op);
   tour_origin_ = (random & 1) != 0;
   host_->scrub_begin(tour_origin_ ? random >> 1 : 0);
@@ -104,11 +114,33 @@ void Player::scrub(u64 op) {
     if (left > 1 || (random & 1) != 0) host_->scrub_wait();
   }
   disk_->set_attribution(before);
-  if (host_->scrubber().damages().empty() || !config_->oracles.has(Oracle::verify)) return;
-  const Scrubber::Damage& damage = host_->scrubber().damages().front();
-  fail(FailureClass::false_alarm, fmt::format("scrub: {}", damage.reason),
-       fmt::format("the scrubber says that block {} is damaged ({}), but nothing is", damage.block.address,
-                   damage.reason));
+  judge_scrub();
+}
+
+// What the scrubber has found since it was looked at last. Before anything that may repair it.
+void Player::judge_scrub() {
+  if (options_.scrub == 0 || !host_ || !config_->oracles.has(Oracle::verify)) return;
+  const std::span<const Scrubber::Damage> damages = host_->scrubber().damages();
+  for (; tour_judged_ < damages.size(); ++tour_judged_) {
+    const Scrubber::Damage& damage = damages[tour_judged_];
+    ++result_.counters.checks;
+    ++result_.counters.damages_scrubbed;
+    const std::string why = why_intact({.kind = ErrorKind::block_damaged,
+                                        .address = damage.block.address,
+                                        .checksum = damage.block.checksum,
+                                        .reason = damage.reason});
+    if (why.empty()) continue;
+    fail(FailureClass::false_alarm, fmt::format("scrub: {}", damage.reason),
+         fmt::format("the scrubber says that block {} is damaged ({}), but {}", damage.block.address,
+                     damage.reason, why));
+  }
+}
+
+bool Player::scrub_found(u64 address) const {
+  for (const Scrubber::Damage& damage : host_->scrubber().damages()) {
+    if (damage.block.address == address) return true;
+  }
+  return false;
 }
 
 // The engine goes, and its tour with it.
@@ -119,6 +151,11 @@ void Player::scrub_end() {
 
 void Player::compare_tour() {
   if (!tour_known_) return;
+  judge_scrub();
+  if (host_->scrubber().damages().size() == EngineHost::scrub_damages_max) {
+    ++result_.counters.scrub_overflows;  // What else there was is not listed.
+    return;
+  }
   ++result_.counters.scrub_tours;
   const std::vector<ScrubTarget> now = targets_of(decoded_);
   for (const ScrubTarget& target : tour_targets_) {
@@ -127,11 +164,21 @@ void Player::compare_tour() {
       continue;
     if (bit_of(tour_written_, target.address)) continue;
     if (tour_origin_ && found->level != target.level) continue;
+    if (scrub_found(target.index)) continue;  // Nothing leads to it.
     ++result_.counters.checks;
-    if (bit_of(tour_read_, target.address)) continue;
-    fail(FailureClass::oracle, "scrub: a block was left out",
-         fmt::format("a whole scrub tour did not read block {}, of a table at level {} now and {} before",
-                     target.address, found->level, target.level));
+    if (!bit_of(tour_read_, target.address)) {
+      fail(FailureClass::oracle, "scrub: a block was left out",
+           fmt::format("a whole scrub tour did not read block {}, of a table at level {} now and {} before",
+                       target.address, found->level, target.level));
+    }
+    const bool latent = std::binary_search(tour_latent_.begin(), tour_latent_.end(), target.address);
+    if (!latent || tour_heals_ != result_.counters.healed) continue;
+    if (!disk_->damaged(target.address, truth_of(target.address).written)) continue;
+    ++result_.counters.latent_found;
+    if (scrub_found(target.address)) continue;
+    fail(FailureClass::oracle, "scrub: damage is not found",
+         fmt::format("block {} was damaged before a scrub tour began, and the tour has not found it",
+                     target.address));
   }
 }
 
@@ -140,7 +187,7 @@ void Player::compare_tour() {
 void Player::know_image() {
   const u64 op = model_.checkpoint_op();
   if (decoded_.outcome == DecodeOutcome::ok && decoded_.op == op) return;
-  decoded_ = decode_image(disk_->durable_image(), {.shape = shape_, .memo = &memory_->decoded});
+  decoded_ = decode_image(disk_->truth_durable(), {.shape = shape_, .memo = &memory_->decoded});
 }
 
 // Nothing is damaged: there is nothing to complain about, and no block is left out.
@@ -183,7 +230,7 @@ void Player::verify_damaged(Shadow& shadow) {
   const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
   std::array<std::byte, PageStore::unit_size> start;
   const u64 block_size = options_.format.block_size;
-  disk_->durable_image().read(disk_->grid_offset() + (block.ref.address - 1) * block_size, start);
+  disk_->truth_durable().read(disk_->grid_offset() + (block.ref.address - 1) * block_size, start);
   const u64 sector = options_.format.sector_size;
   const u64 written =
       (disk_format::load<u32>(start, disk_format::header_block_size) + sector - 1) / sector * sector;
@@ -211,7 +258,7 @@ void Player::verify_damaged(Shadow& shadow) {
 // Every checksum is right, and yet the image cannot be.
 void Player::verify_forged() {
   const u64 random = scrubs_.at(decoded_.op, 4);
-  Image image = disk_->durable_image();
+  Image image = disk_->truth_durable();
   const Forged forged = forge_image(&image, decoded_, random);
   if (forged.address == 0) return;
   Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource),
@@ -243,9 +290,9 @@ void Player::verify_end() {
   know_image();
   muted_ = true;
   {
-    Shadow shadow(world_, disk_->durable_image(), options_, memory_->shadow,
+    Shadow shadow(world_, disk_->truth_durable(), options_, memory_->shadow,
                   config_->oracles.has(Oracle::resource), config_->poison);
-    if (const Error error = shadow.host().open()) judge_fatal(error, "shadow open");
+    if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
     const u64 cached_before = cached_count(shadow.host(), decoded_);
     verify_intact(shadow);
     if (below(scrubs_.at(0, 7), scrubbed_one_in) == 0) scrub_intact(shadow);
@@ -254,7 +301,9 @@ void Player::verify_end() {
       fail(FailureClass::oracle, "verify: the cache is not as it was",
            "verification or a scrub tour put blocks into the cache");
     }
-    if (below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow);
+    // Nothing was ever written: there is no block to damage.
+    const bool any = !decoded_.blocks.empty();
+    if (any && below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow);
   }
   if (below(scrubs_.at(0, 6), forged_one_in) == 0) verify_forged();
   muted_ = false;

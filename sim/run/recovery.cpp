@@ -21,7 +21,7 @@ constexpr u64 crash_line = op_number_max;
 
 DiskOptions disk_options(const RunOptions& options) {
   DiskOptions disk = options.disk;
-  disk.failed_sync = {};
+  disk.faults = {};
   return disk;
 }
 

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "sim/run/reached.h"
 #include "sim/run/sweep.h"
 #include "sim/run/timeline.h"
 #include "sim/scenario/scenario.h"
@@ -34,7 +35,8 @@ struct RunConfig {
   bool record_checkpoints = false;
   // For twins: the lines that took effect and the queries between them, see EffectiveSource.
   bool record_effective = false;
-  bool record_image = false;  // RunnerMemory keeps the durable image at the end.
+  bool record_faults = false;  // For freeze.h: RunResult::fired and ::crashed.
+  bool record_image = false;   // RunnerMemory keeps the durable image at the end.
   // Not 0: what fresh engine memory and the rest of rewritten blocks hold. Nothing may depend on it.
   u64 poison = 0;
   // Of a twin, which is played with other lines: it prefetches each key once, whatever its lines say.
@@ -45,6 +47,7 @@ struct RunConfig {
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
   Timeline* timeline = nullptr;  // Of a run of trees or grooves.
   Sweep* sweep = nullptr;        // The same, crashed at every step.
+  Reached* reached = nullptr;
   // Shown the disk when the last line was played (or failed), before the end of the run changes it.
   std::function<void(const SimStorage&)> disk_listener;
   // Each query's answer as one line, `OPERATION-ID -> ...`, without a newline.

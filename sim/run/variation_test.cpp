@@ -25,7 +25,7 @@ bool of_grooves(Variation site) {
 SeedRun plain_run(u64 seed, const char* workload) {
   SeedRun run(seed, workload);
   run.config.options.weight_crash = 0;
-  run.config.options.disk.failed_sync = {};
+  run.config.options.disk.faults = {};
   run.config.options.vary = {};
   run.changed();
   return run;

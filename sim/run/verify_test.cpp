@@ -17,7 +17,7 @@ constexpr u64 first_seed = 9001;
 SeedRun plain_run(u64 seed, u32 scrub, const char* workload = "tree") {
   SeedRun run(seed, workload);
   run.config.options.weight_crash = 0;
-  run.config.options.disk.failed_sync = {};
+  run.config.options.disk.faults = {};
   run.config.options.scrub = scrub;
   run.config.record_checkpoints = run.config.record_image = true;
   run.changed();

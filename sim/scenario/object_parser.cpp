@@ -37,6 +37,7 @@ Grammar grammar_of(OperationKind kind, const GrooveSpec& groove) {
     case OperationKind::crash:
     case OperationKind::reopen:
     case OperationKind::fault:
+    case OperationKind::heal:
     case OperationKind::latency:
     case OperationKind::query:
     case OperationKind::page:

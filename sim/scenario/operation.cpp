@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/checksum.h"
+#include "sim/scenario/fault_line.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
 
@@ -63,6 +64,12 @@ void print_probe(const Operation& operation, std::string* target) {
   if (operation.timestamped) return append_argument(" timestamp=", operation.key.lo, target);
   target->append(" ").append(tree_name(operation.tree));
   append_key_argument(" key=", operation.tree, operation.key, target);
+}
+
+void print_request_line(const Operation& operation, std::string* target) {
+  target->append(" " + request_name_text(operation.request));
+  if (operation.kind == OperationKind::fault) return print_fault(operation.fault, target);
+  append_argument(" ticks=", operation.count, target);
 }
 
 void print_crash(const Operation& operation, std::string* target) {
@@ -156,6 +163,7 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::scan_probe: return "scan_probe";
     case OperationKind::scan_abort: return "scan_abort";
     case OperationKind::scan_close: return "scan_close";
+    case OperationKind::heal: return "heal";
   }
   UNREACHABLE();
 }
@@ -165,12 +173,12 @@ std::span<const OperationKind> operation_kinds(const World& world) {
   static constexpr K trees[] = {K::put,        K::remove,     K::get,        K::scan,       K::scan_open,
                                 K::scan_next,  K::scan_probe, K::scan_abort, K::scan_close, K::commit,
                                 K::checkpoint, K::scope,      K::end,        K::crash,      K::reopen,
-                                K::fault,      K::latency};
+                                K::fault,      K::heal,       K::latency};
   static constexpr K grooves[] = {K::insert,     K::update,    K::upsert,     K::remove,     K::orphan,
                                   K::get,        K::exists,    K::prefetch,   K::scan,       K::query,
                                   K::page,       K::scan_open, K::scan_next,  K::scan_probe, K::scan_abort,
                                   K::scan_close, K::commit,    K::checkpoint, K::scope,      K::end,
-                                  K::crash,      K::reopen,    K::fault,      K::latency};
+                                  K::crash,      K::reopen,    K::fault,      K::heal,       K::latency};
   return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
 }
 
@@ -194,7 +202,8 @@ bool ends_scans(OperationKind kind) {
     case OperationKind::scope:
     case OperationKind::end:
     case OperationKind::crash:
-    case OperationKind::reopen: return true;
+    case OperationKind::reopen:
+    case OperationKind::heal: return true;
     case OperationKind::get:
     case OperationKind::scan:
     case OperationKind::fault:
@@ -299,7 +308,10 @@ Attribution attribution_of(OpId op, OpId recovery) {
 std::string request_name_text(const RequestName& request) {
   std::string text;
   if (request.recovery.number != 0) text = op_id_text(request.recovery) + "/";
-  return text + op_id_text(request.attribution.op) + "/" + tag_text(request.tag, request.n);
+  text += op_id_text(request.attribution.op);
+  const bool aside = request.recovery.number == 0 && request.attribution.context != 0;
+  if (aside) text += fmt::format("@{:#x}", request.attribution.context);
+  return text + "/" + tag_text(request.tag, request.n);
 }
 
 u64 content_hash(const Operation& line) {
@@ -354,15 +366,13 @@ void print_operation(const Operation& operation, std::string* target) {
       if (operation.count != 1) append_argument(" times=", operation.count, target);
       break;
     case OperationKind::checkpoint:
-    case OperationKind::scope: break;
+    case OperationKind::scope:
+    case OperationKind::heal: break;
     case OperationKind::end: target->append(operation.persist ? " persist" : " discard"); break;
     case OperationKind::crash: print_crash(operation, target); break;
     case OperationKind::reopen: print_reopen(operation, target); break;
-    case OperationKind::fault: target->append(" " + request_name_text(operation.request) + " fail"); break;
-    case OperationKind::latency:
-      target->append(" " + request_name_text(operation.request));
-      append_argument(" ticks=", operation.count, target);
-      break;
+    case OperationKind::fault:
+    case OperationKind::latency: print_request_line(operation, target); break;
     case OperationKind::query:
     case OperationKind::page: print_query_line(operation, target); break;
     case OperationKind::scan_open:

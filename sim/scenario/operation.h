@@ -18,6 +18,8 @@
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
+//   29 fault 17/compact_write(3,2)#4 lost_write    the same of the other kinds, see fault_line.h
+//   30 heal                                    the medium is again as it was acknowledged to be
 //   30 latency 23/compact_write(1,2)#4 ticks=900
 //
 // In a world of grooves there are objects instead of puts; scans name any of the trees:
@@ -96,8 +98,10 @@ enum class OperationKind : u8 {
   scan_probe,
   scan_abort,
   scan_close,
+  // About the disk.
+  heal,
 };
-inline constexpr u32 operation_kind_count = 26;
+inline constexpr u32 operation_kind_count = 27;
 const char* operation_kind_name(OperationKind kind);
 // What lines of this world may be, in the order in which an error lists them.
 std::span<const OperationKind> operation_kinds(const World& world);
@@ -128,7 +132,8 @@ Attribution attribution_of(OpId op, OpId recovery);
 
 // Identity of one I/O request: `20/17/compact_write(3,2)#4` is the 5th compact_write of tree 3, level 2
 // attributed to op 17 (replayed after the crash of line 20; no crash: `17/...`). Op 0 is the format
-// and first open. `(tree,level)` is left out where both are 0.
+// and first open. `(tree,level)` is left out where both are 0. Work beside an op (an audit, a scrub, the
+// recovery of a recovery) has a context of its own, a number that is the same in every run: `17@0x9f53/...`.
 struct RequestName {
   Attribution attribution;  // attribution_of(op, recovery).
   OpId recovery;            // The crash or reopen line; number 0: none.
@@ -149,22 +154,23 @@ struct Operation {
   TreeName tree = TreeName::kv;  // Of a groove: its object tree.
   Direction direction = Direction::ascending;
   bool cold = false;
-  bool persist = false;                   // end.
-  bool superblock = false;                // crash: count from the first superblock write after the line.
-  bool timestamped = false;               // insert, upsert: not its own timestamp; prefetch: as exists.
-  u16 named = 0;                          // update: bit i for the i-th field of the groove.
-  u16 slots = 0;                          // scan_*: bit i for scan number i; several for scan_next only.
-  Key key{};                              // put, remove, get, scan_probe; scan, scan_open: from; an object:
-                                          // id or timestamp.
-  Key key_end{};                          // scan, scan_open: to, inclusive; not below from.
-  u64 value = 0;                          // put (63 bits); index: 0; insert, upsert: the timestamp; query:
-                                          // how many objects its result buffer holds.
-  u32 limit = 0;                          // scan, query; 0: none.
-  u64 count = 1;                          // commit: times; crash: at; latency: ticks; scan_next.
-  RequestName request{};                  // fault, latency.
-  BoundedArray<CrashWrite, 16> writes{};  // crash: explicit outcomes.
-  BoundedArray<SettingChange, 8> changes{};  // reopen.
-  const Verb* verb = nullptr;                // call.
+  bool persist = false;      // end.
+  bool superblock = false;   // crash: count from the first superblock write after the line.
+  bool timestamped = false;  // insert, upsert: not its own timestamp; prefetch: as exists.
+  u16 named = 0;             // update: bit i for the i-th field of the groove.
+  u16 slots = 0;             // scan_*: bit i for scan number i; several for scan_next only.
+  Key key{};                 // put, remove, get, scan_probe; scan, scan_open: from; an object:
+                             // id or timestamp.
+  Key key_end{};             // scan, scan_open: to, inclusive; not below from.
+  u64 value = 0;             // put (63 bits); index: 0; insert, upsert: the timestamp; query:
+                             // how many objects its result buffer holds.
+  u32 limit = 0;             // scan, query; 0: none.
+  u64 count = 1;             // commit: times; crash: at; latency: ticks; scan_next.
+  RequestName request{};     // fault, latency.
+  Fault fault{};             // fault.
+  BoundedArray<CrashWrite, crash_writes_max> writes{};  // crash: explicit outcomes.
+  BoundedArray<SettingChange, 8> changes{};             // reopen.
+  const Verb* verb = nullptr;                           // call.
   std::array<u64, verb_arguments_max> arguments{};
   std::array<u64, fields_max> fields{};  // insert, update, upsert: by the order of the groove's fields.
   u128 wide_field = 0;                   // Instead, of the one that has 128 bits.
@@ -183,7 +189,9 @@ static_assert(std::is_trivially_copyable_v<Operation>);
 void reset(Operation* operation);
 
 // Whether the line takes the number of a scan.
-inline bool of_scan(OperationKind kind) { return kind >= OperationKind::scan_open; }
+inline bool of_scan(OperationKind kind) {
+  return kind >= OperationKind::scan_open && kind <= OperationKind::scan_close;
+}
 // Whether open scans end when such a line comes, whatever becomes of it: nothing may change under them.
 bool ends_scans(OperationKind kind);
 // Of a line that takes one.

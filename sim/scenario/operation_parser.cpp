@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/assert.h"
+#include "sim/scenario/fault_line.h"
 #include "sim/scenario/line_cursor.h"
 #include "sim/scenario/settings.h"
 
@@ -26,37 +27,23 @@ enum class Argument : u8 {
   superblock,
   direction,
   ending,
-  fail,
   count,
   buffer,
   timestamp
 };
-constexpr u32 argument_count = 17;
+constexpr u32 argument_count = 16;
 
 struct Spelling {
   std::string_view text;  // With `=`: a value follows.
   Argument argument;
 };
 constexpr Spelling spellings[] = {
-    {"key=", Argument::key},
-    {"value=", Argument::value},
-    {"from=", Argument::from},
-    {"to=", Argument::to},
-    {"limit=", Argument::limit},
-    {"times=", Argument::times},
-    {"at=", Argument::at},
-    {"writes=", Argument::writes},
-    {"ticks=", Argument::ticks},
-    {"cold", Argument::cold},
-    {"asc", Argument::direction},
-    {"desc", Argument::direction},
-    {"persist", Argument::ending},
-    {"discard", Argument::ending},
-    {"fail", Argument::fail},
-    {"superblock", Argument::superblock},
-    {"count=", Argument::count},
-    {"buffer=", Argument::buffer},
-    {"timestamp=", Argument::timestamp},
+    {"key=", Argument::key},       {"value=", Argument::value},   {"from=", Argument::from},
+    {"to=", Argument::to},         {"limit=", Argument::limit},   {"times=", Argument::times},
+    {"at=", Argument::at},         {"writes=", Argument::writes}, {"ticks=", Argument::ticks},
+    {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
+    {"persist", Argument::ending}, {"discard", Argument::ending}, {"superblock", Argument::superblock},
+    {"count=", Argument::count},   {"buffer=", Argument::buffer}, {"timestamp=", Argument::timestamp},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
@@ -104,11 +91,12 @@ Grammar grammar_of(OperationKind kind, TreeName tree, bool grooves) {
     case OperationKind::commit: return {.optional = bit(Argument::times)};
     case OperationKind::checkpoint:
     case OperationKind::scope:
+    case OperationKind::heal:
     case OperationKind::reopen: return {};
     case OperationKind::end: return {.required = bit(Argument::ending)};
     case OperationKind::crash:
       return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
-    case OperationKind::fault: return {.request = true, .required = bit(Argument::fail)};
+    case OperationKind::fault: return {.request = true};
     case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
     case OperationKind::call:
     case OperationKind::insert:
@@ -274,7 +262,6 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
       operation->direction = text == "desc" ? Direction::descending : Direction::ascending;
       break;
     case Argument::ending: operation->persist = text == "persist"; break;
-    case Argument::fail: break;  // The only thing a fault line can ask for.
   }
   return expected.empty() || cursor.fail(text, expected);
 }
@@ -420,11 +407,18 @@ std::string parse_request_name(std::string_view text, RequestName* request) {
   }
   const std::string_view op_text =
       recovered ? text.substr(slash + 1, second - slash - 1) : text.substr(0, slash);
-  if (op_text != "0") {
-    if (std::string expected = parse_op_id(op_text, &op); !expected.empty()) return expected;
+  const std::size_t at = recovered ? std::string_view::npos : op_text.find('@');
+  const std::string_view id_text = op_text.substr(0, at);
+  if (id_text != "0") {
+    if (std::string expected = parse_op_id(id_text, &op); !expected.empty()) return expected;
   }
   request->recovery = recovery;
   request->attribution = attribution_of(op, recovery);
+  if (at != std::string_view::npos) {
+    const std::string expected =
+        parse_number(op_text.substr(at + 1), 1, u64_max, &request->attribution.context);
+    if (!expected.empty()) return "a request like 17/compact_write(3,2)#4, after @ " + expected;
+  }
   return parse_tag(text.substr((recovered ? second : slash) + 1), request);
 }
 
@@ -455,6 +449,7 @@ bool parse_operation(std::string_view first, LineCursor& cursor, const Alphabet*
       return cursor.fail(name, expected);
     }
   }
+  if (operation->kind == OperationKind::fault) return parse_fault(cursor, &operation->fault);
   const bool range = (grammar.optional & bit(Argument::to)) != 0;
   if (range) operation->key_end = key_max(operation->tree);
   if (operation->kind == OperationKind::query) operation->value = query_buffer_default;

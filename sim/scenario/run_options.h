@@ -14,6 +14,9 @@ namespace tonearm::sim {
 // Of the timestamps that insert lines name: only ever greater ones, the line's own; or any.
 enum class Timestamps : u8 { increasing, any };
 
+// Whether a seed draws faults: its own draw decides, it must, it must not.
+enum class FaultProfile : u8 { drawn, full, none };
+
 struct RunOptions {
   FormatOptions format;
   RuntimeOptions runtime;
@@ -32,6 +35,10 @@ struct RunOptions {
   // 0 <= d <= this, and always before the next checkpoint.
   u32 durability_delay_ops_max = 0;
 
+  // After an error that ends the engine, so many lines are played without one, or with one that answers queries
+  // only; then the disk is healed and the engine opened again.
+  u32 heal_lines = 0;
+
   // Reads that the scrubber has in flight; 0: no scrubbing.
   u32 scrub = 0;
 
@@ -39,11 +46,13 @@ struct RunOptions {
   std::array<Ratio, variation_count> vary{};
 
   // --- the generator's knobs (see workload/); a scenario file carries them for information only
+  FaultProfile fault_profile = FaultProfile::drawn;
   u64 ops = 4000;  // Lines.
   u32 key_universe = 512;
   u32 phase_lines = 200;
   u32 weight_put = 40, weight_remove = 10, weight_get = 20, weight_scan = 5;
   u32 weight_commit = 20, weight_checkpoint = 1, weight_scope = 2, weight_crash = 1, weight_reopen = 1;
+  u32 weight_heal = 0;
   u32 weight_kv = 2, weight_index = 1, weight_id = 1;
   u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
   u32 bias_cold = 50;                                                            // Percent of the reads.

@@ -41,10 +41,14 @@ void print_settings(const Scenario& scenario, std::string* target) {
   for (const Setting& setting : settings()) {
     if (setting.of_grooves && !grooves && setting.get(options) == setting.get(defaults)) continue;
     const std::string_view name = setting.name;
+    // That nothing goes wrong need not be said.
+    const bool fault = name.starts_with(fault_prefix);
+    if (fault && setting.get(options) == setting.get(defaults)) continue;
     const std::string value = print_setting(setting, setting.get(options));
     const std::size_t size = name.size() + value.size() + 2;
     if (previous != nullptr && (!same_group(*previous, setting) || line.size() + size > columns_max)) flush();
-    if (name.starts_with(fault_prefix)) {
+    if (fault && setting.type == SettingType::ratio) {
+      flush();
       line = fmt::format("fault {} {}", name.substr(fault_prefix.size()), value);
       flush();
       previous = nullptr;

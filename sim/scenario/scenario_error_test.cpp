@@ -48,7 +48,8 @@ TEST_CASE("scenario errors: the file") {
       {"tonearm 1\n--- x\n", "2:5: found `x`, expected the end of the line"},
       {"tonearm 1\n---\n---\n",
        "3:1: found `---`, expected an operation: put, remove, get, scan, scan_open, scan_next, "
-       "scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault or latency"},
+       "scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault, heal or "
+       "latency"},
   });
 }
 
@@ -88,7 +89,10 @@ TEST_CASE("scenario errors: the header") {
            "3:14: block_size: 5000, expected a power of two from the sector size to 1048576"},
           {"set beats=8\nset levels=3",
            "4:1: checkpoint_interval: 20, expected a multiple of beats, from 2 bars to 65536"},
-          {"fault failed_sink 1/50", "2:7: found `failed_sink`, expected a fault: failed_sync"},
+          {"fault failed_sink 1/50",
+           "2:7: found `failed_sink`, expected a fault: failed_sync, lying_sync, read_error, "
+           "write_error, corrupt_transfer, unreadable, rot, lost_write, misdirected_write, misdirected_read, "
+           "stale_read"},
           {"fault failed_sync",
            "2:18: found the end of the line, expected a ratio, for instance 1/50, at most one"},
           {"fault failed_sync 5/4", "2:19: found `5/4`, expected a ratio, for instance 1/50, at most one"},
@@ -105,7 +109,7 @@ TEST_CASE("scenario errors: operations on trees") {
           {"17",
            "3:3: found the end of the line, expected an operation: put, remove, get, scan, scan_open, "
            "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, "
-           "fault "
+           "fault, heal "
            "or latency"},
           {"0 scope",
            "3:1: found `0`, expected an id like 17 or 17.1, a number from 1 to 9223372036854775807"},
@@ -198,7 +202,10 @@ TEST_CASE("scenario errors: operations that touch no key, and ids") {
           {"fault 0/5/scan#0 fail",
            "3:7: found `0/5/scan#0`, expected an id like 17 or 17.1, a number from 1 to "
            "9223372036854775807"},
-          {"fault 5/scan#0", "3:15: found the end of the line, expected fail"},
+          {"fault 5/scan#0",
+           "3:15: found the end of the line, expected a fault: fail, read_error, write_error, "
+           "corrupt_transfer, "
+           "unreadable, rot, lying_sync, lost_write, misdirected_write, misdirected_read or stale_read"},
           {"latency 5/scan#0 ticks=1099511627777",
            "3:24: found `1099511627777`, expected a number from 0 to 1099511627776"},
           {"7 scope\n  7 scope", "4:3: found `7`, expected an id of its own: line 3 has this one"},
@@ -277,7 +284,8 @@ TEST_CASE("seeds: strict, in three spellings") {
 TEST_CASE("scenario errors: lines about objects") {
   const std::string kinds =
       "insert, update, upsert, remove, orphan, get, exists, prefetch, scan, query, page, scan_open, "
-      "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault "
+      "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault, "
+      "heal "
       "or "
       "latency";
   CHECK(refusal("tonearm 1\nworkload groove\n---\nput things id=1\n") ==

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <variant>
 
+#include "sim/scenario/fault_line.h"
 #include "sim/scenario/scenario.h"
 #include "sim/scenario/settings.h"
 
@@ -171,6 +172,22 @@ inline void random_scan_line(const Draw& draw, u64 i, const World& world, Operat
   operation->cold = draw("cold", i, 2) == 0;
 }
 
+inline Fault random_fault(const Draw& draw, u64 i) {
+  Fault fault;
+  do {
+    fault.kind = static_cast<FaultKind>(draw("fault", i++, fault_kind_count));
+  } while (decided_by_crash(fault.kind));
+  const bool shaped = fault.kind == FaultKind::rot || fault.kind == FaultKind::corrupt_transfer;
+  if (shaped) fault.shape = static_cast<RotShape>(draw("shape", i, rot_shape_count));
+  for (const FaultNumber& number : fault_numbers(fault)) {
+    set_fault_number(&fault, number.name, number.least + draw(number.name, i, 60));
+  }
+  const bool misdirected =
+      fault.kind == FaultKind::misdirected_write || fault.kind == FaultKind::misdirected_read;
+  fault.superblock = misdirected && draw("misdirected", i, 2) == 0;
+  return fault;
+}
+
 inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
   switch (operation->kind) {
     case OperationKind::put:
@@ -210,7 +227,10 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
       }
       break;
     case OperationKind::reopen: random_changes(draw, i, operation); break;
-    case OperationKind::fault: operation->request = random_request(draw, i); break;
+    case OperationKind::fault:
+      operation->request = random_request(draw, i);
+      operation->fault = random_fault(draw, i);
+      break;
     case OperationKind::latency:
       operation->request = random_request(draw, i);
       operation->count = draw("ticks", i, 5000);
@@ -228,7 +248,8 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
     case OperationKind::scan_next:
     case OperationKind::scan_probe:
     case OperationKind::scan_abort:
-    case OperationKind::scan_close: break;
+    case OperationKind::scan_close:
+    case OperationKind::heal: break;
   }
 }
 
@@ -242,12 +263,12 @@ inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
   using K = OperationKind;
   const bool of_tree = operation.kind == K::put || operation.kind == K::scan;
   const bool of_key = operation.kind == K::remove || operation.kind == K::get;
-  if (operation.kind >= K::query) {
+  if (operation.kind >= K::query && operation.kind != K::heal) {
     random_scan_line(draw, i, world, &operation);
     return operation;
   }
   if (of_tree || (of_key && world.groove_count == 0)) operation.tree = tree;
-  if (world.groove_count > 0 && (of_key || operation.kind >= K::insert)) {
+  if (world.groove_count > 0 && (of_key || (operation.kind >= K::insert && operation.kind != K::heal))) {
     GrooveName groove = world.groove(static_cast<u32>(draw("groove", i, world.groove_count)));
     // Of the grooves only this one takes them.
     if (operation.kind == K::orphan) {

@@ -12,7 +12,7 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr std::size_t settings_max = 128;
+constexpr std::size_t settings_max = 192;
 constexpr std::size_t workload_name_max = 32;
 
 struct Place {
@@ -197,11 +197,13 @@ bool Parser::parse_fault(LineCursor& cursor) {
   const std::string_view name = cursor.next();
   std::optional<u16> setting;
   if (name.size() <= workload_name_max) setting = find_setting("fault." + std::string(name));
+  if (setting && settings()[*setting].type != SettingType::ratio) setting.reset();
   if (!setting) {
     std::string names;
     for (const Setting& each : settings()) {
       const std::string_view full = each.name;
-      if (full.starts_with("fault.")) names += (names.empty() ? "" : ", ") + std::string(full.substr(6));
+      if (full.starts_with("fault.") && each.type == SettingType::ratio)
+        names += (names.empty() ? "" : ", ") + std::string(full.substr(6));
     }
     return cursor.fail(name, "a fault: " + names);
   }

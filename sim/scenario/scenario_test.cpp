@@ -144,7 +144,8 @@ TEST_CASE("scenario: a file written by hand") {
   CHECK(scenario.options.format.levels == 5);
   CHECK(scenario.options.disk.policy == CompletionPolicy::starve);
   CHECK(scenario.options.disk.starved == IoPurpose::compact_read);
-  CHECK(scenario.options.disk.failed_sync == Ratio{.numerator = 1, .denominator = 50});
+  CHECK(scenario.options.disk.faults[FaultKind::failed_sync].ratio ==
+        Ratio{.numerator = 1, .denominator = 50});
   REQUIRE(scenario.operations.size() == 5);
   CHECK(scenario.operations[1].id == OpId{.number = 18});
   CHECK(scenario.operations[4].id == OpId{.number = 19});
@@ -168,12 +169,16 @@ TEST_CASE("scenario: the smallest file has every default") {
 TEST_CASE("scenario: the header spells out every setting once, in short lines") {
   Scenario scenario;
   scenario.workload = "groove";
+  for (FaultOptions::Kind& kind : scenario.options.disk.faults.kinds) {
+    kind = {.ratio = {.numerator = 1, .denominator = 9}, .zone = FaultZone::grid};
+  }
+  scenario.options.disk.faults.sectors_max = 3;
   const std::string header = print_header(scenario);
   for (const Setting& setting : settings()) {
     INFO(setting.name);
-    const std::string value = print_setting(setting, setting.get(RunOptions{}));
+    const std::string value = print_setting(setting, setting.get(scenario.options));
     const std::string name = setting.name;
-    const bool fault = name.starts_with("fault.");
+    const bool fault = name.starts_with("fault.") && setting.type == SettingType::ratio;
     const std::string text =
         fault ? "\nfault " + name.substr(6) + " " + value + "\n" : " " + name + "=" + value;
     REQUIRE(header.find(text) != std::string::npos);
@@ -220,6 +225,7 @@ TEST_CASE("scenario: random ones survive print, parse, print") {
       REQUIRE((a.fields == b.fields && a.wide_field == b.wide_field));
       REQUIRE(content_hash(a) == content_hash(b));
       REQUIRE(a.request.attribution == b.request.attribution);
+      REQUIRE(a.fault == b.fault);
       REQUIRE((a.writes.count() == b.writes.count() && a.changes.count() == b.changes.count()));
       REQUIRE(std::equal(a.writes.begin(), a.writes.end(), b.writes.begin()));
     }

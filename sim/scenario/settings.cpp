@@ -9,6 +9,7 @@
 #include "base/assert.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/query.h"
+#include "sim/scenario/setting_relations.h"
 
 namespace tonearm::sim {
 
@@ -52,6 +53,19 @@ constexpr Access vary_field = {
     .get = [](const RunOptions& options) { return to_value(options.vary[static_cast<u32>(site)]); },
     .set = [](RunOptions& options,
               u64 value) { options.vary[static_cast<u32>(site)] = from_value<Ratio>(value); },
+};
+
+template <FaultKind kind>
+constexpr Access fault_field = {
+    .get = [](const RunOptions& options) { return to_value(options.disk.faults[kind].ratio); },
+    .set = [](RunOptions& options, u64 value) { options.disk.faults[kind].ratio = from_value<Ratio>(value); },
+};
+
+template <FaultKind kind>
+constexpr Access fault_zone_field = {
+    .get = [](const RunOptions& options) { return to_value(options.disk.faults[kind].zone); },
+    .set = [](RunOptions& options,
+              u64 value) { options.disk.faults[kind].zone = from_value<FaultZone>(value); },
 };
 
 template <auto member>
@@ -115,6 +129,11 @@ constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "even
 constexpr u64 timestamps_count = 2;
 constexpr const char* timestamps_names[timestamps_count + 1] = {"increasing", "any", nullptr};
 static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);
+constexpr u64 fault_profile_count = 3;
+constexpr const char* fault_profile_names[fault_profile_count + 1] = {"drawn", "full", "none", nullptr};
+static_assert(static_cast<u64>(FaultProfile::none) == fault_profile_count - 1);
+constexpr const char* zone_names[fault_zone_count + 1] = {"grid", "superblock", "both", nullptr};
+static_assert(static_cast<u64>(FaultZone::both) == fault_zone_count - 1);
 constexpr u64 profile_count = 2;
 constexpr const char* profile_names[profile_count + 1] = {"durable", "cached", nullptr};
 static_assert(static_cast<u64>(DurabilityProfile::cached) == profile_count - 1);
@@ -127,7 +146,6 @@ const std::array<const char*, io_purpose_count + 1> purpose_names = [] {
 
 // What a simulated run may ask for is less than what the engine allows: memory is taken for it.
 constexpr u64 blocks_count_max = u64{1} << 22;
-constexpr u64 cache_bytes_max = 1024_MiB;
 constexpr u64 ticks_max = 1'000'000'000;
 constexpr u64 weight_max = 10'000;
 
@@ -225,7 +243,28 @@ const Setting table[] = {
     number("tear_unit", 512, 4096, disk_field<&Disk::tear_unit>,
            "Bytes that a crash writes wholly or not; 512 or 4096, at most a sector."),
 
-    ratio("fault.failed_sync", disk_field<&Disk::failed_sync>, "Chance that a sync fails."),
+    ratio("fault.failed_sync", fault_field<FaultKind::failed_sync>, "Chance that a sync fails."),
+    ratio("fault.lying_sync", fault_field<FaultKind::lying_sync>,
+          "Chance that a sync succeeds and makes nothing durable."),
+// clang-format off
+#define X(kind, text)                                                                                        \
+  ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text),                                  \
+  name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, "Where.")
+    X(read_error, "a read fails, and the next ones of that place."),
+    X(write_error, "a write fails, and the next ones of that place; what is there is old, new or mixed."),
+    X(corrupt_transfer, "a read brings damaged bytes, although the medium is fine."),
+    X(unreadable, "sectors that are read or written cannot be read from then on, until they are written."),
+    X(rot, "bytes that are read or were written are others from then on."),
+    X(lost_write, "a write succeeds and is not on the medium."),
+    X(misdirected_write, "a write succeeds and is in another place."),
+    X(misdirected_read, "a read brings the bytes of another place."),
+    X(stale_read, "a read brings what was there before the last write."),
+#undef X
+    // clang-format on
+    number("fault.sectors_max", 1, fault_sectors_max, disk_field<&Disk::faults, &FaultOptions::sectors_max>,
+           "Adjacent sectors that one rot or unreadable fault takes, at most."),
+    number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
+           "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
@@ -243,7 +282,9 @@ const Setting table[] = {
     TONEARM_VARIATIONS(X)
 #undef X
 
-        number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
+        name("profile.faults", fault_profile_names, fault_profile_count, field<&Run::fault_profile>,
+             "full: every seed of trees or grooves draws from all faults; none: no seed has any."),
+    number("ops", 0, u64{1} << 32, field<&Run::ops>, "Lines that the generator yields."),
     number("key_universe", 1, u64{1} << 31, field<&Run::key_universe>, "Different keys of each tree."),
     number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
     number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,
@@ -261,6 +302,7 @@ const Setting table[] = {
     number("weight.scope", 0, weight_max, field<&Run::weight_scope>, "Of scope and end lines."),
     number("weight.crash", 0, weight_max, field<&Run::weight_crash>, "Of crash lines."),
     number("weight.reopen", 0, weight_max, field<&Run::weight_reopen>, "Of reopen lines."),
+    number("weight.heal", 0, weight_max, field<&Run::weight_heal>, "Of heal lines."),
     number("weight.kv", 0, weight_max, field<&Run::weight_kv>, "Of the tree kv."),
     number("weight.index", 0, weight_max, field<&Run::weight_index>, "Of the tree index."),
     number("weight.id", 0, weight_max, field<&Run::weight_id>, "Of the tree id."),
@@ -312,21 +354,6 @@ const Setting table[] = {
 
 EngineCheck engine_check = nullptr;
 
-u32 edit_distance(std::string_view a, std::string_view b) {
-  std::vector<u32> row(b.size() + 1);
-  for (u32 j = 0; j <= b.size(); ++j) row[j] = j;
-  for (u32 i = 0; i < a.size(); ++i) {
-    u32 diagonal = row[0];
-    row[0] = i + 1;
-    for (u32 j = 0; j < b.size(); ++j) {
-      const u32 replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 std::string expected_value(const Setting& setting) {
   switch (setting.type) {
     case SettingType::number: return fmt::format("a number from {} to {}", setting.min, setting.max);
@@ -349,51 +376,6 @@ bool valid_value(const Setting& setting, u64 value) {
   return given.denominator >= 1 && given.numerator <= given.denominator;
 }
 
-std::string complaint(std::string_view field, u64 given, std::string_view expected) {
-  return fmt::format("{}: {}, expected {}", field, given, expected);
-}
-
-std::string validate_relations(const RunOptions& o) {
-  const u64 cached = u64{o.runtime.cache_blocks} * o.format.block_size;
-  if (cached > cache_bytes_max) {
-    return complaint("cache_blocks", o.runtime.cache_blocks,
-                     fmt::format("at most {} for this block_size", cache_bytes_max / o.format.block_size));
-  }
-  if (o.disk.tear_unit != 512 && o.disk.tear_unit != 4096) {
-    return complaint("tear_unit", o.disk.tear_unit, "512 or 4096");
-  }
-  if (o.disk.tear_unit > o.format.sector_size) {
-    return complaint("tear_unit", o.disk.tear_unit,
-                     fmt::format("at most the sector size {}", o.format.sector_size));
-  }
-  if (o.disk.sector_size != o.format.sector_size || o.disk.block_size != o.format.block_size ||
-      o.disk.blocks_count != o.runtime.blocks_count) {
-    return complaint("block_size", o.format.block_size, "the same geometry for the engine and its disk");
-  }
-  const u64 operations = u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan +
-                         o.weight_commit + o.weight_checkpoint + o.weight_scope + o.weight_crash +
-                         o.weight_reopen;
-  if (operations == 0) return complaint("weight.put", 0, "some operation to have a weight");
-  if (u64{o.weight_kv} + o.weight_index + o.weight_id == 0) {
-    return complaint("weight.kv", 0, "some tree to have a weight");
-  }
-  if (o.object_cache_slots % 16 != 0) {
-    return complaint("object_cache_slots", o.object_cache_slots, "a multiple of 16");
-  }
-  if (u64{o.weight_insert} + o.weight_upsert == 0) {
-    return complaint("weight.insert", 0, "insert or upsert to have a weight");
-  }
-  if (u64{o.weight_things} + o.weight_notes + o.weight_events == 0) {
-    return complaint("weight.things", 0, "some groove to have a weight");
-  }
-  const u64 biases = u64{o.bias_recent} + o.bias_removed + o.bias_neighbour + o.bias_limit;
-  if (biases > 100) {
-    return complaint("bias.recent", o.bias_recent,
-                     "recent, removed, neighbour and limit to be at most 100 together");
-  }
-  return {};
-}
-
 }  // namespace
 
 std::span<const Setting> settings() { return table; }
@@ -403,27 +385,6 @@ std::optional<u16> find_setting(std::string_view name) {
     if (name == table[i].name) return i;
   }
   return std::nullopt;
-}
-
-std::vector<std::string> nearest_names(std::string_view name, std::span<const std::string> names, u32 limit) {
-  constexpr std::size_t compared_max = 64;  // Longer than any name: the rest cannot come nearer.
-  name = name.substr(0, compared_max);
-  std::vector<std::pair<u32, u32>> order;  // Distance, then place in the list.
-  for (u32 i = 0; i < names.size(); ++i) order.emplace_back(edit_distance(name, names[i]), i);
-  std::sort(order.begin(), order.end());
-  std::vector<std::string> nearest;
-  for (u32 i = 0; i < limit && i < order.size(); ++i) nearest.push_back(names[order[i].second]);
-  return nearest;
-}
-
-std::vector<std::string> nearest_settings(std::string_view name, u32 limit) {
-  std::vector<std::string> names;
-  for (const Setting& setting : table) names.emplace_back(setting.name);
-  return nearest_names(name, names, limit);
-}
-
-std::string expected_setting(std::string_view name) {
-  return fmt::format("a setting, nearest: {}", fmt::join(nearest_settings(name, 3), ", "));
 }
 
 SettingValue parse_setting(const Setting& setting, std::string_view text) {
@@ -471,11 +432,12 @@ void finish_options(RunOptions* options) {
   options->disk.sector_size = options->format.sector_size;
   options->disk.block_size = options->format.block_size;
   options->disk.blocks_count = options->runtime.blocks_count;
+  options->disk.faults.times_max = 2 * options->runtime.read_attempts_max;
 }
 
 std::string validate_options(const RunOptions& options) {
   if (const OptionsError error = validate(options.format, options.runtime)) {
-    return complaint(error.field, error.given, error.expected);
+    return setting_complaint(error.field, error.given, error.expected);
   }
   for (const Setting& setting : table) {
     const u64 value = setting.get(options);
@@ -484,7 +446,7 @@ std::string validate_options(const RunOptions& options) {
                          expected_value(setting));
     }
   }
-  if (std::string error = validate_relations(options); !error.empty()) return error;
+  if (std::string error = validate_setting_relations(options); !error.empty()) return error;
   return engine_check != nullptr ? engine_check(options) : std::string();
 }
 

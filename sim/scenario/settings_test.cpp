@@ -145,7 +145,7 @@ TEST_CASE("settings: impossible geometry is refused in one line") {
   idle.weight_kv = idle.weight_index = idle.weight_id = 0;
   REQUIRE(validate_options(idle) == "weight.kv: 0, expected some tree to have a weight");
   RunOptions ratio;
-  ratio.disk.failed_sync = {.numerator = 3, .denominator = 2};
+  ratio.disk.faults[FaultKind::failed_sync].ratio = {.numerator = 3, .denominator = 2};
   REQUIRE(validate_options(ratio) ==
           "fault.failed_sync: 3/2, expected a ratio, for instance 1/50, at most one");
 }

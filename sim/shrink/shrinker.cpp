@@ -1,6 +1,7 @@
 #include "sim/shrink/shrinker.h"
 
 #include <algorithm>
+#include <map>
 
 #include "base/assert.h"
 #include "sim/scenario/settings.h"
@@ -214,12 +215,25 @@ bool Shrinker::pass_ids() {
   progress_("ids", best_);
   Scenario candidate = best_;
   u64 number = 0;
-  for (Operation& line : candidate.operations) line.id = {.number = ++number, .child = 0};
+  std::map<std::pair<u64, u32>, OpId> renamed;
+  for (Operation& line : candidate.operations) {
+    const OpId id{.number = ++number, .child = 0};
+    renamed[{line.id.number, line.id.child}] = id;
+    line.id = id;
+  }
+  const auto rename = [&](OpId* id) {
+    const auto found = renamed.find({id->number, id->child});
+    if (found != renamed.end()) *id = found->second;
+  };
   // Faults and latencies name their request by the id of a line.
-  const bool named = std::any_of(best_.operations.begin(), best_.operations.end(), [](const Operation& line) {
-    return line.kind == OperationKind::fault || line.kind == OperationKind::latency;
-  });
-  if (named || print_scenario(candidate) == print_scenario(best_)) return false;
+  for (Operation& line : candidate.operations) {
+    RequestName& request = line.request;
+    const bool aside = request.recovery.number == 0 && request.attribution.context != 0;
+    rename(&request.attribution.op);
+    rename(&request.recovery);
+    if (!aside) request.attribution = attribution_of(request.attribution.op, request.recovery);
+  }
+  if (print_scenario(candidate) == print_scenario(best_)) return false;
   return try_one(std::move(candidate));
 }
 

@@ -6,7 +6,8 @@
 //              the delta debugging of Zeller and Hildebrandt ("Simplifying and Isolating Failure-Inducing
 //              Input", 2002) without its complements, which deletable lines make needless.
 //   settings   options at their defaults: latencies, faults, variations, geometry; all at once, then each
-//   details    within a line: fewer commits, an earlier crash, no cold, no limit, fields that are zero
+//   details    within a line: fewer commits, an earlier crash, no cold, no limit, fields that are zero, a
+//              fault of one bit
 //   numbers    small keys, ids and values, in the same order
 //   ids        lines numbered from 1
 //

@@ -204,4 +204,35 @@ TEST_CASE("small numbers keep the order of keys", "[shrink]") {
         "5 put index key=1/1\n6 remove index key=0/2\n");
 }
 
+TEST_CASE("faults go one by one, and what is left is as simple as can be and still names its request",
+          "[shrink]") {
+  std::string text = "tonearm 1\nworkload tree\nexpect pass\nseed 0x7\n---\n";
+  for (u64 i = 10; i < 40; i += 3) {
+    const std::string id = std::to_string(i + 1);
+    text += std::to_string(i) + " fault 100/" + id + "/lookup(1,2)#3 rot zeroed at=4096 sectors=8\n";
+    text += id + " get kv key=5\n";
+  }
+  text += "100 crash at=3 writes=torn,landed,torn_garbage\n101 commit\n";
+  // One fault at the request of a get that is there, and a crash that lets the third write land or more.
+  const Fails fails = [](const Scenario& scenario) {
+    const auto crash = std::find_if(scenario.operations.begin(), scenario.operations.end(),
+                                    [](const Operation& line) { return line.kind == OperationKind::crash; });
+    if (crash == scenario.operations.end() || crash->writes.count() < 3) return false;
+    if (crash->writes[2].outcome == CrashOutcome::lost) return false;
+    return std::any_of(scenario.operations.begin(), scenario.operations.end(), [&](const Operation& fault) {
+      const bool meant = fault.kind == OperationKind::fault && fault.request.recovery == crash->id &&
+                         fault.request.attribution == attribution_of(fault.request.attribution.op, crash->id);
+      return meant &&
+             std::any_of(scenario.operations.begin(), scenario.operations.end(), [&](const Operation& line) {
+               return line.kind == OperationKind::get && line.id == fault.request.attribution.op;
+             });
+    });
+  };
+  const Shrunk shrunk = shrink(parsed(text), 1, fails);
+  const std::string printed = print_scenario(shrunk.scenario);
+  CHECK(printed.substr(printed.find("---\n") + 4) ==
+        "1 fault 3/2/lookup(1,2)#3 rot bit\n2 get kv key=1\n3 crash at=0 writes=lost,lost,landed\n");
+  require_round_trip(shrunk.scenario);
+}
+
 }  // namespace tonearm::sim

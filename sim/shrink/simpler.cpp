@@ -4,6 +4,7 @@
 #include <map>
 
 #include "base/assert.h"
+#include "sim/scenario/fault_line.h"
 #include "sim/shrink/simpler_query.h"
 
 namespace tonearm::sim {
@@ -80,7 +81,30 @@ void simpler_object(const Operation& line, Forms& forms) {
 void simpler_crash(const Operation& line, Forms& forms) {
   if (line.superblock) forms.add([](Operation& form) { form.superblock = false; });
   if (line.writes.count() > 0) forms.add([](Operation& form) { form.writes.clear(); });
+  // By the order in which they are declared.
+  for (u32 i = 0; i < line.writes.count(); ++i) {
+    for (const CrashOutcome outcome : {CrashOutcome::lost, CrashOutcome::landed}) {
+      if (line.writes[i].outcome <= outcome) continue;
+      forms.add(
+          [&](Operation& form) { form.writes[i] = {.write = line.writes[i].write, .outcome = outcome}; });
+    }
+  }
   forms.smaller(&Operation::count, u64{0});
+}
+
+// A bit is the least that can be wrong; its shape is never left again.
+void simpler_fault(const Operation& line, Forms& forms) {
+  const bool shaped = line.fault.kind == FaultKind::rot || line.fault.kind == FaultKind::corrupt_transfer;
+  if (shaped && line.fault.shape != RotShape::bit) {
+    forms.add([](Operation& form) {
+      form.fault = {.kind = form.fault.kind, .shape = RotShape::bit, .at = form.fault.at * 8};
+    });
+  }
+  if (line.fault.superblock) forms.add([](Operation& form) { form.fault.superblock = false; });
+  for (const FaultNumber& number : fault_numbers(line.fault)) {
+    forms.smaller_by(number.value, number.least,
+                     [&](Operation& form, u64 value) { set_fault_number(&form.fault, number.name, value); });
+  }
 }
 
 void simpler_reopen(const Operation& line, Forms& forms) {
@@ -308,6 +332,7 @@ std::vector<Operation> simpler_lines(const Operation& line) {
   std::vector<Operation> simpler;
   Forms forms(line, &simpler);
   if (line.kind == OperationKind::commit) forms.smaller(&Operation::count, u64{1});
+  if (line.kind == OperationKind::fault) simpler_fault(line, forms);
   if (line.kind == OperationKind::latency) forms.smaller(&Operation::count, u64{0});
   if (line.kind == OperationKind::crash) simpler_crash(line, forms);
   if (line.kind == OperationKind::reopen) simpler_reopen(line, forms);

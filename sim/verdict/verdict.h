@@ -84,27 +84,40 @@ struct RunCounters {
   u64 skips = 0;    // Lines that did not apply.
   u64 changes = 0;  // Puts and removes, or changes of objects, that applied.
   u64 batch_full = 0;
-  u64 prefetch_full = 0;  // Lines whose key was one too many for the op.
-  u64 scans_full = 0;     // Scans that were one too many.
-  u64 scan_rows = 0;      // Of scans that stay open.
-  u64 refused = 0;        // Changes with an id or a timestamp that no object may have.
-  u64 pages = 0;          // Queries that went on behind an earlier one.
-  u64 query_objects = 0;  // That whole queries have found.
-  u64 checks = 0;      // Comparisons with the model.
-  u64 unanswered = 0;  // Queries that ended in a legal error.
-  u64 ended_full = 0;  // Runs that ended because a last level was full, which the image confirms.
-  u64 undecided = 0;   // Runs that stopped early, because the oracle that could judge is off.
-  u64 directed = 0;    // Directed checks (each is several queries).
+  u64 prefetch_full = 0;    // Lines whose key was one too many for the op.
+  u64 scans_full = 0;       // Scans that were one too many.
+  u64 scan_rows = 0;        // Of scans that stay open.
+  u64 refused = 0;          // Changes with an id or a timestamp that no object may have.
+  u64 pages = 0;            // Queries that went on behind an earlier one.
+  u64 query_objects = 0;    // That whole queries have found.
+  u64 checks = 0;           // Comparisons with the model.
+  u64 unanswered = 0;       // Queries that ended in a true error.
+  u64 went_sticky = 0;      // Ops, checkpoints and replays that ended in a true error.
+  u64 went_down = 0;        // Openings that did.
+  u64 refused_sticky = 0;   // Lines refused by an engine that had an error.
+  u64 down = 0;             // Lines not played, because no engine was open.
+  u64 heals = 0;            // Lines.
+  u64 healed = 0;           // Times that there was damage to heal.
+  u64 opens_predicted = 0;  // Openings compared with what the copies as read demand.
+  u64 opened_older = 0;     // Of them, those that demanded an older checkpoint than the last verified one.
+  u64 ended_older = 0;      // Runs that ended because no other checkpoint was left.
+  u64 ended_full = 0;       // Runs that ended because a last level was full, which the image confirms.
+  u64 undecided = 0;        // Runs that stopped early, because the oracle that could judge is off.
+  u64 directed = 0;         // Directed checks (each is several queries).
   u64 audits_full = 0;
   u64 audits_window = 0;
   u64 audits_shadow = 0;
   u64 structure_checks = 0;
-  u64 verifications = 0;    // Of an image, by the engine.
-  u64 blocks_scrubbed = 0;  // By the live engine.
-  u64 scrub_tours = 0;      // Compared with what was reachable.
-  u64 damages_shown = 0;    // To the engine's verification and scrubber; damaged blocks and lies.
-  u64 shadows_skipped = 0;  // Checkpoints that no shadow engine looked at.
-  u64 faults_missed = 0;    // Explicit faults and latencies whose request never came.
+  u64 verifications = 0;     // Of an image, by the engine.
+  u64 blocks_scrubbed = 0;   // By the live engine.
+  u64 scrub_tours = 0;       // Compared with what was reachable.
+  u64 scrub_overflows = 0;   // Tours that found more than is listed.
+  u64 latent = 0;            // Reachable blocks that were damaged when a tour began.
+  u64 latent_found = 0;      // Of them, those that a tour had to find, and has.
+  u64 damages_scrubbed = 0;  // Found by the live engine's scrubber.
+  u64 damages_shown = 0;     // To the engine's verification and scrubber; damaged blocks and lies.
+  u64 shadows_skipped = 0;   // Checkpoints that no shadow engine looked at.
+  u64 faults_missed = 0;     // Explicit faults and latencies whose request never came.
   u64 checkpoints = 0;
   u64 checkpoints_failed = 0;  // By an injected fault.
   u64 crashes = 0;
@@ -132,14 +145,27 @@ struct CheckpointRecord {
   u128 id = 0;
 };
 
+// A fault that struck, and which line was being played: its place in the source.
+struct FaultRecord {
+  u64 line = 0;
+  FiredFault fired;
+};
+
+// What a crash line did to the writes that were not durable; the first of them only.
+struct CrashRecord {
+  OpId line;
+  SimStorage::CrashWrites writes;
+};
+
 struct RunResult {
   u64 run = 0;  // Which one it was of those played with the same memory; 0: no run of trees.
   Failure failure;
   bool failed() const { return failure.failure_class != FailureClass::none; }
   RunCounters counters;
   Digests digests;
-  std::array<u64, fault_kind_count> faults_fired{};
-  std::array<u64, fault_kind_count> faults_armed{};
+  FaultCounts faults_fired;
+  FaultCounts faults_armed;
+  FaultCounts faults_expected;
   std::array<u64, mark_count> marks{};
   std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::array<u64, variation_count> variations_fired{};
@@ -147,16 +173,14 @@ struct RunResult {
   std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
   std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
   std::vector<u64> effective_answers;                   // One for each query in `effective`.
+  std::vector<FaultRecord> fired;                       // If RunConfig::record_faults; so are these.
+  std::vector<CrashRecord> crashed;
 
   void hit(Mark mark) {
     const u32 number = static_cast<u32>(mark);
     if (marks[number]++ == 0) marks_first[number] = std::max<u64>(counters.ops, 1);
   }
-  u64 faults() const {
-    u64 sum = 0;
-    for (const u64 count : faults_fired) sum += count;
-    return sum;
-  }
+  u64 faults() const { return faults_fired.total(); }
 };
 
 }  // namespace tonearm::sim

@@ -48,7 +48,8 @@ TEST_CASE("a burst opens scans before it uses them", "[scan burst]") {
   CHECK(20 * unopened < lines);
   CHECK(several > lines / 50);
   CHECK(most >= 12);
-  for (u32 k = static_cast<u32>(OperationKind::scan_open); k < operation_kind_count; ++k)
+  for (u32 k = static_cast<u32>(OperationKind::scan_open); k <= static_cast<u32>(OperationKind::scan_close);
+       ++k)
     CHECK(kinds[k] > lines / 100);
 }
 

@@ -35,6 +35,7 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       weight_crash_(o.weight_crash),
       weight_reopen_(o.weight_reopen),
       weight_checkpoint_(o.weight_checkpoint),
+      weight_heal_(o.weight_heal),
       prefetch_keys_max_(o.prefetch_keys_max),
       scope_lead_(scope_lead),
       long_scopes_(grooves) {
@@ -158,6 +159,11 @@ bool Schedule::rare(u64 index, u64 random, Operation* operation) const {
   }
   if (drawn < reopen_end + weight_checkpoint_) {
     operation->kind = OperationKind::checkpoint;
+    return true;
+  }
+  // In the place of another line, so that nothing else is drawn otherwise.
+  if (drawn < reopen_end + weight_checkpoint_ + weight_heal_) {
+    operation->kind = OperationKind::heal;
     return true;
   }
   if (weight_crash_ == 0) return false;

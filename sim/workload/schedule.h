@@ -49,7 +49,7 @@ class Schedule {
 
   Stream chunks_;
   u64 rare_seed_;
-  u32 weight_crash_, weight_reopen_, weight_checkpoint_;
+  u32 weight_crash_, weight_reopen_, weight_checkpoint_, weight_heal_;
   u32 prefetch_keys_max_;
   u64 scope_lead_;
   bool long_scopes_;  // A scope may hold more changes than a set of the object cache.

@@ -8,6 +8,7 @@
 #include "base/math.h"
 #include "sim/scenario/operation.h"
 #include "sim/workload/geometry.h"
+#include "sim/workload/swarm_faults.h"
 #include "sim/workload/swarm_parts.h"
 
 namespace tonearm::sim {
@@ -186,10 +187,14 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
 
 }  // namespace
 
-void draw_tree(u64 seed, RunOptions* options) { draw_run(seed, Draw(seed).happens("tiny", 1, 2), options); }
+void draw_tree(u64 seed, RunOptions* options) {
+  draw_run(seed, Draw(seed).happens("tiny", 1, 2), options);
+  maybe_draw_faults(seed, options);
+}
 
 void draw_scan_tree(u64 seed, RunOptions* options) {
   draw_run(seed, Draw(seed).happens("tiny", 1, 2), options, true);
+  maybe_draw_faults(seed, options);
 }
 
 void draw_component(u64 seed, RunOptions* options) {
@@ -255,7 +260,7 @@ void draw_canary(u64 seed, RunOptions* options) {
   options->weight_crash = 0;
   options->weight_reopen = 0;
   options->disk.profile = DurabilityProfile::durable;
-  options->disk.failed_sync = {};
+  options->disk.faults = {};
   options->vary = {};
   options->scrub = 0;
   options->ops = 200;

@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "sim/workload/geometry.h"
 #include "sim/workload/swarm.h"
+#include "sim/workload/swarm_faults.h"
 #include "sim/workload/swarm_parts.h"
 
 namespace tonearm::sim {
@@ -216,6 +217,7 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
+  maybe_draw_faults(seed, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
   if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
   o->directed_every_lines = 10U << draw.below("directed every", 5);

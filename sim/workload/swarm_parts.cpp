@@ -73,7 +73,8 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
       crashes && draw.happens("cached", 1, 2) ? DurabilityProfile::cached : DurabilityProfile::durable;
   // Only a volatile cache has anything to lose when a sync fails.
   if (disk.profile == DurabilityProfile::cached && draw.happens("failed sync", 1, 4)) {
-    disk.failed_sync = {.numerator = 1, .denominator = draw.between("failed sync ratio", 4, 40)};
+    disk.faults[FaultKind::failed_sync].ratio = {.numerator = 1,
+                                                 .denominator = draw.between("failed sync ratio", 4, 40)};
   }
   o->durability_delay_ops_max =
       draw.happens("durability delay", 1, 2)

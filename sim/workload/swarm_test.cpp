@@ -74,7 +74,7 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
     }
     if (o.weight_crash > 0) ++crashing;
     if (o.disk.profile == DurabilityProfile::cached) ++cached;
-    if (o.disk.failed_sync.numerator > 0) ++failing;
+    if (o.disk.faults[FaultKind::failed_sync].ratio.numerator > 0) ++failing;
     if (o.disk.write.latency_ticks_mean == 0 && o.disk.sync.latency_ticks_mean == 0) ++immediate;
     if (o.durability_delay_ops_max > 0) ++delayed;
     blocks_max = std::max(blocks_max, o.runtime.blocks_count * o.format.block_size);

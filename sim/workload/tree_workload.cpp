@@ -146,6 +146,7 @@ void TreeSource::read_or_write(u64 index, u64 random, bool in_scope, Operation* 
     case OperationKind::crash:
     case OperationKind::reopen:
     case OperationKind::fault:
+    case OperationKind::heal:
     case OperationKind::latency:
     case OperationKind::insert:
     case OperationKind::update:

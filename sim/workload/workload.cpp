@@ -1,5 +1,7 @@
 #include "sim/workload/workload.h"
 
+#include <algorithm>
+
 #include <string_view>
 
 #include "base/assert.h"
@@ -20,6 +22,11 @@ class ListSource final : public OperationSource {
   void at(u64 index, Operation* operation) const override {
     ASSERT(index < operations_->size());
     *operation = (*operations_)[index];
+  }
+  bool asks_for_faults() const override {
+    return std::any_of(operations_->begin(), operations_->end(), [](const Operation& operation) {
+      return operation.kind == OperationKind::fault && operation.fault.kind != FaultKind::failed_sync;
+    });
   }
 
  private:

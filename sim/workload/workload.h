@@ -16,6 +16,8 @@ class OperationSource {
   virtual ~OperationSource() = default;
   virtual u64 count() const = 0;
   virtual void at(u64 index, Operation* operation) const = 0;  // Pure: any order, any number of times.
+  // Some line is a fault. A generator yields none.
+  virtual bool asks_for_faults() const { return false; }
 };
 
 struct Workload {

@@ -380,7 +380,10 @@ TEST_CASE("forest: a failed sync leaves the checkpoint where it was") {
   REQUIRE(forest->checkpoint_op() == 7);
   const u128 id = forest->checkpoint_id();
   const sim::Attribution attribution{.op = {.number = 19}, .context = 0};
-  forest.storage().fail_sync(attribution, {.purpose = IoPurpose::checkpoint_sync}, 0);
+  forest.storage().strike({.attribution = attribution,
+                           .tag = {.purpose = IoPurpose::checkpoint_sync},
+                           .n = 0,
+                           .fault = {.kind = sim::FaultKind::failed_sync}});
   forest.storage().set_attribution(attribution);
   random_op(forest, 7, 40, 20);
   CHECK(forest.commit().kind == ErrorKind::sync_failed);

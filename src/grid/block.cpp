@@ -73,6 +73,8 @@ BlockResult block_verify(const std::byte* block, u32 block_size, u32 sector_size
   if (header.checksum != header_checksum(block)) return BlockResult::invalid_checksum;
   if (header.checksum_padding != 0) return BlockResult::invalid_checksum;
   if (header.command != command_block) return BlockResult::unexpected_command;
+  // What a later release means by the rest is not known.
+  if (header.release < 1 || header.release > release_current) return BlockResult::unexpected_command;
   // A valid header of another geometry: its body cannot be looked at.
   if (header.size < block_header_size) return BlockResult::invalid_checksum_body;
   if (header.size > block_size) return BlockResult::invalid_checksum_body;

@@ -97,7 +97,7 @@ void block_init(std::byte* block);
 enum class [[nodiscard]] BlockResult : u8 {
   valid,
   invalid_checksum,       // Of the header.
-  unexpected_command,     // Not a grid block.
+  unexpected_command,     // Not a grid block, or none of a release that is known.
   invalid_checksum_body,
   unexpected_checksum,    // An intact block, but not the one referred to.
   invalid_padding,        // Bytes that should be zero are not.

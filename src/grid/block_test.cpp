@@ -71,6 +71,13 @@ TEST_CASE("blocks that are intact and yet wrong", "[block]") {
     sealed.reseal_header();
     REQUIRE(sealed.verify() == BlockResult::unexpected_command);
   }
+  SECTION("of a release that is not known") {
+    for (const u32 release : {0U, release_current + 1, ~0U}) {
+      header_of(sealed.block).release = release;
+      sealed.reseal_header();
+      REQUIRE(sealed.verify() == BlockResult::unexpected_command);
+    }
+  }
   SECTION("a size that lies outside the block") {
     for (u32 size : {0U, 255U, block_size + 1, ~0U}) {
       header_of(sealed.block).size = size;

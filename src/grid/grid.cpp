@@ -88,6 +88,7 @@ void Grid::read(Read& read) {
   read.result = BlockResult::valid;
   read.data = nullptr;
   read.attempts = 0;
+  read.repeated = 0;
   read.in_flight = true;
   read.grid = this;
   ++reads_in_flight_;
@@ -146,7 +147,7 @@ void Grid::read_issue(ReadSlot& slot, Read& read) {
 
 void Grid::read_attempt(ReadSlot& slot) {
   Read& read = *slot.read;
-  ASSERT(read.attempts < attempts_max_);
+  ASSERT(read.attempts < attempts_max_ + read.repeated);
   ++read.attempts;
   if (read.buffer == nullptr) unpoison(slot.buffer, block_size_);
   slot.io = Storage::Read{
@@ -179,7 +180,9 @@ void Grid::read_done(ReadSlot& slot) {
   // Legal: a read changes nothing, and what was read is not believed before it is used.
   const bool again = result != BlockResult::valid ||
                      variation(Variation::read_repeated, root.block.address, root.attempts) != 0;
-  if (again && root.attempts < attempts_max_) {
+  // A block is damaged only after as many attempts that found it so.
+  if (again && root.attempts < attempts_max_ + (result == BlockResult::valid ? 0 : root.repeated)) {
+    if (result == BlockResult::valid) ++root.repeated;
     mark(Mark::grid_read_retried);
     ++counters_.retries;
     read_attempt(slot);

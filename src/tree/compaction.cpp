@@ -450,7 +450,11 @@ void Compaction::Output::write_done(Grid::Write& done) {
   ASSERT(compaction->in_flight_ > 0);
   --compaction->in_flight_;
   if (done.result != IoResult::ok && !compaction->error_) {
-    compaction->error_ = {.kind = ErrorKind::write_failed, .address = header_of(buffer).address};
+    const BlockHeader& header = header_of(buffer);
+    compaction->error_ = {.kind = ErrorKind::write_failed,
+                          .address = header.address,
+                          .checksum = header.checksum,
+                          .reason = "a table block could not be written"};
   }
   compaction->output_empty(*this);
   compaction->dispatch();

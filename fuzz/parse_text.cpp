@@ -1,4 +1,4 @@
-// Arbitrary bytes into the scenario parser.
+// Arbitrary bytes into the parsers of scenarios and of queries, which are a part of a line.
 //
 // Either they are refused with a place inside the text and a message of one printable line, or they
 // are a scenario, and then three things hold: what is printed parses to the same operations; printing
@@ -12,6 +12,8 @@
 #include <tuple>
 #include <variant>
 
+#include "base/assert.h"
+#include "fuzz/target.h"
 #include "sim/scenario/scenario.h"
 
 namespace tonearm::sim {
@@ -21,7 +23,7 @@ namespace {
 // Not ASSERT: a broken promise of the parser shall name itself whatever assertion hook is installed.
 void require(bool holds, const char* promise, std::string_view text) {
   if (holds) return;
-  std::fprintf(stderr, "fuzz_scenario: broken: %s; the text:\n%.*s\n", promise, static_cast<int>(text.size()),
+  std::fprintf(stderr, "fuzz: broken: %s; the text:\n%.*s\n", promise, static_cast<int>(text.size()),
                text.data());
   std::abort();
 }
@@ -96,15 +98,8 @@ void check_scenario(std::string_view text, const Scenario& scenario) {
           "deleting a line deletes one operation", shorter);
 }
 
-}  // namespace
-
-}  // namespace tonearm::sim
-
-// The interface of libFuzzer. 0: the input may enter the corpus.
-extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
-  using namespace tonearm::sim;
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+int parse_any(std::string_view text) {
+  set_assert_hook(nullptr);
   const std::variant<Scenario, ScenarioError> parsed = parse_scenario(text);
   if (const ScenarioError* error = std::get_if<ScenarioError>(&parsed)) {
     check_refusal(text, *error);
@@ -113,3 +108,17 @@ extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t siz
   }
   return 0;
 }
+
+}  // namespace
+
+int parse_any_scenario(const Target&, std::string_view input) { return parse_any(input); }
+
+// `things a=1 & b=3`, as it stands in a line.
+int parse_any_query(const Target&, std::string_view input) {
+  if (input.find('\n') != std::string_view::npos) return -1;
+  std::string text = "tonearm 1\nworkload forest\n---\n1 query ";
+  text.append(input).append("\n");
+  return parse_any(text);
+}
+
+}  // namespace tonearm::sim

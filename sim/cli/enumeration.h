@@ -1,0 +1,82 @@
+// Small scope: a starting scenario with every program behind it, crossed with crash points and orders.
+//
+// Each program is played as it is; again under other orders in which the disk completes requests; and again
+// with a crash before every step of the event loop that its lines take, each three times: the writes in
+// flight and in the disk's cache lost, landed, and as the crash's key draws for each.
+//
+// Crash points are left out that leave the same as the one before. The engine's memory is gone in a crash. So
+// two points are equal if between them no write was submitted or completed, no sync was, and no line or op
+// began, which the log of ops would remember: then what was read, or which callbacks ran, is all that
+// differs. And where nothing is undecided, the three ways of losing it are one.
+//
+// The orders are a sample: last in first out, and three that are drawn. The usual one is first in first out.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/run/runner.h"
+#include "sim/workload/small_scope.h"
+
+namespace tonearm::sim {
+
+struct Start {
+  std::string name;
+  Scenario scenario;
+  std::vector<Operation> alphabet;
+  std::vector<SmallProgram> programs;
+};
+
+// How one program is played.
+struct Variant {
+  enum class Kind : u32 { plain, order, crash, crash_end };
+  Kind kind = Kind::plain;
+  u32 way = 0;   // Which order; how the writes of the crash end.
+  u64 step = 0;  // crash: before so many steps.
+};
+inline constexpr u32 orders_tried = 4;
+inline constexpr u32 crash_ways = 3;  // Drawn, lost, landed.
+
+// The program as a scenario of its own, which `tonearm replay` plays.
+Scenario scenario_of(const Start& start, const SmallProgram& program, const Variant& variant);
+
+struct EnumerationCounts {
+  u64 programs = 0;
+  u64 steps = 0;         // Of the event loop, in the lines of programs.
+  u64 crash_points = 0;  // Those of them that differ from the one before.
+  u64 crash_runs = 0;
+  u64 order_runs = 0;
+  u64 runs = 0;
+  u64 failed = 0;
+
+  void add(const EnumerationCounts& other);
+};
+
+class ProgramPlayer {
+ public:
+  // Told before each run what is going to be played, and of each that failed; false: enough.
+  struct Listener {
+    virtual void plays(const SmallProgram& program, const Variant& variant) = 0;
+    virtual bool failed(const Scenario& scenario, const RunResult& result) = 0;
+
+   protected:
+    ~Listener() = default;
+  };
+
+  ProgramPlayer(const Start& start, Listener& listener) : start_(&start), listener_(&listener) {}
+  // All variants of one program. False: enough.
+  bool play(const SmallProgram& program, EnumerationCounts* counts);
+
+ private:
+  class Steps;
+  bool play_once(const SmallProgram& program, const Variant& variant, Steps* steps,
+                 EnumerationCounts* counts);
+  bool play_crash(const SmallProgram& program, Variant variant, EnumerationCounts* counts);
+
+  const Start* start_;
+  Listener* listener_;
+  RunnerMemory memory_;
+};
+
+}  // namespace tonearm::sim

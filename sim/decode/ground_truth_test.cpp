@@ -1,0 +1,100 @@
+#include "sim/decode/ground_truth.h"
+
+#include <catch2/catch.hpp>
+
+#include "sim/decode/image_writer.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+CopyBytes copy_of(const Image& image, u32 slot) {
+  CopyBytes copy(disk_format::copy_size);
+  image.read(u64{slot} * disk_format::copy_size, copy);
+  return copy;
+}
+
+// A file of two tables; `delivered` are its copies as a reader was given them.
+struct File : Writer {
+  std::array<CopyBytes, disk_format::copies> delivered;
+
+  File() {
+    superblock(0, {0, 1, 2, 3});
+    manifest({table(1, 0, {{{1, 10}, {2, 20}}})});
+    manifest({table(1, 1, {{{3, 30}}})});
+    checkpoint(8);
+    for (u32 slot = 0; slot < disk_format::copies; ++slot) delivered[slot] = copy_of(image, slot);
+  }
+
+  OpenPrediction predict() const {
+    CopiesAsRead copies;
+    for (u32 slot = 0; slot < disk_format::copies; ++slot) copies[slot] = delivered[slot];
+    return predict_open(image, copies, {});
+  }
+};
+
+}  // namespace
+
+TEST_CASE("opening is predicted from the copies as they were delivered", "[ground_truth]") {
+  File file;
+  const OpenPrediction whole = file.predict();
+  REQUIRE(whole.copies.outcome == DecodeOutcome::ok);
+  CHECK(whole.reached.op == 8);
+  CHECK(whole.reached.damaged.empty());
+  u64 read_by_open = 0;
+  for (const DecodedBlock& block : whole.reached.blocks) {
+    read_by_open += OpenPrediction::read_by_open(block.use) ? 1 : 0;
+  }
+  CHECK(read_by_open == 3);  // Two manifest blocks and a trailer.
+  CHECK(whole.reached.blocks.size() == read_by_open + 4);
+
+  // What was not delivered does not count, whatever the image holds.
+  file.delivered[0].clear();
+  file.delivered[1].clear();
+  CHECK(file.predict().reached.op == 8);
+  file.delivered[2].clear();
+  CHECK(file.predict().copies.outcome == DecodeOutcome::quorum_lost);
+  file.delivered[3].clear();
+  CHECK(file.predict().copies.outcome == DecodeOutcome::not_found);
+}
+
+TEST_CASE("copies that were delivered stale lead to what they refer to", "[ground_truth]") {
+  File file;
+  const std::array<CopyBytes, disk_format::copies> before = file.delivered;
+  file.superblock(16, {0, 1, 2, 3});
+  for (u32 slot = 0; slot < disk_format::copies; ++slot) file.delivered[slot] = copy_of(file.image, slot);
+  CHECK(file.predict().reached.op == 16);
+  file.delivered[0] = before[0];
+  file.delivered[3] = before[3];
+  file.delivered[1].clear();
+  const OpenPrediction older = file.predict();
+  REQUIRE(older.copies.outcome == DecodeOutcome::ok);
+  CHECK(older.reached.op == 8);
+  CHECK(decode_image(file.image).op == 16);
+}
+
+TEST_CASE("the truth about one block", "[ground_truth]") {
+  File file;
+  const OpenPrediction whole = file.predict();
+  const BlockRef& ref = whole.reached.blocks.front().ref;
+  const u64 offset = grid_offset + (ref.address - 1) * block_size;
+  const BlockTruth block = block_truth(file.image, offset, block_size);
+  CHECK(block.intact);
+  CHECK(block.checksum == ref.checksum);
+  CHECK(block.written % 512 == 0);
+  CHECK(block.written >= 512);
+  CHECK(block.written <= block_size);
+
+  for (const u64 byte : {u64{0}, u64{40}, u64{300}, block.written - 1}) {
+    INFO(byte);
+    Image damaged = file.image;
+    std::vector<std::byte> bytes(block_size);
+    damaged.read(offset, bytes);
+    bytes[byte] ^= std::byte{4};
+    damaged.write(offset, bytes);
+    CHECK_FALSE(block_truth(damaged, offset, block_size).intact);
+  }
+  CHECK(block_truth(file.image, grid_offset + (blocks_count - 1) * block_size, block_size).written == block_size);
+}
+
+}  // namespace tonearm::sim

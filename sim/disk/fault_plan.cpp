@@ -1,0 +1,81 @@
+#include "sim/disk/fault_plan.h"
+
+#include <algorithm>
+
+#include "base/assert.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+constexpr u64 salt_rest = 1;
+
+bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.level && a.tree == b.tree; }
+
+bool in_zone(FaultZone filter, Zone zone) {
+  return filter == FaultZone::both || (filter == FaultZone::superblock) == (zone == Zone::superblock);
+}
+
+}  // namespace
+
+FaultPlan::FaultPlan(const DiskOptions& options) { reconfigure(options); }
+
+void FaultPlan::reconfigure(const DiskOptions& options) {
+  options_ = options.faults;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const char* const name = fault_kind_name(static_cast<FaultKind>(i));
+    streams_[i] = Stream(name, stream_seed(options.seed, name));
+  }
+}
+
+bool FaultPlan::only_failed_syncs() const {
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    if (i != static_cast<u32>(FaultKind::failed_sync) && options_.kinds[i].ratio.numerator != 0) return false;
+  }
+  return std::all_of(asked_.begin(), asked_.end(),
+                     [](const FiredFault& asked) { return asked.fault.kind == FaultKind::failed_sync; });
+}
+
+bool FaultPlan::possible(FaultKind kind, Zone zone) const {
+  const FaultOptions::Kind& chances = options_[kind];
+  return chances.ratio.numerator != 0 && chances.ratio.denominator != 0 && in_zone(chances.zone, zone);
+}
+
+std::optional<FaultPlan::Strike> FaultPlan::strikes(FaultKind kind, const FaultTarget& target) {
+  ASSERT(!decided_by_crash(kind));
+  Strike strike;
+  const auto asked = std::find_if(asked_.begin(), asked_.end(), [&](const FiredFault& each) {
+    return each.fault.kind == kind && each.n == target.n && each.attribution == target.attribution &&
+           same_tag(each.tag, target.tag);
+  });
+  if (asked != asked_.end()) {
+    strike.given = asked->fault;
+    asked_.erase(asked);
+  } else if (!possible(kind, target.zone)) {
+    return std::nullopt;
+  }
+  counts_armed.add(kind, target.zone);
+  const u64 random = streams_[static_cast<u32>(kind)].at(target.attribution, target.tag, target.n);
+  if (!strike.given) {
+    const Ratio ratio = options_[kind].ratio;
+    counts_expected.add(kind, target.zone, expected_unit * ratio.numerator / ratio.denominator);
+    if (!chance(random, ratio)) return std::nullopt;
+  }
+  strike.random = remix(random, salt_rest);
+  return strike;
+}
+
+// Far less often than it does, because the writes of a crash fare alike.
+void FaultPlan::crash_decides(FaultKind kind, Zone zone) {
+  ASSERT(decided_by_crash(kind));
+  constexpr u64 crash_one_in = 20;
+  counts_armed.add(kind, zone);
+  counts_expected.add(kind, zone, expected_unit / crash_one_in);
+}
+
+void FaultPlan::fired(const Fault& fault, const FaultTarget& target) {
+  counts_fired.add(fault.kind, target.zone);
+  fired_now_.push_back({.attribution = target.attribution, .tag = target.tag, .n = target.n, .fault = fault});
+}
+
+}  // namespace tonearm::sim

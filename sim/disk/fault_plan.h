@@ -1,0 +1,61 @@
+// Which faults strike which requests: by chance, from one stream for each kind keyed by the request,
+// or because a line asks for it. And how often each kind could have fired, and did.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <vector>
+
+#include "sim/disk/disk_options.h"
+#include "sim/disk/fault.h"
+
+namespace tonearm::sim {
+
+// Whom a fault may strike.
+struct FaultTarget {
+  Attribution attribution;
+  IoTag tag{};
+  u32 n = 0;
+  Zone zone = Zone::grid;  // A sync has none and counts for the grid.
+};
+
+class FaultPlan {
+ public:
+  explicit FaultPlan(const DiskOptions& options);
+  void reconfigure(const DiskOptions& options);
+
+  // A line asks for it. Where the request never comes it stays waiting.
+  void strike(const FiredFault& fault) { asked_.push_back(fault); }
+  u64 waiting() const { return asked_.size(); }
+
+  // Nothing can strike but syncs that fail, for which no truth beside the medium is needed.
+  bool only_failed_syncs() const;
+  bool possible(FaultKind kind, Zone zone) const;  // By chance.
+  const FaultOptions& options() const { return options_; }
+
+  struct Strike {
+    u64 random = 0;              // Decides what is not given.
+    std::optional<Fault> given;  // By a line.
+  };
+  // Whether the kind strikes; counted as armed if it could have.
+  std::optional<Strike> strikes(FaultKind kind, const FaultTarget& target);
+
+  // Could be decided by a crash.
+  void crash_decides(FaultKind kind, Zone zone);
+
+  // What has happened, until it is taken.
+  void fired(const Fault& fault, const FaultTarget& target);
+  std::vector<FiredFault>& fired_now() { return fired_now_; }
+
+  FaultCounts counts_fired;
+  FaultCounts counts_armed;
+  FaultCounts counts_expected;  // To fire, of those that were armed by chance, in millionths.
+
+ private:
+  FaultOptions options_;
+  std::array<Stream, fault_kind_count> streams_;
+  std::vector<FiredFault> asked_;  // Few.
+  std::vector<FiredFault> fired_now_;
+};
+
+}  // namespace tonearm::sim

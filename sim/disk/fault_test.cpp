@@ -1,0 +1,416 @@
+// Each kind of fault bites: what is delivered, or left on the medium, is what the kind promises.
+#include <catch2/catch.hpp>
+
+#include <set>
+
+#include "sim/disk/disk_fixture.h"
+
+namespace tonearm::sim {
+namespace {
+
+constexpr IoTag read_tag{.purpose = IoPurpose::lookup};
+constexpr IoTag write_tag{.purpose = IoPurpose::compact_write};
+constexpr IoTag sync_tag{.purpose = IoPurpose::checkpoint_sync};
+constexpr u64 op = 17;
+
+DiskOptions small(DurabilityProfile profile = DurabilityProfile::durable, u64 seed = 1) {
+  DiskOptions options;
+  options.sector_size = 512;
+  options.blocks_count = 64;
+  options.profile = profile;
+  options.seed = seed;
+  return options;
+}
+
+struct FaultyDisk : Disk {
+  explicit FaultyDisk(const DiskOptions& options) : Disk(options) {
+    storage.set_attribution({.op = {.number = op}});
+    storage.expect_faults();
+  }
+
+  void strike(IoTag tag, u32 n, Fault fault) {
+    storage.strike({.attribution = {.op = {.number = op}}, .tag = tag, .n = n, .fault = fault});
+  }
+  // Whether it was acknowledged.
+  bool write_now(u64 address, u8 value, Zone zone = Zone::grid) {
+    Io& io = write(address, value, write_tag, zone);
+    run();
+    return io.write.result == IoResult::ok;
+  }
+  // -1: failed; -2: not all bytes are equal; else their value.
+  int read_now(u64 address) {
+    Io& io = read(address);
+    run();
+    if (io.read.result == IoResult::failed) return -1;
+    const bool equal =
+        std::all_of(io.bytes.begin(), io.bytes.end(), [&](std::byte b) { return b == io.bytes[0]; });
+    return equal ? static_cast<int>(io.bytes[0]) : -2;
+  }
+  int truth(u64 address) const { return block(storage.truth(), address); }
+  bool damaged(u64 address) const { return storage.damaged(address, storage.options().block_size); }
+};
+
+TEST_CASE("fault: a read error comes as often as it says, then the block is read", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.strike(read_tag, 0, {.kind = FaultKind::read_error, .times = 3});
+  for (u32 i = 1; i <= 3; ++i) {
+    REQUIRE(disk.read_now(3) == -1);
+    REQUIRE(disk.storage.bad_reads(3) == i);
+  }
+  REQUIRE(disk.read_now(3) == 30);
+  disk.storage.begin_deliveries();
+  REQUIRE(disk.storage.bad_reads(3) == 0);
+  REQUIRE_FALSE(disk.storage.damage());
+  REQUIRE(disk.storage.fault_count(FaultKind::read_error) == 1);
+}
+
+TEST_CASE("fault: a write that fails leaves the old, the new or a mixture, in the truth too", "[fault]") {
+  std::set<int> seen;
+  for (u64 random = 1; random <= 60; ++random) {
+    FaultyDisk disk(small());
+    REQUIRE(disk.write_now(3, 30));
+    disk.strike(write_tag, 1, {.kind = FaultKind::write_error, .times = 2, .random = random});
+    REQUIRE_FALSE(disk.write_now(3, 31));
+    seen.insert(disk.read_now(3));
+    REQUIRE(disk.storage.bad_writes(3) == 1);
+    REQUIRE(disk.block(3) == disk.truth(3));
+    REQUIRE_FALSE(disk.damaged(3));
+    REQUIRE_FALSE(disk.write_now(3, 32));
+    REQUIRE(disk.write_now(3, 33));
+    REQUIRE(disk.read_now(3) == 33);
+    disk.storage.begin_deliveries();
+    REQUIRE(disk.storage.bad_writes(3) == 0);
+  }
+  REQUIRE(seen == std::set<int>{-2, 30, 31});
+}
+
+TEST_CASE("fault: a corrupt transfer damages one delivery, not the medium", "[fault]") {
+  for (u32 shape = 0; shape < rot_shape_count; ++shape) {
+    FaultyDisk disk(small());
+    disk.write_now(3, 30);
+    disk.write_now(4, 40);
+    if (static_cast<RotShape>(shape) == RotShape::swapped) continue;  // Of equal units: no change.
+    const Fault fault{
+        .kind = FaultKind::corrupt_transfer, .shape = static_cast<RotShape>(shape), .at = 1000, .to = 4};
+    disk.strike(read_tag, 0, fault);
+    CAPTURE(rot_shape_name(fault.shape));
+    REQUIRE(disk.read_now(3) == -2);
+    REQUIRE(disk.storage.bad_reads(3) == 1);
+    REQUIRE_FALSE(disk.damaged(3));
+    REQUIRE(disk.read_now(3) == 30);
+  }
+}
+
+TEST_CASE("fault: an unreadable sector fails until it is written", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.write_now(4, 40);
+  disk.strike(write_tag, 2, {.kind = FaultKind::unreadable, .sectors = 2, .at = 7 * 512});
+  disk.write_now(3, 31);
+  for (u32 i = 0; i < 20; ++i) {
+    REQUIRE(disk.read_now(3) == -1);
+    REQUIRE(disk.read_now(4) == -1);  // The burst goes on there.
+  }
+  REQUIRE(disk.storage.bad_reads(3) == 20);
+  REQUIRE((disk.damaged(3) && disk.damaged(4) && disk.storage.damage()));
+  disk.write_now(3, 32);
+  REQUIRE(disk.read_now(3) == 32);
+  REQUIRE(disk.read_now(4) == -1);
+  disk.storage.heal();
+  REQUIRE(disk.read_now(4) == 40);
+  REQUIRE_FALSE(disk.storage.damage());
+}
+
+TEST_CASE("fault: rot of each shape stays until the block is written", "[fault]") {
+  for (const DurabilityProfile profile : {DurabilityProfile::durable, DurabilityProfile::cached}) {
+    for (u32 shape = 0; shape < rot_shape_count; ++shape) {
+      if (static_cast<RotShape>(shape) == RotShape::swapped) continue;
+      FaultyDisk disk(small(profile));
+      disk.write_now(3, 30);
+      disk.write_now(4, 40);
+      CAPTURE(rot_shape_name(static_cast<RotShape>(shape)));
+      disk.strike(
+          read_tag, 1,
+          {.kind = FaultKind::rot, .shape = static_cast<RotShape>(shape), .at = 1000, .to = 4, .mask = 7});
+      REQUIRE(disk.read_now(3) == 30);
+      REQUIRE(disk.read_now(3) == -2);
+      REQUIRE(disk.read_now(3) == -2);
+      REQUIRE(disk.storage.bad_reads(3) == 0);  // That is what the medium holds.
+      REQUIRE(disk.damaged(3));
+      REQUIRE(disk.truth(3) == 30);
+      disk.storage.crash({.op = {.number = 18}});
+      REQUIRE(disk.read_now(3) == -2);
+      disk.write_now(3, 31);
+      REQUIRE(disk.read_now(3) == 31);
+      REQUIRE_FALSE(disk.damaged(3));
+    }
+  }
+}
+
+TEST_CASE("fault: only the written length of a block counts as damaged", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.strike(read_tag, 0, {.kind = FaultKind::rot, .shape = RotShape::bit, .at = 1000 * 8});
+  disk.read_now(3);
+  REQUIRE(disk.storage.damaged(3, 1001));
+  REQUIRE_FALSE(disk.storage.damaged(3, 1000));
+}
+
+TEST_CASE("fault: two units change places", "[fault]") {
+  FaultyDisk disk(small());
+  Disk::Io& io = disk.add();
+  io.bytes = Disk::filled(4096, 30);
+  io.bytes[512] = std::byte{31};
+  io.write = {.buffer = io.bytes, .offset = 0, .tag = write_tag};
+  io.write.done = Callback<Storage::Write&>::to<&Disk::Io::write_done>(&io);
+  disk.storage.write(io.write);
+  disk.run();
+  disk.strike(read_tag, 0, {.kind = FaultKind::rot, .shape = RotShape::swapped, .at = 600, .to = 1024});
+  Disk::Io& seen = disk.read(1);
+  disk.run();
+  REQUIRE(seen.bytes[512] == std::byte{30});
+  REQUIRE(seen.bytes[1024] == std::byte{31});
+  REQUIRE(disk.damaged(1));
+}
+
+TEST_CASE("fault: a burst of rot takes the next block along", "[fault]") {
+  FaultyDisk disk(small());
+  for (u64 address = 1; address <= 10; ++address) disk.write_now(address, 7);
+  disk.strike(read_tag, 0, {.kind = FaultKind::rot, .shape = RotShape::ones, .sectors = 64, .at = 512});
+  disk.read_now(2);
+  for (u64 address = 1; address <= 10; ++address) {
+    CAPTURE(address);
+    REQUIRE(disk.damaged(address) == (address >= 2));
+  }
+  REQUIRE(disk.block(9) == 255);
+  REQUIRE(disk.block(10) == -1);  // Its first sector.
+}
+
+TEST_CASE("fault: a sync that lies makes nothing durable", "[fault]") {
+  FaultyDisk disk(small(DurabilityProfile::cached));
+  disk.write_now(3, 30);
+  disk.sync();
+  disk.run();
+  disk.strike(sync_tag, 1, {.kind = FaultKind::lying_sync});
+  disk.write_now(3, 31);
+  Disk::Io& sync = disk.sync();
+  disk.run();
+  REQUIRE(sync.sync.result == IoResult::ok);
+  REQUIRE(disk.read_now(3) == 31);
+  REQUIRE(disk.block(disk.storage.durable_image(), 3) == 30);
+  REQUIRE(disk.block(disk.storage.truth_durable(), 3) == 31);
+  std::vector<CrashWrite> lost(4);
+  for (u16 i = 0; i < lost.size(); ++i) lost[i].write = i;
+  disk.storage.crash({.op = {.number = 18}}, lost);
+  REQUIRE(disk.read_now(3) == 30);
+  REQUIRE(disk.truth(3) == 31);
+  REQUIRE(disk.damaged(3));
+  disk.storage.heal();
+  REQUIRE(disk.read_now(3) == 31);
+}
+
+TEST_CASE("fault: a lost write is acknowledged and not there", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.strike(write_tag, 1, {.kind = FaultKind::lost_write});
+  REQUIRE(disk.write_now(3, 31));
+  REQUIRE(disk.read_now(3) == 30);
+  REQUIRE(disk.truth(3) == 31);
+  REQUIRE(disk.damaged(3));
+  REQUIRE(disk.write_now(3, 32));
+  REQUIRE_FALSE(disk.damaged(3));
+}
+
+TEST_CASE("fault: a misdirected write leaves two places wrong, also in the other zone", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.write_now(4, 40);
+  disk.write_now(1, 10, Zone::superblock);
+  disk.strike(write_tag, 3, {.kind = FaultKind::misdirected_write, .to = 4});
+  REQUIRE(disk.write_now(3, 31));
+  REQUIRE(disk.read_now(3) == 30);
+  REQUIRE(disk.read_now(4) == 31);
+  REQUIRE((disk.damaged(3) && disk.damaged(4)));
+  REQUIRE_FALSE(disk.storage.damaged_superblock(0));
+  disk.strike(write_tag, 4, {.kind = FaultKind::misdirected_write, .to = 0, .superblock = true});
+  REQUIRE(disk.write_now(3, 32));
+  REQUIRE(disk.read_now(3) == 30);
+  REQUIRE(disk.storage.damaged_superblock(0));
+  disk.storage.heal();
+  REQUIRE(disk.read_now(3) == 32);
+  REQUIRE(disk.read_now(4) == 40);
+  REQUIRE_FALSE(disk.storage.damaged_superblock(0));
+}
+
+TEST_CASE("fault: a misdirected read brings another block, once", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.write_now(4, 40);
+  disk.strike(read_tag, 0, {.kind = FaultKind::misdirected_read, .to = 4});
+  REQUIRE(disk.read_now(3) == 40);
+  REQUIRE(disk.storage.bad_reads(3) == 1);
+  REQUIRE(disk.read_now(3) == 30);
+  REQUIRE_FALSE(disk.storage.damage());
+}
+
+TEST_CASE("fault: a stale read brings what the block held before, if it held anything", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  disk.write_now(3, 31);
+  disk.write_now(3, 32);
+  disk.write_now(4, 40);
+  disk.strike(read_tag, 0, {.kind = FaultKind::stale_read});
+  disk.strike(read_tag, 2, {.kind = FaultKind::stale_read});
+  REQUIRE(disk.read_now(3) == 31);
+  REQUIRE(disk.storage.bad_reads(3) == 1);
+  REQUIRE(disk.read_now(3) == 32);
+  REQUIRE(disk.read_now(4) == 40);
+  REQUIRE(disk.storage.explicit_faults_waiting() == 1);
+}
+
+TEST_CASE("fault: superblock copies are remembered as they were delivered", "[fault]") {
+  DiskOptions options = small();
+  options.block_size = superblock_copy_size;
+  FaultyDisk disk(options);
+  disk.write_now(2, 20, Zone::superblock);
+  disk.storage.begin_deliveries();
+  REQUIRE_FALSE(disk.storage.delivered_copy(1));
+  disk.strike(read_tag, 0, {.kind = FaultKind::corrupt_transfer, .shape = RotShape::bit, .at = 9});
+  disk.read(2, read_tag, Zone::superblock);
+  disk.run();
+  REQUIRE((*disk.storage.delivered_copy(1))[1] == std::byte{22});
+  disk.read(2, read_tag, Zone::superblock);
+  disk.run();
+  REQUIRE((*disk.storage.delivered_copy(1))[1] == std::byte{20});
+  disk.strike(read_tag, 2, {.kind = FaultKind::read_error, .times = 1});
+  disk.read(2, read_tag, Zone::superblock);
+  disk.run();
+  REQUIRE_FALSE(disk.storage.delivered_copy(1));
+  REQUIRE_FALSE(disk.storage.delivered_copy(0));
+}
+
+// --- by chance
+
+constexpr FaultKind lies[] = {FaultKind::unreadable, FaultKind::rot, FaultKind::lying_sync,
+                              FaultKind::lost_write, FaultKind::misdirected_write};
+constexpr FaultKind harmless[] = {FaultKind::failed_sync,      FaultKind::read_error,
+                                  FaultKind::write_error,      FaultKind::corrupt_transfer,
+                                  FaultKind::misdirected_read, FaultKind::stale_read};
+
+struct Played {
+  Digests digests;
+  std::vector<FiredFault> fired;
+  FaultCounts counts, armed;
+  u64 content = 0;  // Of everything delivered.
+  u64 damaged_steps = 0;
+};
+
+// Writes, reads, syncs and crashes of both zones, at random places.
+Played play(const DiskOptions& options, std::span<const FiredFault> asked = {}) {
+  Played played;
+  FaultyDisk disk(options);
+  disk.storage.set_fault_listener(&played.fired, [](void* context, const FiredFault& fired) {
+    static_cast<std::vector<FiredFault>*>(context)->push_back(fired);
+  });
+  for (const FiredFault& fault : asked) disk.storage.strike(fault);
+  const Stream stream("play", options.seed);
+  for (u64 i = 1; i <= 400; ++i) {
+    disk.storage.set_attribution({.op = {.number = i}});
+    const u64 random = stream.at(i);
+    const bool superblock = below(remix(random, 1), 4) == 0;
+    const Zone zone = superblock ? Zone::superblock : Zone::grid;
+    const u64 address = 1 + below(remix(random, 2), 8);
+    const u64 what = below(remix(random, 3), 10);
+    if (what < 4 || i <= 20) {
+      disk.write(i <= 20 ? i % 8 + 1 : address, static_cast<u8>(i), write_tag, zone,
+                 superblock ? Durability::on_completion : Durability::on_sync);
+    } else if (what < 8) {
+      if (superblock || disk.block_written(address)) disk.read(address, read_tag, zone);
+    } else if (what == 8) {
+      disk.sync();
+    } else if (below(remix(random, 4), 4) == 0) {
+      disk.storage.crash({.op = {.number = i}});
+    }
+    disk.run();
+    if (disk.storage.damage()) ++played.damaged_steps;
+  }
+  for (const auto& io : disk.ios) {
+    for (const std::byte b : io->bytes) played.content = played.content * 31 + static_cast<u64>(b);
+    played.content += static_cast<u64>(io->read.result) + static_cast<u64>(io->write.result);
+  }
+  played.digests = disk.trace.digests();
+  played.counts = disk.storage.faults_fired();
+  played.armed = disk.storage.faults_armed();
+  disk.storage.heal();
+  REQUIRE_FALSE(disk.storage.damage());
+  return played;
+}
+
+DiskOptions with(std::span<const FaultKind> kinds, u64 seed, FaultZone zone = FaultZone::both) {
+  DiskOptions options = small(DurabilityProfile::cached, seed);
+  for (const FaultKind kind : kinds)
+    options.faults[kind] = {.ratio = {.numerator = 1, .denominator = 8}, .zone = zone};
+  return options;
+}
+
+TEST_CASE("fault: each kind fires, in its zone alone, at about its rate", "[fault]") {
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    if (decided_by_crash(kind)) continue;
+    CAPTURE(fault_kind_name(kind));
+    for (const FaultZone zone : {FaultZone::grid, FaultZone::superblock, FaultZone::both}) {
+      if (strikes_syncs(kind) && zone == FaultZone::superblock) continue;
+      FaultCounts fired, armed;
+      for (u64 seed = 1; seed <= 6; ++seed) {
+        const Played played = play(with(std::span(&kind, 1), seed, zone));
+        fired += played.counts;
+        armed += played.armed;
+      }
+      CAPTURE(fault_zone_name(zone), fired.of(kind), armed.of(kind));
+      REQUIRE((fired.of(kind, Zone::grid) > 0) == (zone != FaultZone::superblock));
+      REQUIRE((fired.of(kind, Zone::superblock) > 0) == (zone != FaultZone::grid && !strikes_syncs(kind)));
+      REQUIRE(fired.of(kind) * 24 > armed.of(kind));
+      REQUIRE(fired.of(kind) * 3 < armed.of(kind));
+    }
+  }
+}
+
+TEST_CASE("fault: what a caller is told about damages nothing; what lies does", "[fault]") {
+  u64 damaged = 0;
+  for (u64 seed = 1; seed <= 8; ++seed) {
+    REQUIRE(play(with(harmless, seed)).damaged_steps == 0);
+    damaged += play(with(lies, seed)).damaged_steps;
+  }
+  REQUIRE(damaged > 1000);
+}
+
+TEST_CASE("fault: a run in which lines ask for what chance had done is the same run", "[fault]") {
+  std::vector<FaultKind> all(std::begin(lies), std::end(lies));
+  all.insert(all.end(), std::begin(harmless), std::end(harmless));
+  for (u64 seed = 1; seed <= 10; ++seed) {
+    const Played chance = play(with(all, seed));
+    const Played again = play(with(all, seed));
+    REQUIRE(chance.digests == again.digests);
+    const Played frozen = play(small(DurabilityProfile::cached, seed), chance.fired);
+    CAPTURE(seed, chance.fired.size(), frozen.fired.size());
+    REQUIRE(chance.fired.size() > 40);
+    REQUIRE(frozen.fired.size() == chance.fired.size());
+    REQUIRE(frozen.digests == chance.digests);
+    REQUIRE(frozen.content == chance.content);
+  }
+}
+
+TEST_CASE("fault: a disk on which nothing may go wrong has no second medium", "[fault]") {
+  Disk quiet(small());
+  DiskOptions failing = small();
+  failing.faults[FaultKind::failed_sync].ratio = {.numerator = 1, .denominator = 2};
+  Disk failed(failing);
+  REQUIRE(&quiet.storage.truth() == &quiet.storage.image());
+  REQUIRE(&failed.storage.truth() == &failed.storage.image());
+  FaultyDisk faulty(small());
+  REQUIRE(&faulty.storage.truth() != &faulty.storage.image());
+}
+
+}  // namespace
+}  // namespace tonearm::sim

@@ -1,0 +1,111 @@
+// A medium on which things go wrong, and the truth beside it.
+//
+// The truth is a second medium that holds what would be there if every acknowledged write had landed
+// where and when it was acknowledged to. What a caller is told about changes both alike: a write that
+// failed leaves the same mixture, a crash and a failed sync have the same outcome. What lies changes
+// the medium alone: rot, unreadable sectors, lost and misdirected writes, lying syncs. The damage is
+// the difference of the two.
+//
+// A former content of every place is kept beside them, for stale reads.
+#pragma once
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "sim/disk/fault_plan.h"
+#include "sim/disk/medium.h"
+
+namespace tonearm::sim {
+
+class FaultyMedium {
+ public:
+  // The medium as it is now is the truth.
+  FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& options, u64 grid_offset);
+
+  const Medium& truth() const { return truth_; }
+
+  // One request each, with whatever strikes it. `length` bytes from `offset` of the image.
+  IoResult read(const FaultTarget& target, u64 offset, std::span<std::byte> buffer);
+  IoResult write(const FaultTarget& target, const MediumWrite& write, Durability durability);
+  bool sync_lies(const FaultTarget& target, u64 covered);
+  void make_durable(u64 covered, u64 covered_truth, bool lies);
+  // Of the truth alone; the caller decides the medium.
+  void fail(u64 covered, std::span<const Fate> fates) { truth_.fail(covered, fates); }
+  void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
+  void forget(u64 offset, u64 length);
+  void grow(u64 size);
+  void heal();
+
+  // The bytes of the range differ, or a sector of `readable_length` from its beginning cannot be read.
+  bool damaged(u64 offset, u64 length, u64 readable_length) const;
+  bool damage() const;
+  // Address 0 stands for the superblock. The longest streaks since begin_streaks().
+  u32 bad_reads(u64 address) const { return streak(bad_reads_, address); }
+  u32 bad_writes(u64 address) const { return streak(bad_writes_, address); }
+  void begin_streaks();
+
+ private:
+  // How often in a row it went wrong for a block: up to now, and at most.
+  struct Streak {
+    u64 address;
+    u32 count;
+    u32 most;
+  };
+  // An error that comes back when the place is tried again.
+  struct Transient {
+    u64 begin, end;
+    u64 random;
+    u32 left;
+    bool write;
+  };
+  struct Place {
+    u64 offset;
+    u64 length;
+  };
+
+  static u32 streak(const std::vector<Streak>& streaks, u64 address);
+  void count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset, bool bad);
+  u64 address_of(u64 offset) const { return (offset - grid_offset_) / block_size_ + 1; }
+  u64 zone_end(Zone zone) const;
+  Place place_of(const Fault& fault, u64 length) const;
+  u64 written_prefix(u64 offset, u64 length) const;
+  void note_length(u64 offset, u64 length);
+  bool other_place(Fault* fault, const FaultTarget& target, u64 offset, u64 random) const;
+
+  bool error_strikes(FaultKind kind, const FaultTarget& target, u64 begin, u64 end, u64* random);
+  void land(const MediumWrite& write, Durability durability);
+  void remember(u64 offset, u64 length);
+  void mix(const MediumWrite& write, Durability durability, u64 random);
+  void write_elsewhere(const MediumWrite& write, Durability durability, Place place);
+
+  Fault draw_shape(FaultKind kind, const FaultTarget& target, u64 offset, u64 length, u64 random) const;
+  bool bend(const Fault& fault, Zone zone, std::span<std::byte> bytes);
+  void maybe_unreadable(const FaultTarget& target, u64 offset, u64 length);
+  void maybe_rot(const FaultTarget& target, u64 offset, u64 length);
+  bool rot(const Fault& fault, Zone zone, u64 offset, u64 length);
+  bool deliver_another(const FaultTarget& target, u64 offset, std::span<std::byte> buffer);
+
+  bool unreadable(u64 offset, u64 length) const;
+  void readable_again(u64 offset, u64 length);
+  void suspect(u64 offset, u64 length);
+  bool differs(u64 offset, u64 length) const;
+
+  Medium* medium_;
+  FaultPlan* plan_;
+  u64 grid_offset_;
+  u32 sector_size_;
+  u32 block_size_;
+  Medium truth_;
+  Image former_;
+  std::vector<u32> lengths_;     // By block: bytes of its last write; 0: not known.
+  std::vector<u64> unreadable_;  // Sectors, ascending.
+  std::vector<u64> suspects_;    // Bit by sector: the only ones that may differ from the truth.
+  std::vector<Transient> transients_;
+  std::vector<Streak> bad_reads_;
+  std::vector<Streak> bad_writes_;
+  std::vector<std::byte> scratch_;
+  std::vector<std::byte> straight_;  // What bend() was given.
+};
+
+}  // namespace tonearm::sim

@@ -1,0 +1,300 @@
+// Faults: which errors are true, what opening must come to, and what is played while the engine is out.
+//
+// Nothing is guessed from what may break. The disk knows where its medium differs from the truth and what it
+// has delivered; sim/decode says what that means. An error about an intact block is a failure, and so is
+// success where a block that was needed is damaged.
+//
+// An engine that is out is either sticky, after an error of an op, a checkpoint or a replay: then it answers
+// queries and refuses the rest; or down, after an error of opening: then lines are counted and not played. So
+// it stays until a line brings it back (crash, reopen, heal), or `heal_lines` of them have passed.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/run/player.h"
+
+namespace tonearm::sim {
+
+namespace f = disk_format;
+
+namespace {
+
+constexpr u32 superblock_tries = 3;  // Of each request.
+
+ErrorKind error_of(DecodeOutcome outcome) {
+  switch (outcome) {
+    case DecodeOutcome::ok: return ErrorKind::none;
+    case DecodeOutcome::not_found: return ErrorKind::not_found;
+    case DecodeOutcome::quorum_lost: return ErrorKind::quorum_lost;
+    case DecodeOutcome::fork: return ErrorKind::fork;
+    case DecodeOutcome::parent_not_connected: return ErrorKind::parent_not_connected;
+    case DecodeOutcome::byte_order: return ErrorKind::byte_order;
+    case DecodeOutcome::release_unknown: return ErrorKind::release_unknown;
+  }
+  UNREACHABLE();
+}
+
+bool of_superblock(ErrorKind kind) {
+  return kind >= ErrorKind::not_found && kind <= ErrorKind::release_unknown;
+}
+
+std::string copies_text(const CopiesAsRead& copies) {
+  std::string text;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    const char* const fault = copy_fault(copies[slot]);
+    text += fmt::format("  slot {}: ", slot);
+    if (fault != nullptr) {
+      text += fmt::format("{}\n", fault);
+      continue;
+    }
+    text += fmt::format("copy {} sequence {} op {}\n", f::load<u16>(copies[slot], f::copy_number),
+                        f::load<u64>(copies[slot], f::copy_sequence),
+                        f::load<u64>(copies[slot], f::copy_state + f::state_op));
+  }
+  return text;
+}
+
+}  // namespace
+
+// --- errors
+
+u64 Player::legal_losses() const {
+  return disk_->fault_count(FaultKind::failed_sync) + disk_->fault_count(FaultKind::write_error);
+}
+
+BlockTruth Player::truth_of(u64 address) const {
+  const u32 size = options_.format.block_size;
+  return block_truth(disk_->truth(), disk_->grid_offset() + (address - 1) * size, size);
+}
+
+// Why the block of the error can be read and holds what it should; empty if that is not so.
+std::string Player::why_intact(const Error& error) const {
+  if (error.address < 1 || error.address > options_.disk.blocks_count) return "there is no such block";
+  const BlockTruth truth = truth_of(error.address);
+  const bool meant = truth.intact && truth.checksum == error.checksum;
+  // A sync or a write that failed may have lost blocks that this engine relies on: legally, so the truth has
+  // lost them, too.
+  if (!meant && legal_losses() > losses_at_open_) return {};
+  if (!meant && !predicted_older_) return "the block that is there is another one, and nothing has lost it";
+  if (!meant || disk_->damaged(error.address, truth.written)) return {};
+  const u32 tries = options_.runtime.read_attempts_max;
+  const u32 bad = disk_->bad_reads(error.address);
+  if (bad >= tries) return {};
+  return fmt::format("the block is intact, and of {} reads only {} went wrong", tries, bad);
+}
+
+// Empty: the error is true.
+std::string Player::why_false(const Error& error) const {
+  if (error.kind == ErrorKind::block_damaged) return why_intact(error);
+  if (error.kind != ErrorKind::write_failed) return "nothing is damaged";
+  const u32 tries = error.address == 0 ? superblock_tries : options_.runtime.read_attempts_max;
+  const u32 bad = disk_->bad_writes(error.address);
+  if (bad >= tries) return {};
+  return fmt::format("of {} writes only {} failed", tries, bad);
+}
+
+// A query that ends in an error is unanswered, if the error is true.
+void Player::judge_error(const Error& error, const char* where) {
+  ++result_.counters.unanswered;
+  ++result_.counters.checks;
+  if (!config_->oracles.has(Oracle::false_alarm)) return;
+  const std::string why = why_false(error);
+  if (why.empty()) return;
+  fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
+       fmt::format("{} ended in {} (address {}, {}), but {}", where, error_name(error.kind), error.address,
+                   error.reason, why));
+}
+
+void Player::alarm(const Error& error, const char* where, const std::string& why) {
+  ++result_.counters.unanswered;
+  if (!config_->oracles.has(Oracle::false_alarm)) give_up();
+  fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
+       fmt::format("{} ended in {} (address {}, {}), but {}", where, error_name(error.kind), error.address,
+                   error.reason, why));
+}
+
+// What was written of the superblock and read back, three good copies of four, decides a checkpoint.
+void Player::judge_verified(const Error& error, const char* what) {
+  if (!faulty_) {
+    if (error) alarm(error, what, "nothing is damaged");
+    return;
+  }
+  ++result_.counters.checks;
+  if (error && error.kind != ErrorKind::checkpoint_failed) {
+    const std::string why = why_false(error);
+    if (!why.empty()) alarm(error, what, why);
+    return;
+  }
+  const CopiesAsRead copies = delivered_copies();
+  const CopiesVerdict verdict = judge_copies(copies, 3);
+  const u64 expected = std::string_view(what) == "format" ? 0 : pending_op_;
+  const bool good = verdict.outcome == DecodeOutcome::ok &&
+                    f::load<u64>(copies[verdict.slot], f::copy_state + f::state_op) == expected;
+  if (good == !error) return;
+  if (good) alarm(error, what, "three good copies were read back");
+  if (!config_->oracles.has(Oracle::legal)) return;
+  fail(FailureClass::crash_legal, fmt::format("{}: verified without three good copies", what),
+       fmt::format("a {} says that it is done, and fewer than three good copies of its superblock were read "
+                   "back",
+                   what),
+       copies_text(copies));
+}
+
+// From here on deliveries are counted anew. What the scrubber has found before is judged by those before.
+void Player::begin_call() {
+  judge_scrub();
+  disk_->begin_deliveries();
+}
+
+// --- opening
+
+CopiesAsRead Player::delivered_copies() const {
+  CopiesAsRead copies;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    if (const auto copy = disk_->delivered_copy(slot)) copies[slot] = *copy;
+  }
+  return copies;
+}
+
+void Player::begin_open() {
+  disk_->begin_deliveries();
+  damaged_before_.clear();
+  predicted_.reset();
+  predicted_older_ = false;
+  if (!faulty_ || !disk_->damage()) return;
+  for (u64 address = 1; address <= options_.disk.blocks_count; ++address) {
+    if (disk_->damaged(address, options_.format.block_size) &&
+        disk_->damaged(address, truth_of(address).written)) {
+      damaged_before_.push_back(address);
+    }
+  }
+}
+
+void Player::judge_open(const Error& error) {
+  if (!faulty_) {
+    const bool legal =
+        !formatted_ && (error.kind == ErrorKind::not_found || error.kind == ErrorKind::quorum_lost);
+    if (error && !legal) alarm(error, "open", "nothing is damaged");
+    return;
+  }
+  const CopiesAsRead copies = delivered_copies();
+  predicted_ = predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded});
+  ++result_.counters.checks;
+  ++result_.counters.opens_predicted;
+  const ErrorKind expected = error_of(predicted_->copies.outcome);
+  if (expected == ErrorKind::none && !of_superblock(error.kind)) return judge_open_blocks(error);
+  if (error.kind == expected) return;
+  if (!config_->oracles.has(Oracle::legal)) give_up();
+  fail(FailureClass::crash_legal,
+       fmt::format("open: {}, expected {}", error_name(error.kind), error_name(expected)),
+       fmt::format("opening ended in {} ({}); the superblock copies as they were read demand {}",
+                   error_name(error.kind), error.reason, error_name(expected)),
+       copies_text(copies));
+}
+
+// The superblock was found. Only trailers and manifest log are read now.
+void Player::judge_open_blocks(const Error& error) {
+  const OpenPrediction& predicted = *predicted_;
+  predicted_older_ = !predicted.reached.damaged.empty();
+  const DecodedBlock* needed = nullptr;  // One that cannot have been read.
+  const DecodedBlock* named = nullptr;   // By the error.
+  for (const DecodedBlock& block : predicted.reached.blocks) {
+    if (!OpenPrediction::read_by_open(block.use)) continue;
+    const u64 address = block.ref.address;
+    if (address == error.address) named = &block;
+    const bool was = std::binary_search(damaged_before_.begin(), damaged_before_.end(), address);
+    if (was && disk_->damaged(address, truth_of(address).written)) needed = &block;
+  }
+  if (error) {
+    std::string why = why_false(error);
+    if (why.empty() && error.kind == ErrorKind::block_damaged && named == nullptr) {
+      why = "opening needs no such block";
+    }
+    if (!why.empty()) alarm(error, "open", why);
+    return;
+  }
+  if (!config_->oracles.has(Oracle::legal)) return;
+  if (needed != nullptr) {
+    fail(FailureClass::crash_legal, "open: a damaged block is believed",
+         fmt::format("{} block {} is damaged, and opening succeeded all the same",
+                     block_use_name(needed->use), needed->ref.address));
+  }
+  if (host_->forest().checkpoint_op() == predicted.reached.op) return;
+  fail(FailureClass::crash_legal, "open: another checkpoint than the copies say",
+       fmt::format("the engine opened checkpoint {}; the superblock copies as they were read demand {}",
+                   host_->forest().checkpoint_op(), predicted.reached.op),
+       copies_text(delivered_copies()));
+}
+
+// The copies as they were read demanded an older checkpoint: stale ones, most often. The model cannot follow,
+// so the engine goes, until the disk is healed; if that does not help, nothing more can be said of this run.
+void Player::judge_older(u64 opened) {
+  ++result_.counters.opened_older;
+  const DecodedImage truth = decode_image(disk_->truth(), {.tables = false, .shape = shape_});
+  if (truth.outcome == DecodeOutcome::ok && truth.op <= opened) {
+    ++result_.counters.ended_older;
+    throw RunFailed{};
+  }
+  go_down("open");
+}
+
+// --- an engine that is out
+
+void Player::go_sticky(const Error& error, const char* what) {
+  sticky_ = error;  // A copy: it is the engine's own.
+  ++result_.counters.went_sticky;
+  standing_ = Standing::sticky;
+  lines_out_ = 0;
+  check_sticky(sticky_, what, true);
+  throw WentOut{};
+}
+
+void Player::go_down(const char* what) {
+  ++result_.counters.went_down;
+  drop_engine(aside(what, result_.counters.went_down), {});
+  ASSERT(standing_ == Standing::down);
+  throw WentOut{};
+}
+
+// True: the line is not to be played as usual.
+bool Player::out_line() {
+  const OperationKind kind = line_.kind;
+  const bool helps =
+      kind == OperationKind::heal || kind == OperationKind::crash || kind == OperationKind::reopen;
+  const bool request = kind == OperationKind::fault || kind == OperationKind::latency;
+  if (helps || request) return false;
+  if (++lines_out_ > options_.heal_lines) {
+    recover_until_open({.line = line_.id, .strike = false, .heal = true});
+    disk_->set_attribution({.op = line_.id, .context = 0});
+    if (standing_ == Standing::up) return false;
+  }
+  if (standing_ == Standing::sticky) return false;
+  ++result_.counters.down;
+  return true;
+}
+
+// A line that changes something: refused with the same error, whatever it is.
+void Player::out_change() {
+  ++result_.counters.refused_sticky;
+  check_sticky(sticky_, "an engine that is out", false);
+}
+
+void Player::line_heal() {
+  ++result_.counters.heals;
+  if (standing_ != Standing::up) throw Recover{.line = line_.id, .strike = false, .heal = true};
+  heal();
+}
+
+void Player::heal() {
+  judge_scrub();
+  if (disk_->damage()) ++result_.counters.healed;
+  disk_->heal();
+}
+
+void Player::reconfigure() {
+  DiskOptions disk = options_.disk;
+  if (faults_paused_) disk.faults = {};
+  disk_->reconfigure(disk);
+}
+
+}  // namespace tonearm::sim
