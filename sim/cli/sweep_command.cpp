@@ -68,6 +68,21 @@ std::string sweep_text(const Sweep& sweep) {
   return text;
 }
 
+// What damages a medium has verdicts of its own; a sweep judges what crashes leave of a sound one. A sync
+// that fails says so.
+void without_damage(PreparedRun* prepared) {
+  FaultOptions& faults = prepared->options.disk.faults;
+  const FaultOptions::Kind failed_sync = faults[FaultKind::failed_sync];
+  faults = {};
+  faults[FaultKind::failed_sync] = failed_sync;
+  Scenario scenario = scenario_of(*prepared);
+  std::erase_if(scenario.operations, [](const Operation& line) {
+    return line.kind == OperationKind::fault && line.fault.kind != FaultKind::failed_sync;
+  });
+  prepared->scenario = std::make_unique<Scenario>(std::move(scenario));
+  prepared->source = source_of(prepared->scenario->operations);
+}
+
 // The run with the crashes at hand as lines of it.
 Scenario crashed_scenario(const PreparedRun& prepared, const Sweep& sweep) {
   Scenario scenario = scenario_of(prepared);
@@ -129,6 +144,7 @@ class SweepCommand {
     }
     prepared.sweep = sweep_.get();
     prepared.oracles.set(Oracle::poison, false);
+    without_damage(&prepared);
     const double before = children_cpu_seconds();
     std::vector<PreparedRun> runs;
     runs.push_back(std::move(prepared));

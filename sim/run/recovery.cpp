@@ -122,15 +122,17 @@ void Recovery::became_durable(u64 begin, u64 end) {
 
 // --- open
 
-void Recovery::judge() {
+u64 Recovery::judge() {
   const Legal legal = legal_;
   SweepCounters& counters = sweeper_.counters(level_);
   open();
   if (decisions_.any_garbage()) ++counters.garbage;
-  if (!opened_) return;
+  if (!opened_) return hash_of(decisions_.hash());
   judge_opened();
   const u64 opened = legal_.verified;
-  if (!tracker_.learn(outcome_class())) return;
+  const u64 led_to = outcome_class();
+  const u64 outcome = hash_of(decisions_.hash() ^ led_to);
+  if (!tracker_.learn(led_to)) return outcome;
   ++counters.judged;
   judge_image(opened);
   audit(opened, "after open");
@@ -143,6 +145,7 @@ void Recovery::judge() {
   sweeper_.sweep().depth = level_ + 1;
   decisions_.publish(&sweeper_.sweep().points[level_]);
   replay();
+  return outcome;
 }
 
 void Recovery::make_host() {

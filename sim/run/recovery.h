@@ -16,7 +16,7 @@ class Recovery final : public Interrupt, public DiskObserver {
   Recovery(const Recovery&) = delete;
   Recovery& operator=(const Recovery&) = delete;
 
-  void judge();  // Throws RunFailed.
+  u64 judge();  // Which outcome it was, and what it led to. Throws RunFailed.
 
   const Decisions& decisions() const { return decisions_; }
   u32 level() const { return level_; }

@@ -5,6 +5,7 @@
 
 #include "sim/disk/disk_fixture.h"
 #include "sim/run/crash_state.h"
+#include "sim/run/sweeper.h"
 #include "sim/run/test_runs.h"
 
 namespace tonearm::sim {
@@ -107,6 +108,7 @@ Swept sweep_of(RunConfig config, const SweepOptions& options) {
 Swept sweep_seed(const char* workload, u64 seed, u64 ops, const SweepOptions& options) {
   SeedRun plain(seed, workload);
   plain.config.options.ops = ops;
+  plain.config.options.disk.faults = {};  // A sweep judges what crashes leave of a sound medium.
   plain.changed();
   Swept swept = sweep_of(plain.config, options);
   check_passed(swept.result);
@@ -218,6 +220,69 @@ TEST_CASE("a sweep of crashes in recoveries", "[sweep]") {
   CHECK(c.states > 100);
   CHECK(c.garbage > 100);
   CHECK(twice.sweep.second_cut == 0);
+}
+
+TEST_CASE("what makes a step one to be judged", "[sweep]") {
+  constexpr u64 grid = superblock_zone_size;
+  StepTracker tracker(unit_size);
+  const Legal legal{.formatted = true, .verified = 3};
+  REQUIRE(tracker.enter(legal, 5));
+  tracker.read(0, superblock_zone_size);
+  tracker.read(grid + 1024, grid + 2048);
+  CHECK(tracker.learn(1));
+  CHECK_FALSE(tracker.learn(1));
+  CHECK_FALSE(tracker.enter(legal, 5));
+  SECTION("a unit that nobody has read does not") {
+    tracker.changed(grid, grid + 1024);
+    tracker.changed(grid + 2048, grid + 1'000'000);
+    CHECK_FALSE(tracker.enter(legal, 5));
+  }
+  SECTION("a superblock copy does, and what is known of the rest stays") {
+    tracker.changed(8192, 16384);
+    CHECK(tracker.enter(legal, 5));
+    CHECK_FALSE(tracker.learn(1));
+    CHECK_FALSE(tracker.enter(legal, 5));
+  }
+  SECTION("a block of which one unit was read does") {
+    tracker.changed(grid + 512, grid + 1536);
+    CHECK(tracker.enter(legal, 5));
+    CHECK(tracker.learn(1));
+    tracker.changed(grid + 512, grid + 1536);  // By no recovery since.
+    CHECK_FALSE(tracker.enter(legal, 5));
+  }
+  SECTION("another checkpoint that may be opened does") {
+    CHECK(tracker.enter({.formatted = true, .verified = 3, .pending = 7}, 5));
+    CHECK_FALSE(tracker.learn(1));
+  }
+  SECTION("another op in the log does") {
+    CHECK(tracker.enter(legal, 6));
+    CHECK(tracker.learn(1));
+  }
+}
+
+// The argument at the top of sweeper.h, put to the test.
+TEST_CASE("steps that need no judgement have the outcomes of the one before them", "[sweep]") {
+  std::string lines;
+  for (u64 op = 1; op <= 14; ++op) {
+    lines += "put kv key=" + std::to_string(op * 7 % 10) + " value=" + std::to_string(op) +
+             "\nput id key=" + std::to_string(op) + " value=1\nput index key=1/" + std::to_string(op) +
+             "\ncommit\n";
+  }
+  for (const char* profile : {"durable", "cached"}) {
+    const Scenario scenario = require_scenario(header(std::string("durability=") + profile) + lines);
+    const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
+    RunConfig config;
+    config.seed = scenario.seed;
+    config.options = scenario.options;
+    config.source = source.get();
+    const Swept some = sweep_of(config, {});
+    const Swept all = sweep_of(config, {.every_step = true});  // Asserts it.
+    check_passed(all.result);
+    CHECK(all.sweep.counters[0].states == some.sweep.counters[0].states);
+    CHECK(all.sweep.counters[0].steps > 5 * some.sweep.counters[0].states);
+    CHECK(all.sweep.counters[0].judged > all.sweep.counters[0].steps / 2);
+    CHECK(all.sweep.counters[0].replayed_ops > 5 * some.sweep.counters[0].replayed_ops);
+  }
 }
 
 // What the sweep has judged, played by the crash lines that it would write.

@@ -45,31 +45,36 @@ void Sweeper::judge(SimStorage& disk, StepTracker& tracker, const Legal& legal, 
                     const Recovery* outer) {
   SweepCounters& counters = this->counters(level);
   ++counters.steps;
-  if (!tracker.enter(legal, source_.model->op())) return;
+  const bool known = !tracker.enter(legal, source_.model->op());
+  if (known && !sweep_->options.every_step) return;
+  if (known) tracker.forget_classes();
   if (level == 0) second_outcomes_ = 0;
   if (level > 0 && second_outcomes_ >= sweep_->options.second_outcomes_max) {
     ++sweep_->second_cut;
     return;
   }
-  ++counters.states;
+  if (!known) ++counters.states;
   CrashState state(disk);
   if (outer != nullptr) outer->decisions().carry_into(&state);
   state.index();
   counters.undecided_max = std::max<u64>(counters.undecided_max, state.writes().size());
-  judge_outcomes(state, tracker, legal, level);
+  const u64 outcomes = judge_outcomes(state, tracker, legal, level);
+  ASSERT(!known || outcomes == tracker.outcomes);
+  tracker.outcomes = outcomes;
 }
 
-void Sweeper::judge_outcomes(const CrashState& state, StepTracker& tracker, const Legal& legal, u32 level) {
+u64 Sweeper::judge_outcomes(const CrashState& state, StepTracker& tracker, const Legal& legal, u32 level) {
   SweepCounters& counters = this->counters(level);
   const SimStorage* const disk_before = disk_;
   DecisionPath path;
   u64 count = 0;
   u64 samples = 0;
+  u64 outcomes = 0;
   do {
     path.begin();
     {
       Recovery recovery(*this, state, path, tracker, legal, level, false);
-      recovery.judge();
+      outcomes += recovery.judge();
     }
     ++counters.outcomes;
     if (level > 0) ++second_outcomes_;
@@ -80,6 +85,7 @@ void Sweeper::judge_outcomes(const CrashState& state, StepTracker& tracker, cons
   } while (samples > 0 || path.next());
   disk_ = disk_before;
   sweep_->depth = level;
+  return outcomes;
 }
 
 bool Sweeper::same_checkpoint(u64 op, u128 id) {

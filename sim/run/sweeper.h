@@ -47,6 +47,9 @@ class StepTracker {
 
   // Class of a recovery, see above. False: it has been judged.
   bool learn(u64 outcome) { return classes_.insert(outcome).second; }
+  void forget_classes() { classes_.clear(); }
+  // Of all outcomes of the state that was judged last: which decisions led to what.
+  u64 outcomes = 0;
 
  private:
   u32 unit_size_;
@@ -99,7 +102,8 @@ class Sweeper {
  private:
   friend class Recovery;
 
-  void judge_outcomes(const CrashState& state, StepTracker& tracker, const Legal& legal, u32 level);
+  // Hash of all of them.
+  u64 judge_outcomes(const CrashState& state, StepTracker& tracker, const Legal& legal, u32 level);
 
   Source source_;
   Sweep* sweep_;
