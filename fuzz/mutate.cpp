@@ -31,12 +31,18 @@ u64 below_size(u64 random, const Lines& lines) { return below(random, lines.size
 
 // A few lines as the generator of the workload yields them. They have no ids yet.
 Lines generated_lines_of(const Scenario& scenario, u64 random, u64 count) {
+  const Workload* const workload = find_workload(scenario.workload);
+  ASSERT(workload != nullptr);
+  // Inputs do not carry the generator's knobs: which kinds of lines there are is drawn each time.
   RunOptions options = scenario.options;
+  RunOptions drawn;
+  workload->draw(remix(random, 3), &drawn);
+  for (const Setting& setting : settings()) {
+    if (of_generator(setting)) setting.set(options, setting.get(drawn));
+  }
   options.ops = generated_lines;
   options.phase_lines = 50;
   options.key_universe = 2 + static_cast<u32>(below(remix(random, 1), universe_max));
-  const Workload* const workload = find_workload(scenario.workload);
-  ASSERT(workload != nullptr);
   const auto source = workload->source(random, options);
   Lines lines(count);
   const u64 first = below(remix(random, 2), source->count() - count);

@@ -69,6 +69,7 @@ class ProgramPlayer::Steps {
         in_checkpoint_ = event.c == checkpoint_hash_;
         changed_ = true;
         return;
+      case EventKind::decision:  // A checkpoint is verified: it is what must be found from here on.
       case EventKind::submit_write:
       case EventKind::submit_sync: changed_ = true; return;
       case EventKind::complete_write:
@@ -81,8 +82,7 @@ class ProgramPlayer::Steps {
         return;
       case EventKind::answer:
       case EventKind::submit_read:
-      case EventKind::fault:
-      case EventKind::decision: return;
+      case EventKind::fault: return;
     }
   }
   // The lines were played; what follows is the end of the run.
@@ -93,8 +93,9 @@ class ProgramPlayer::Steps {
 
   void set_checkpoint(u64 hash) { checkpoint_hash_ = hash; }
   u64 count() const { return begun_ ? steps_at_end_ - first_ : 0; }
-  // Whether a crash before the step leaves something else than one before the step before it.
-  bool differs(u64 step) const { return differs_[first_ + step]; }
+  // Whether a crash before the step leaves something else than one before the step before it. (A crash
+  // before the first step strikes before the first line, one before the second step within it.)
+  bool differs(u64 step) const { return step <= 1 || differs_[first_ + step]; }
   u64 undecided() const { return undecided_; }  // In the crash.
 
  private:

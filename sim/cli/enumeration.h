@@ -5,9 +5,10 @@
 // flight and in the disk's cache lost, landed, and as the crash's key draws for each.
 //
 // Crash points are left out that leave the same as the one before. The engine's memory is gone in a crash. So
-// two points are equal if between them no write was submitted or completed, no sync was, and no line or op
-// began, which the log of ops would remember: then what was read, or which callbacks ran, is all that
-// differs. And where nothing is undecided, the three ways of losing it are one.
+// two points are equal if between them no write was submitted or completed, no sync was, no line or op began,
+// which the log of ops would remember, and no checkpoint became the one that must be found: then what was
+// read, or which callbacks ran, is all that differs. And where nothing is undecided, the three ways of losing
+// it are one.
 //
 // The orders are a sample: last in first out, and three that are drawn. The usual one is first in first out.
 #pragma once
