@@ -34,7 +34,9 @@ ErrorKind error_of(DecodeOutcome outcome) {
   UNREACHABLE();
 }
 
-bool of_superblock(ErrorKind kind) { return kind >= ErrorKind::not_found && kind <= ErrorKind::release_unknown; }
+bool of_superblock(ErrorKind kind) {
+  return kind >= ErrorKind::not_found && kind <= ErrorKind::release_unknown;
+}
 
 std::string copies_text(const CopiesAsRead& copies) {
   std::string text;
@@ -170,7 +172,8 @@ void Player::begin_open() {
 
 void Player::judge_open(const Error& error) {
   if (!faulty_) {
-    const bool legal = !formatted_ && (error.kind == ErrorKind::not_found || error.kind == ErrorKind::quorum_lost);
+    const bool legal =
+        !formatted_ && (error.kind == ErrorKind::not_found || error.kind == ErrorKind::quorum_lost);
     if (error && !legal) alarm(error, "open", "nothing is damaged");
     return;
   }
@@ -182,7 +185,8 @@ void Player::judge_open(const Error& error) {
   if (expected == ErrorKind::none && !of_superblock(error.kind)) return judge_open_blocks(error);
   if (error.kind == expected) return;
   if (!config_->oracles.has(Oracle::legal)) give_up();
-  fail(FailureClass::crash_legal, fmt::format("open: {}, expected {}", error_name(error.kind), error_name(expected)),
+  fail(FailureClass::crash_legal,
+       fmt::format("open: {}, expected {}", error_name(error.kind), error_name(expected)),
        fmt::format("opening ended in {} ({}); the superblock copies as they were read demand {}",
                    error_name(error.kind), error.reason, error_name(expected)),
        copies_text(copies));
@@ -212,8 +216,8 @@ void Player::judge_open_blocks(const Error& error) {
   if (!config_->oracles.has(Oracle::legal)) return;
   if (needed != nullptr) {
     fail(FailureClass::crash_legal, "open: a damaged block is believed",
-         fmt::format("{} block {} is damaged, and opening succeeded all the same", block_use_name(needed->use),
-                     needed->ref.address));
+         fmt::format("{} block {} is damaged, and opening succeeded all the same",
+                     block_use_name(needed->use), needed->ref.address));
   }
   if (host_->forest().checkpoint_op() == predicted.reached.op) return;
   fail(FailureClass::crash_legal, "open: another checkpoint than the copies say",
@@ -255,7 +259,8 @@ void Player::go_down(const char* what) {
 // True: the line is not to be played as usual.
 bool Player::out_line() {
   const OperationKind kind = line_.kind;
-  const bool helps = kind == OperationKind::heal || kind == OperationKind::crash || kind == OperationKind::reopen;
+  const bool helps =
+      kind == OperationKind::heal || kind == OperationKind::crash || kind == OperationKind::reopen;
   const bool request = kind == OperationKind::fault || kind == OperationKind::latency;
   if (helps || request) return false;
   if (++lines_out_ > options_.heal_lines) {
