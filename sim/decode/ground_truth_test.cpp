@@ -94,7 +94,8 @@ TEST_CASE("the truth about one block", "[ground_truth]") {
     damaged.write(offset, bytes);
     CHECK_FALSE(block_truth(damaged, offset, block_size).intact);
   }
-  CHECK(block_truth(file.image, grid_offset + (blocks_count - 1) * block_size, block_size).written == block_size);
+  CHECK(block_truth(file.image, grid_offset + (blocks_count - 1) * block_size, block_size).written ==
+        block_size);
 }
 
 }  // namespace tonearm::sim

@@ -231,9 +231,9 @@ void Player::query_scan_next() {
       ++values;
       if (config_->answer_listener) text += fmt::format(" {}:{}", slots[i], step.timestamp);
     }
-    // A twin is not played the line, so none of these goes on.
-    for (const u32 slot : slots) {
-      if (failed && open_queries_[slot]) close_query(slot);
+    // A twin is not played the line, so nothing that it names goes on.
+    for (u32 slot = 0; failed && slot < scan_slots; ++slot) {
+      if ((line_.slots >> slot & 1) != 0 && open_queries_[slot]) close_query(slot);
     }
     if (failed) return;
     slots = going_on;

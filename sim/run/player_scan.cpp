@@ -108,9 +108,9 @@ void Player::line_scan_next() {
                             step.row.value);
       }
     }
-    // A twin is not played the line, so none of these goes on.
-    for (const u32 slot : slots) {
-      if (failed && scans_[slot]) close_scan(slot);
+    // A twin is not played the line, so nothing that it names goes on.
+    for (u32 slot = 0; failed && slot < scan_slots; ++slot) {
+      if ((line_.slots >> slot & 1) != 0 && scans_[slot]) close_scan(slot);
     }
     if (failed) return;
     slots = going_on;

@@ -94,7 +94,8 @@ TEST_CASE("what rots is found by the scrubber", "[verdict]") {
 }
 
 TEST_CASE("faults that pass are tried away", "[verdict]") {
-  for (const FaultKind kind : {FaultKind::corrupt_transfer, FaultKind::misdirected_read, FaultKind::stale_read}) {
+  for (const FaultKind kind :
+       {FaultKind::corrupt_transfer, FaultKind::misdirected_read, FaultKind::stale_read}) {
     const Faulty faulty("forest", repeats(2), kind, {1, 100}, 30);
     CHECK(faulty.sum.unanswered < faulty.fired);
   }
@@ -102,8 +103,9 @@ TEST_CASE("faults that pass are tried away", "[verdict]") {
 
 TEST_CASE("a run with all faults is one run", "[verdict]") {
   SeedRun run(5, "groove");
-  for (const FaultKind kind : {FaultKind::read_error, FaultKind::corrupt_transfer, FaultKind::misdirected_read,
-                               FaultKind::unreadable, FaultKind::rot, FaultKind::lost_write}) {
+  for (const FaultKind kind :
+       {FaultKind::read_error, FaultKind::corrupt_transfer, FaultKind::misdirected_read,
+        FaultKind::unreadable, FaultKind::rot, FaultKind::lost_write}) {
     run.config.options.disk.faults[kind].ratio = {1, 400};
   }
   run.config.options.heal_lines = 20;

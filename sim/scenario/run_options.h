@@ -35,8 +35,8 @@ struct RunOptions {
   // 0 <= d <= this, and always before the next checkpoint.
   u32 durability_delay_ops_max = 0;
 
-  // After an error that ends the engine, so many lines are played without one, or with one that answers queries
-  // only; then the disk is healed and the engine opened again.
+  // After an error that ends the engine, so many lines are played without one, or with one that answers
+  // queries only; then the disk is healed and the engine opened again.
   u32 heal_lines = 0;
 
   // Reads that the scrubber has in flight; 0: no scrubbing.

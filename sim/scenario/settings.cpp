@@ -247,6 +247,7 @@ const Setting table[] = {
     ratio("fault.lying_sync", fault_field<FaultKind::lying_sync>,
           "Chance that a sync succeeds and makes nothing durable."),
 // clang-format off
+// clang-format off
 #define X(kind, text)                                                                                        \
   ratio("fault." #kind, fault_field<FaultKind::kind>, "Chance that " text),                                  \
   name("fault." #kind ".zone", zone_names, fault_zone_count, fault_zone_field<FaultKind::kind>, "Where.")

@@ -180,9 +180,9 @@ void Grid::read_done(ReadSlot& slot) {
   // Legal: a read changes nothing, and what was read is not believed before it is used.
   const bool again = result != BlockResult::valid ||
                      variation(Variation::read_repeated, root.block.address, root.attempts) != 0;
-  // A block is damaged only after as many attempts that found it so.
+  // A block is damaged only after as many attempts in a row that found it so.
   if (again && root.attempts < attempts_max_ + (result == BlockResult::valid ? 0 : root.repeated)) {
-    if (result == BlockResult::valid) ++root.repeated;
+    if (result == BlockResult::valid) root.repeated = root.attempts;
     mark(Mark::grid_read_retried);
     ++counters_.retries;
     read_attempt(slot);

@@ -57,7 +57,7 @@ class Grid {
     Queue<Read, &Read::link> joined;  // Reads of the same block that this one will answer.
     Storage::NextTick next_tick;
     u32 attempts = 0;
-    u32 repeated = 0;  // Of those the ones that found the block in order, see Variation::read_repeated.
+    u32 repeated = 0;  // Attempts up to the last that found the block in order: Variation::read_repeated.
     bool in_flight = false;
     Grid* grid = nullptr;
   };
