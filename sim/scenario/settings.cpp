@@ -264,9 +264,9 @@ const Setting table[] = {
                                 number("fault.sectors_max", 1, fault_sectors_max,
                                        disk_field<&Disk::faults, &FaultOptions::sectors_max>,
                                        "Adjacent sectors that one rot or unreadable fault takes, at most."),
-                                number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
-                                       "Lines after an error that ends the engine, until the disk is healed and "
-                                       "it is opened again."),
+    number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
+           "Lines after an error that ends the engine, until the disk is healed and "
+           "it is opened again."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
