@@ -15,7 +15,8 @@ namespace {
 
 Scrubber::Options scrub_options(const RunOptions& options) {
   constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
-  return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub, .damages_max = EngineHost::scrub_damages_max};
+  return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub,
+          .damages_max = EngineHost::scrub_damages_max};
 }
 
 // A call that needs more event-loop steps than this does not make progress.
