@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/scenario/fault_line.h"
 #include "sim/workload/key_space.h"
 
 namespace tonearm::sim {
@@ -46,6 +47,7 @@ bool names_key(const Operation& line) {
     case K::crash:
     case K::reopen:
     case K::fault:
+    case K::heal:
     case K::latency:
     case K::call:
     case K::query:
@@ -147,6 +149,39 @@ void change_crash(Operation* line, u64 random) {
   }
 }
 
+// Any kind that a line may ask for. Every number of it means something for every request.
+Fault drawn_fault(u64 random) {
+  Fault fault;
+  do {
+    random = remix(random, 1);
+    fault.kind = static_cast<FaultKind>(below(random, fault_kind_count));
+  } while (decided_by_crash(fault.kind));
+  if (fault.kind == FaultKind::rot || fault.kind == FaultKind::corrupt_transfer) {
+    fault.shape = static_cast<RotShape>(below(remix(random, 2), rot_shape_count));
+  }
+  for (const FaultNumber& number : fault_numbers(fault)) {
+    random = remix(random, 3);
+    set_fault_number(&fault, number.name, number.least + below(random, number.name[0] == 't' ? 6 : 64));
+  }
+  return fault;
+}
+
+void change_fault(Operation* line, u64 random) {
+  if (below(random, 3) == 0) {
+    line->request.n = static_cast<u32>(near_number(line->request.n, 16, remix(random, 1)));
+    return;
+  }
+  const std::vector<FaultNumber> numbers = fault_numbers(line->fault);
+  if (numbers.empty() || below(random, 3) == 1) {
+    line->fault = drawn_fault(random);
+    return;
+  }
+  const FaultNumber& number = numbers[below(remix(random, 1), numbers.size())];
+  constexpr u64 near_max = 64;  // Within the bounds of every number but the bits of places.
+  set_fault_number(&line->fault, number.name,
+                   std::max(number.least, near_number(std::min(number.value, near_max), near_max, random)));
+}
+
 }  // namespace
 
 void change_line(Scenario* scenario, u64 at, u64 random) {
@@ -184,10 +219,11 @@ void change_line(Scenario* scenario, u64 at, u64 random) {
     case K::scan_next: line.count = 1 + near_number(line.count - 1, rows, more); return;
     case K::end: line.persist = !line.persist; return;
     case K::crash: return change_crash(&line, more);
-    case K::fault: line.request.n = static_cast<u32>(near_number(line.request.n, 16, more)); return;
+    case K::fault: return change_fault(&line, more);
     case K::latency: line.count = near_number(line.count, 100'000, more); return;
     case K::call: return change_call(lines, &line, more);
     case K::checkpoint:
+    case K::heal:
     case K::scope:
     case K::reopen:
     case K::page:
@@ -206,15 +242,16 @@ Operation line_about_request(const Scenario& scenario, u64 random) {
   line.id = {};
   line.request.attribution = attribution_of(cause.id, {});
   line.request.n = static_cast<u32>(below(remix(random, 2), 4));
-  if (below(remix(random, 1), 3) == 0) {
-    line.kind = K::fault;
-    line.request.tag = {.purpose = IoPurpose::checkpoint_sync};
-    return line;
-  }
-  line.kind = K::latency;
   line.request.tag = {.purpose = static_cast<IoPurpose>(below(remix(random, 3), io_purpose_count)),
                       .level = static_cast<u8>(below(remix(random, 5), 3)),
                       .tree = static_cast<u16>(below(remix(random, 6), 5))};
+  if (below(remix(random, 1), 2) == 0) {
+    line.kind = K::fault;
+    line.fault = drawn_fault(remix(random, 7));
+    if (strikes_syncs(line.fault.kind)) line.request.tag = {.purpose = IoPurpose::checkpoint_sync};
+    return line;
+  }
+  line.kind = K::latency;
   line.count = u64{1} << below(remix(random, 4), 18);
   return line;
 }
