@@ -239,8 +239,10 @@ void SimStorage::collect_undecided() {
                           .on_medium = true,
                           .on_truth = true});
   }
-  std::stable_sort(undecided_.begin(), undecided_.end(), [](const Undecided& a, const Undecided& b) {
-    return a.write.submission < b.write.submission;
+  // Medium and truth each have a write once: where they have it in two places, the medium's comes first.
+  std::sort(undecided_.begin(), undecided_.end(), [](const Undecided& a, const Undecided& b) {
+    if (a.write.submission != b.write.submission) return a.write.submission < b.write.submission;
+    return a.on_medium && !b.on_medium;
   });
 }
 

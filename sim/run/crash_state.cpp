@@ -67,8 +67,9 @@ void CrashState::index() {
       places.push_back({.offset = writes_[i].offset + at, .write = i});
     }
   }
-  std::stable_sort(places.begin(), places.end(),
-                   [](const Place& a, const Place& b) { return a.offset < b.offset; });
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return a.offset != b.offset ? a.offset < b.offset : a.write < b.write;
+  });
   for (const Place& place : places) {
     if (units_.empty() || units_.back().offset != place.offset) {
       units_.push_back({.offset = place.offset, .first = static_cast<u32>(candidates_.size()), .count = 0});
