@@ -102,6 +102,18 @@ TEST_CASE("fault: a corrupt transfer damages one delivery, not the medium", "[fa
   }
 }
 
+TEST_CASE("fault: what the scrubber is told ends no streak of another reader", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  for (const u32 n : {0U, 1U}) disk.strike(read_tag, n, {.kind = FaultKind::corrupt_transfer});
+  REQUIRE(disk.read_now(3) == -2);
+  disk.read(3, {.purpose = IoPurpose::scrub});
+  disk.run();
+  REQUIRE(disk.storage.bad_reads(3) == 1);
+  REQUIRE(disk.read_now(3) == -2);
+  REQUIRE(disk.storage.bad_reads(3) == 2);
+}
+
 TEST_CASE("fault: an unreadable sector fails until it is written", "[fault]") {
   FaultyDisk disk(small());
   disk.write_now(3, 30);

@@ -248,18 +248,22 @@ bool FaultyMedium::error_strikes(FaultKind kind, const FaultTarget& target, u64 
 }
 
 u32 FaultyMedium::streak(const std::vector<Streak>& streaks, u64 address) {
-  const auto found = std::find_if(streaks.begin(), streaks.end(),
-                                  [address](const Streak& each) { return each.address == address; });
-  return found == streaks.end() ? 0 : found->most;
+  u32 most = 0;
+  for (const Streak& each : streaks) {
+    if (each.address == address) most = std::max(most, each.most);
+  }
+  return most;
 }
 
 void FaultyMedium::count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset,
                                 bool bad) {
   const u64 address = target.zone == Zone::superblock ? 0 : address_of(offset);
-  const auto found = std::find_if(streaks.begin(), streaks.end(),
-                                  [address](const Streak& each) { return each.address == address; });
+  const bool scrub = target.tag.purpose == IoPurpose::scrub;
+  const auto found = std::find_if(streaks.begin(), streaks.end(), [&](const Streak& each) {
+    return each.address == address && each.scrub == scrub;
+  });
   if (found == streaks.end()) {
-    if (bad) streaks.push_back({.address = address, .count = 1, .most = 1});
+    if (bad) streaks.push_back({.address = address, .scrub = scrub, .count = 1, .most = 1});
     return;
   }
   found->count = bad ? found->count + 1 : 0;

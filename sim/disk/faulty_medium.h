@@ -46,9 +46,11 @@ class FaultyMedium {
   void begin_streaks();
 
  private:
-  // How often in a row it went wrong for a block: up to now, and at most.
+  // How often in a row it went wrong for a block: up to now, and at most. The scrubber's requests go beside
+  // those of everybody else, and what one of them is told is no news to the other.
   struct Streak {
     u64 address;
+    bool scrub;
     u32 count;
     u32 most;
   };
