@@ -17,6 +17,18 @@ OpenPrediction predict_open(const Image& truth, const CopiesAsRead& delivered, c
   return prediction;
 }
 
+std::optional<u64> demanded_op(const Image& image) {
+  std::vector<std::byte> bytes(u64{f::copies} * f::copy_size);
+  image.read(0, bytes);
+  CopiesAsRead copies;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    copies[slot] = f::Bytes(bytes).subspan(u64{slot} * f::copy_size, f::copy_size);
+  }
+  const CopiesVerdict verdict = judge_copies(copies, f::quorum);
+  if (verdict.outcome != DecodeOutcome::ok) return std::nullopt;
+  return f::load<u64>(copies[verdict.slot], f::copy_state + f::state_op);
+}
+
 BlockTruth block_truth(const Image& truth, u64 offset, u32 block_size) {
   std::vector<std::byte> bytes(block_size);
   truth.read(offset, bytes);

@@ -8,6 +8,8 @@
 // block of a table must not.
 #pragma once
 
+#include <optional>
+
 #include "sim/decode/superblock_copies.h"
 
 namespace tonearm::sim {
@@ -22,6 +24,9 @@ struct OpenPrediction {
 };
 
 OpenPrediction predict_open(const Image& truth, const CopiesAsRead& delivered, const DecodeOptions& options);
+
+// The checkpoint that the copies on a disk demand, if they do.
+std::optional<u64> demanded_op(const Image& image);
 
 // The block that lies there, if one does.
 struct BlockTruth {

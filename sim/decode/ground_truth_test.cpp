@@ -73,6 +73,41 @@ TEST_CASE("copies that were delivered stale lead to what they refer to", "[groun
   CHECK(decode_image(file.image).op == 16);
 }
 
+TEST_CASE("the checkpoint that lies on a disk, whatever was delivered", "[ground_truth]") {
+  File file;
+  CHECK(demanded_op(file.image) == 8);
+  file.superblock(16, {0, 2});
+  CHECK(demanded_op(file.image) == 16);
+  file.image.clear();
+  CHECK(demanded_op(file.image) == std::nullopt);
+}
+
+TEST_CASE("a block that a fault delivered is read where the image's own is damaged", "[ground_truth]") {
+  File file;
+  const OpenPrediction whole = file.predict();
+  const BlockRef newest = [&whole] {
+    for (const DecodedBlock& block : whole.reached.blocks) {
+      if (block.use == BlockUse::manifest) return block.ref;
+    }
+    return BlockRef{};
+  }();
+  REQUIRE(newest.address != 0);
+  const u64 offset = grid_offset + (newest.address - 1) * block_size;
+  std::vector<Brought> brought(2);
+  brought[0] = {.address = newest.address, .bytes = std::vector<std::byte>(block_size)};
+  brought[1] = {.address = newest.address, .bytes = std::vector<std::byte>(block_size)};
+  file.image.read(offset, brought[1].bytes);
+  file.image.write(offset, brought[0].bytes);  // Zeroes.
+  const auto damaged = [&file](std::span<const Brought> blocks) {
+    return decode_image(file.image, {.brought = blocks}).damaged.size();
+  };
+  CHECK(damaged({}) == 1);
+  CHECK(damaged(std::span(brought).first(1)) == 1);
+  CHECK(damaged(brought) == 0);
+  brought[1].address = newest.address + 1;
+  CHECK(damaged(brought) == 1);
+}
+
 TEST_CASE("the truth about one block", "[ground_truth]") {
   File file;
   const OpenPrediction whole = file.predict();

@@ -12,6 +12,7 @@
 
 #include "base/types.h"
 #include "sim/decode/forest_shape.h"
+#include "sim/disk/fault.h"
 #include "sim/disk/image.h"
 
 namespace tonearm::sim {
@@ -128,6 +129,7 @@ struct DecodeOptions {
   bool tables = true;                               // False: superblock and trailers only.
   const ForestShape* shape = &three_trees_shape();  // Must outlive what is decoded.
   DecodeMemo* memo = nullptr;                       // Null: nothing is known before.
+  std::span<const Brought> brought;                 // Taken where the image's own block cannot be used.
 };
 
 struct DecodedFormat {

@@ -22,6 +22,7 @@
 
 #include <array>
 #include <string_view>
+#include <vector>
 
 #include "base/types.h"
 #include "sim/disk/keyed.h"
@@ -112,6 +113,12 @@ struct FiredFault {
   IoTag tag{};
   u32 n = 0;
   Fault fault;
+};
+
+// A block as one read was given it, because of a fault.
+struct Brought {
+  u64 address = 0;
+  std::vector<std::byte> bytes;
 };
 
 // What a count of expected firings counts.

@@ -62,7 +62,13 @@ IoResult FaultyMedium::read(const FaultTarget& target, u64 offset, std::span<std
     return IoResult::failed;
   }
   medium_->image().read(offset, buffer);
-  count_streak(bad_reads_, target, offset, deliver_another(target, offset, buffer));
+  const bool another = deliver_another(target, offset, buffer);
+  count_streak(bad_reads_, target, offset, another);
+  const bool opening =
+      target.tag.purpose == IoPurpose::manifest_read || target.tag.purpose == IoPurpose::trailer_read;
+  if (another && opening) {
+    brought_.push_back({.address = address_of(offset), .bytes = {buffer.begin(), buffer.end()}});
+  }
   return IoResult::ok;
 }
 
@@ -276,6 +282,7 @@ void FaultyMedium::begin_streaks() {
     std::erase_if(*streaks, [](const Streak& each) { return each.count == 0; });
     for (Streak& each : *streaks) each.most = 0;
   }
+  brought_.clear();
 }
 
 // --- what is wrong

@@ -44,6 +44,9 @@ class FaultyMedium {
   u32 bad_reads(u64 address) const { return streak(bad_reads_, address); }
   u32 bad_writes(u64 address) const { return streak(bad_writes_, address); }
   void begin_streaks();
+  // What opening was given instead of what the medium holds, since begin_streaks(): by chance that may be
+  // just what it needs, an older block for an older checkpoint.
+  std::span<const Brought> brought() const { return brought_; }
 
  private:
   // How often in a row it went wrong for a block: up to now, and at most. The scrubber's requests go beside
@@ -106,6 +109,7 @@ class FaultyMedium {
   std::vector<Transient> transients_;
   std::vector<Streak> bad_reads_;
   std::vector<Streak> bad_writes_;
+  std::vector<Brought> brought_;
   std::vector<std::byte> scratch_;
   std::vector<std::byte> straight_;  // What bend() was given.
 };

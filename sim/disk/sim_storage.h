@@ -139,6 +139,8 @@ class SimStorage final : public Storage {
   // never read since, or the last read failed.
   void begin_deliveries();
   std::optional<std::span<const std::byte>> delivered_copy(u32 copy) const;
+  // Blocks of trailers and manifest log that faults delivered since begin_deliveries(), in order.
+  std::span<const Brought> brought() const;
   // Told of every fault that strikes a request, but not of what a crash decides.
   void set_fault_listener(void* context, void (*listener)(void*, const FiredFault&));
 

@@ -123,6 +123,10 @@ std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32 copy) c
   return std::span<const std::byte>((*delivered_)[copy].bytes);
 }
 
+std::span<const Brought> SimStorage::brought() const {
+  return faulty_ ? faulty_->brought() : std::span<const Brought>();
+}
+
 // --- latencies that lines ask for
 
 u64 SimStorage::explicit_latency(u64 drawn, IoTag tag, u32 n) {

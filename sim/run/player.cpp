@@ -338,12 +338,12 @@ void Player::refused(const char* what) {
 }
 
 void Player::effective() {
-  if (config_->record_effective) effective_op_.push_back({.entry = index_ - 1, .answer = 0});
+  if (config_->record_effective) effective_op_.push_back({.entry = line_index_, .answer = 0});
 }
 
 void Player::effective_query(u64 answer) {
   if (config_->record_effective && standing_ == Standing::up)
-    effective_op_.push_back({.entry = effective_query_bit | (index_ - 1), .answer = answer});
+    effective_op_.push_back({.entry = effective_query_bit | line_index_, .answer = answer});
 }
 
 void Player::effective_commit(u32 repeat) {

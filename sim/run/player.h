@@ -167,6 +167,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_heal();
   void heal();
   void reconfigure();
+  bool was_brought(const BlockRef& ref) const;
+  bool later_lies(u64 opened) const;
   void judge_older(u64 opened);
   void begin_call();
   void begin_open();

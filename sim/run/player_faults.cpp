@@ -178,7 +178,7 @@ void Player::judge_open(const Error& error) {
     return;
   }
   const CopiesAsRead copies = delivered_copies();
-  predicted_ = predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded});
+  predicted_ = predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded, .brought = disk_->brought()});
   ++result_.counters.checks;
   ++result_.counters.opens_predicted;
   const ErrorKind expected = error_of(predicted_->copies.outcome);
@@ -192,6 +192,14 @@ void Player::judge_open(const Error& error) {
        copies_text(copies));
 }
 
+// A stale read, say, may bring the very block that the medium has no more.
+bool Player::was_brought(const BlockRef& ref) const {
+  const std::span<const Brought> brought = disk_->brought();
+  return std::any_of(brought.begin(), brought.end(), [&ref](const Brought& each) {
+    return each.address == ref.address && f::load<u128>(each.bytes, 0) == ref.checksum;
+  });
+}
+
 // The superblock was found. Only trailers and manifest log are read now.
 void Player::judge_open_blocks(const Error& error) {
   const OpenPrediction& predicted = *predicted_;
@@ -202,6 +210,7 @@ void Player::judge_open_blocks(const Error& error) {
     if (!OpenPrediction::read_by_open(block.use)) continue;
     const u64 address = block.ref.address;
     if (address == error.address) named = &block;
+    if (was_brought(block.ref)) continue;
     const bool was = std::binary_search(damaged_before_.begin(), damaged_before_.end(), address);
     if (was && disk_->damaged(address, truth_of(address).written)) needed = &block;
   }
@@ -226,12 +235,22 @@ void Player::judge_open_blocks(const Error& error) {
        copies_text(delivered_copies()));
 }
 
-// The copies as they were read demanded an older checkpoint: stale ones, most often. The model cannot follow,
-// so the engine goes, until the disk is healed; if that does not help, nothing more can be said of this run.
+// Copies of a later checkpoint lie on the disk, enough of them to be found by another open, though this one
+// was given others: stale ones, most often. What the engine writes from now on may destroy its blocks.
+bool Player::later_lies(u64 opened) const {
+  for (const Image* const image : {&disk_->truth(), &disk_->image()}) {
+    const std::optional<u64> op = demanded_op(*image);
+    if (op && *op > opened) return true;
+  }
+  return false;
+}
+
+// The engine has an older checkpoint than the disk. The model cannot follow, so the engine goes, until the
+// disk is healed; if that does not help, nothing more can be said of this run.
 void Player::judge_older(u64 opened) {
   ++result_.counters.opened_older;
-  const DecodedImage truth = decode_image(disk_->truth(), {.tables = false, .shape = shape_});
-  if (truth.outcome == DecodeOutcome::ok && truth.op <= opened) {
+  const std::optional<u64> healed = demanded_op(disk_->truth());
+  if (opened < model_.checkpoint_op() && healed && *healed <= opened) {
     ++result_.counters.ended_older;
     throw RunFailed{};
   }

@@ -263,7 +263,7 @@ void Player::judge_opened() {
   const u64 opened = host_->forest().checkpoint_op();
   const u64 verified = model_.checkpoint_op();
   const bool next = opened != verified;
-  if (opened < verified && faulty_) judge_older(opened);
+  if (faulty_ && (opened < verified || later_lies(opened))) judge_older(opened);
   const bool legal = !next || (pending_op_ != 0 && superblock_submitted_ && opened == pending_op_);
   if (!legal && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal,

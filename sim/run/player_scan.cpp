@@ -73,7 +73,7 @@ void Player::line_scan_open() {
   scans_[slot].emplace(OpenScan{.model = {model_.tree(line_.tree), min, max, line_.direction},
                                 .tree = line_.tree,
                                 .direction = line_.direction,
-                                .line = index_ - 1});
+                                .line = line_index_});
   ++scans_open_;
 }
 
