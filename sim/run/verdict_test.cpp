@@ -16,6 +16,7 @@ struct Faulty {
     for (u64 seed = 1; seed <= seeds; ++seed) {
       INFO(workload << " seed " << seed << " " << fault_kind_name(kind));
       SeedRun run(seed, workload);
+      run.config.options.disk.faults = {};
       run.config.options.disk.faults[kind] = {.ratio = ratio, .zone = zone};
       run.config.options.heal_lines = heal_lines;
       run.config.options.scrub = 2;
@@ -78,6 +79,7 @@ TEST_CASE("what rots is found by the scrubber", "[verdict]") {
   u64 damages = 0;
   for (u64 seed = 4; seed <= 6; ++seed) {
     SeedRun run(seed, "tree");
+    run.config.options.disk.faults = {};
     run.config.options.disk.faults[FaultKind::rot] = {.ratio = {1, 1500}, .zone = FaultZone::grid};
     run.config.options.heal_lines = 30;
     run.config.options.scrub = 4;
