@@ -167,6 +167,12 @@ class SimStorage final : public Storage {
     block_context_ = context;
     block_listener_ = listener;
   }
+  // Shown what every read of a block brings, before its `done`.
+  using DeliveryListener = void (*)(void*, u64 address, const Read&);
+  void set_delivery_listener(void* context, DeliveryListener listener) {
+    delivery_context_ = context;
+    delivery_listener_ = listener;
+  }
   // Told when a write of the superblock zone is submitted and when it completes (before its `done`).
   void set_superblock_listener(void* context, void (*listener)(void*, bool completed));
 
@@ -255,6 +261,8 @@ class SimStorage final : public Storage {
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;
   BlockListener block_listener_ = nullptr;
+  void* delivery_context_ = nullptr;
+  DeliveryListener delivery_listener_ = nullptr;
   DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 

@@ -15,8 +15,13 @@ constexpr u32 recoveries_faulty = 8;
 
 }  // namespace
 
+void Player::make_host() {
+  if (deliveries_) deliveries_->clear();
+  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison, config_->seam);
+}
+
 void Player::format_and_open() {
-  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+  make_host();
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
   disk_->begin_deliveries();
   const Error error = host_->format();
@@ -230,7 +235,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
 }
 
 void Player::open_engine(const Recover& cause) {
-  if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+  if (!host_) make_host();
   disk_->set_attribution(recovering(cause.line, cause.line));
   begin_open();
   Error error = host_->open();
@@ -239,7 +244,7 @@ void Player::open_engine(const Recover& cause) {
     // A crash in format: nothing was promised yet, and format works again.
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
-    host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+    make_host();
     disk_->set_attribution(recovering(cause.line, cause.line));
     disk_->begin_deliveries();
     const Error again = host_->format();
