@@ -240,7 +240,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);
   void open_engine(const Recover& cause);
-  void drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes);
+  void drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes, bool strike = false);
   void judge_opened();
   void replay(const Recover& cause);
   void arm_next_crash();
@@ -369,7 +369,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
   u64 losses_at_open_ = 0;
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
-  bool faults_paused_ = false;  // For a recovery that would not end.
+  bool faults_paused_ = false;            // For a recovery that would not end.
   // Of the opening at hand: blocks that were damaged when it began, and what it must come to.
   std::vector<u64> damaged_before_;
   std::optional<OpenPrediction> predicted_;

@@ -192,7 +192,8 @@ void Player::recover(const Recover& cause) {
     writes = crashes_.front().writes;
     crashes_.pop_front();
   }
-  drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()});
+  drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()},
+              cause.strike);
   if (cause.strike && config_->record_faults) {
     result_.crashed.push_back({.line = cause.line, .writes = disk_->last_crash()});
   }
@@ -214,7 +215,7 @@ void Player::recover(const Recover& cause) {
   replay(cause);
 }
 
-void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes) {
+void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes, bool strike) {
   disk_->protect({});
   scrub_end();
   if (host_) {
@@ -222,7 +223,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
     blocks_written_before_ += host_->blocks_written();
     bounds_checked_before_ += host_->bounds_checked();
   }
-  disk_->crash(attribution, writes);
+  disk_->crash(attribution, writes, strike);
   host_.reset();
   queries_crashed();
   forget_open_queries();
