@@ -58,11 +58,13 @@ const char* Deliveries::reason_of(const Reading& reading, u128 expected) {
   return reading.padded ? nullptr : invalid_padding;
 }
 
-std::string Deliveries::why_not(u64 address, u128 checksum, std::string_view reason) const {
+std::string Deliveries::why_not(u64 address, u128 checksum, std::string_view reason,
+                                std::span<const std::byte> truth) const {
+  std::vector<Reading> readings{read(truth)};
   const auto found = blocks_.find(address);
-  if (found == blocks_.end()) return "the block was never delivered";
+  if (found != blocks_.end()) readings.insert(readings.end(), found->second.begin(), found->second.end());
   std::string reasons;
-  for (const Reading& reading : found->second) {
+  for (const Reading& reading : readings) {
     const char* const each = reason_of(reading, checksum);
     if (each != nullptr && each == reason) return {};
     reasons += fmt::format("{}{}", reasons.empty() ? "" : ", ", each == nullptr ? "valid" : each);

@@ -1,4 +1,5 @@
-// What the disk has delivered of each block, and with it the reasons that a reader can have for an error.
+// What the disk has delivered of each block that is not as it should be, and with it the reasons that a
+// reader can have for an error.
 //
 // Of each delivery only what a reader can say about it is kept: that the read failed, what is wrong with the
 // bytes in the order in which they must be looked at, or which intact block they are. That is another reading
@@ -24,8 +25,10 @@ class Deliveries {
   void failed(u64 address);
   void brought(u64 address, std::span<const std::byte> block);
 
-  // Empty: something was delivered for the block that gives this reason to who expects that checksum.
-  std::string why_not(u64 address, u128 checksum, std::string_view reason) const;
+  // Empty: something was delivered for the block, or is the truth about it, that gives this reason to who
+  // expects that checksum.
+  std::string why_not(u64 address, u128 checksum, std::string_view reason,
+                      std::span<const std::byte> truth) const;
 
  private:
   // Null: an intact block, with that checksum. `padded`: zeros follow it up to the end of its last sector.

@@ -159,6 +159,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   [[noreturn]] void alarm(const Error& error, const char* where, const std::string& why);
   std::string why_false(const Error& error) const;
   std::string why_intact(const Error& error) const;
+  std::string why_other_reason(const Error& error) const;
   void watch_deliveries();
   BlockTruth truth_of(u64 address) const;
   u64 legal_losses() const;

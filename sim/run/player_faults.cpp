@@ -69,21 +69,30 @@ std::string Player::why_intact(const Error& error) const {
   return fmt::format("the block is intact, and of {} reads only {} went wrong", tries, bad);
 }
 
+// What is delivered as it should be needs no record: it can be read again.
 void Player::watch_deliveries() {
   deliveries_.emplace(options_.disk.sector_size);
   disk_->set_delivery_listener(this, [](void* context, u64 address, const Storage::Read& read) {
-    Deliveries& deliveries = *static_cast<Player*>(context)->deliveries_;
-    if (read.result == IoResult::failed) return deliveries.failed(address);
-    deliveries.brought(address, read.buffer);
+    Player& self = *static_cast<Player*>(context);
+    const u32 size = self.options_.format.block_size;
+    if (!self.disk_->damaged(address, size) && self.disk_->bad_reads(address) == 0) return;
+    if (read.result == IoResult::failed) return self.deliveries_->failed(address);
+    self.deliveries_->brought(address, read.buffer);
   });
+}
+
+std::string Player::why_other_reason(const Error& error) const {
+  if (!deliveries_) return {};
+  std::vector<std::byte> truth(options_.format.block_size);
+  disk_->truth().read(disk_->grid_offset() + (error.address - 1) * truth.size(), truth);
+  return deliveries_->why_not(error.address, error.checksum, error.reason, truth);
 }
 
 // Empty: the error is true, and has the right reason.
 std::string Player::why_false(const Error& error) const {
   if (error.kind == ErrorKind::block_damaged) {
     const std::string why = why_intact(error);
-    if (!why.empty() || !deliveries_) return why;
-    return deliveries_->why_not(error.address, error.checksum, error.reason);
+    return why.empty() ? why_other_reason(error) : why;
   }
   if (error.kind != ErrorKind::write_failed) return "nothing is damaged";
   const u32 tries = error.address == 0 ? superblock_tries : options_.runtime.read_attempts_max;
