@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/component/superblock_component.h"
+#include "sim/decode/open_error.h"
 
 namespace tonearm::sim {
 
@@ -12,20 +13,7 @@ namespace {
 namespace f = disk_format;
 using Tap = SuperblockTap;
 
-constexpr u64 tries = 3;  // Of each request.
-
-ErrorKind error_of(DecodeOutcome outcome) {
-  switch (outcome) {
-    case DecodeOutcome::ok: return ErrorKind::none;
-    case DecodeOutcome::not_found: return ErrorKind::not_found;
-    case DecodeOutcome::quorum_lost: return ErrorKind::quorum_lost;
-    case DecodeOutcome::fork: return ErrorKind::fork;
-    case DecodeOutcome::parent_not_connected: return ErrorKind::parent_not_connected;
-    case DecodeOutcome::byte_order: return ErrorKind::byte_order;
-    case DecodeOutcome::release_unknown: return ErrorKind::release_unknown;
-  }
-  UNREACHABLE();
-}
+constexpr u64 tries = superblock_tries;
 
 bool fails(Tap::WriteFault kind) {
   return kind == Tap::WriteFault::fails_old || kind == Tap::WriteFault::fails_new ||

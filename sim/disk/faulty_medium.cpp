@@ -212,6 +212,21 @@ void FaultyMedium::crash(std::span<const MediumWrite> writes, std::span<const Fa
   bad_writes_.clear();
 }
 
+// What was in flight over a place last decides. Garbage is what a crash may legally leave there, in the truth
+// as well; that it cannot be read is damage.
+void FaultyMedium::crash_unreadable(std::span<const MediumWrite> writes, std::span<const Fate> fates) {
+  for (std::size_t i = 0; i < writes.size(); ++i) {
+    const u64 offset = writes[i].offset;
+    const u64 size = writes[i].data.size();
+    if (fates[i].outcome == CrashOutcome::landed) readable_again(offset, size);
+    if (fates[i].outcome != CrashOutcome::torn_unreadable) continue;
+    const u64 at = medium_->garbage_unit(fates[i], size) * medium_->tear_unit();
+    if (at >= size) continue;  // A line may name a unit that the write does not have.
+    const u64 sector = (offset + at) / sector_size_;
+    unreadable_from_now(sector, sector + 1);
+  }
+}
+
 void FaultyMedium::forget(u64 offset, u64 length) {
   medium_->forget(offset, length);
   truth_.forget(offset, length);
@@ -290,6 +305,13 @@ void FaultyMedium::begin_streaks() {
 bool FaultyMedium::unreadable(u64 offset, u64 length) const {
   const auto first = std::lower_bound(unreadable_.begin(), unreadable_.end(), offset / sector_size_);
   return first != unreadable_.end() && *first * sector_size_ < offset + length;
+}
+
+void FaultyMedium::unreadable_from_now(u64 begin, u64 end) {
+  for (u64 sector = begin; sector < end; ++sector) {
+    const auto place = std::lower_bound(unreadable_.begin(), unreadable_.end(), sector);
+    if (place == unreadable_.end() || *place != sector) unreadable_.insert(place, sector);
+  }
 }
 
 // Sectors of which all is written.

@@ -32,7 +32,8 @@ class FaultyMedium {
   void make_durable(u64 covered, u64 covered_truth, bool lies);
   // Of the truth alone; the caller decides the medium.
   void fail(u64 covered, std::span<const Fate> fates) { truth_.fail(covered, fates); }
-  void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
+  void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);  // Of the truth.
+  void crash_unreadable(std::span<const MediumWrite> writes, std::span<const Fate> fates);
   void forget(u64 offset, u64 length);
   void grow(u64 size);
   void heal();
@@ -93,6 +94,7 @@ class FaultyMedium {
 
   bool unreadable(u64 offset, u64 length) const;
   void readable_again(u64 offset, u64 length);
+  void unreadable_from_now(u64 begin, u64 end);
   void suspect(u64 offset, u64 length);
   bool differs(u64 offset, u64 length) const;
 

@@ -180,10 +180,7 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
   if (strike->given) fault = *strike->given;
   const u64 begin = (offset + down(fault.at % length, sector_size_)) / sector_size_;
   const u64 end = std::min(begin + std::max<u32>(fault.sectors, 1), zone_end(target.zone) / sector_size_);
-  for (u64 sector = begin; sector < end; ++sector) {
-    const auto place = std::lower_bound(unreadable_.begin(), unreadable_.end(), sector);
-    if (place == unreadable_.end() || *place != sector) unreadable_.insert(place, sector);
-  }
+  unreadable_from_now(begin, end);
   plan_->fired(fault, target);
 }
 

@@ -149,24 +149,26 @@ void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fa
 Fate Medium::spelled(Fate fate, u64 size) const {
   constexpr u64 units_max = 32;
   const u64 units = (size + tear_unit_ - 1) / tear_unit_;
-  const bool torn = fate.outcome == CrashOutcome::torn || fate.outcome == CrashOutcome::torn_garbage;
-  if (!torn || fate.exact || units > units_max) return fate;
+  if (fate.outcome < CrashOutcome::torn || fate.exact || units > units_max) return fate;
   fate.exact = true;
   fate.units = remix(fate.random, salt_units) & ((u64{1} << units) - 1);
-  if (fate.outcome == CrashOutcome::torn_garbage) {
+  if (has_garbage(fate.outcome)) {
     fate.garbage = static_cast<u32>(below(remix(fate.random, salt_garbage), units));
   }
   return fate;
+}
+
+u64 Medium::garbage_unit(const Fate& fate, u64 size) const {
+  ASSERT(has_garbage(fate.outcome));
+  if (fate.exact) return fate.garbage;
+  return below(remix(fate.random, salt_garbage), (size + tear_unit_ - 1) / tear_unit_);
 }
 
 void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
   if (fate.outcome == CrashOutcome::lost) return;
   if (fate.outcome == CrashOutcome::landed) return target.write(write.offset, write.data);
   const u64 units = (write.data.size() + tear_unit_ - 1) / tear_unit_;
-  u64 garbage = u64_max;
-  if (fate.outcome == CrashOutcome::torn_garbage) {
-    garbage = fate.exact ? fate.garbage : below(remix(fate.random, salt_garbage), units);
-  }
+  const u64 garbage = has_garbage(fate.outcome) ? garbage_unit(fate, write.data.size()) : u64_max;
   const auto lands = [&fate](u64 unit) {
     if (fate.exact) return unit < 64 && (fate.units >> unit & 1) != 0;
     return (remix(fate.random, salt_units + unit / 64) >> (unit % 64) & 1) != 0;

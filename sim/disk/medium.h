@@ -19,8 +19,10 @@ namespace tonearm::sim {
 enum class DurabilityProfile : u8 { durable, cached };
 
 // What becomes of a write that is not durable yet.
-enum class CrashOutcome : u8 { lost, landed, torn, torn_garbage };
-inline constexpr u32 crash_outcome_count = 4;
+// Of torn_unreadable one unit is garbage, and its sector cannot be read besides: see FaultyMedium.
+enum class CrashOutcome : u8 { lost, landed, torn, torn_garbage, torn_unreadable };
+inline constexpr u32 crash_outcome_count = 5;
+constexpr bool has_garbage(CrashOutcome outcome) { return outcome >= CrashOutcome::torn_garbage; }
 inline constexpr u32 crash_writes_max = 16;  // Of which a crash line can tell the outcome.
 
 struct Fate {
@@ -89,6 +91,8 @@ class Medium {
   void fail(u64 position, std::span<const Fate> fates);
   // The same fate of a write of so many bytes with its units spelled out, if that is possible.
   Fate spelled(Fate fate, u64 size) const;
+  // Of a fate with garbage: the unit that is.
+  u64 garbage_unit(const Fate& fate, u64 size) const;
   // Everything undecided, in flight or logged, in order of submission, with its fate.
   void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);
 

@@ -378,6 +378,9 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
          pack_tag(request.tag, request.n));
   tell_of_block(pending, request.tag);
   if (pending.superblock && delivered_ != nullptr) deliver(read, pending.begin);
+  if (delivery_listener_ != nullptr && !pending.superblock) {
+    delivery_listener_(delivery_context_, (pending.begin - grid_offset_) / options_.block_size + 1, read);
+  }
   const EngineCode engine;
   read.done(read);
 }

@@ -14,8 +14,8 @@
 // completes that was submitted after the write completed; until then a crash may lose or tear it.
 //
 // Crash. For each write that is not durable, every tear unit (512 or 4096 bytes) reaches the medium
-// or not; the unit in flight may also be garbage. An outcome is drawn per write: lost, landed, torn
-// (any subset of units), or torn with one garbage unit.
+// or not; the unit in flight may also be garbage, and then unreadable where unreadable faults are. An
+// outcome is drawn per write: lost, landed, torn (any subset of units), or torn with one such unit.
 //
 // Physical plausibility. What the model says cannot happen is asserted never to happen: two writes
 // in flight over one sector, a read over a write in flight, a read of a grid block of which no
@@ -53,7 +53,7 @@ struct CrashWrite {
   u16 write = 0;  // Which one, by order of submission.
   CrashOutcome outcome = CrashOutcome::lost;
   bool exact : 1 = false;
-  u8 garbage : 7 = 0;  // Of torn_garbage: that unit.
+  u8 garbage : 7 = 0;  // Of torn_garbage and torn_unreadable: that unit.
 
   friend bool operator==(const CrashWrite&, const CrashWrite&) = default;
 };
@@ -89,7 +89,9 @@ class SimStorage final : public Storage {
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
   // engine must not be used afterwards; its buffers must still be alive during the call.
   // `writes`: what is explicit; the rest is drawn, keyed by `attribution`.
-  void crash(const Attribution& attribution, std::span<const CrashWrite> writes = {});
+  // Only where `unreadable` may one leave sectors unreadable by chance: who cannot say so afterwards may not.
+  void crash(const Attribution& attribution, std::span<const CrashWrite> writes = {},
+             bool unreadable = false);
 
   // Explicit faults: this happens to the request with this identity. The first of its kind has n = 0.
   void strike(const FiredFault& fault);
@@ -169,6 +171,12 @@ class SimStorage final : public Storage {
     block_context_ = context;
     block_listener_ = listener;
   }
+  // Shown what every read of a block brings, before its `done`.
+  using DeliveryListener = void (*)(void*, u64 address, const Read&);
+  void set_delivery_listener(void* context, DeliveryListener listener) {
+    delivery_context_ = context;
+    delivery_listener_ = listener;
+  }
   // Told when a write of the superblock zone is submitted and when it completes (before its `done`).
   void set_superblock_listener(void* context, void (*listener)(void*, bool completed));
 
@@ -245,6 +253,7 @@ class SimStorage final : public Storage {
   std::span<const Fate> failed_fates(const Medium& medium, u64 covered, bool count);
   void fail_covered(const Request& request);
   void collect_undecided();
+  bool leaves_unreadable(const Fate& fate, u64 index) const;
   Fate crash_fate(const Attribution& attribution, u64 index, u64 count) const;
   void count_fate(const MediumWrite& write, const Fate& fate);
 
@@ -257,6 +266,8 @@ class SimStorage final : public Storage {
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;
   BlockListener block_listener_ = nullptr;
+  void* delivery_context_ = nullptr;
+  DeliveryListener delivery_listener_ = nullptr;
   DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 

@@ -24,6 +24,8 @@ CrashMode crash_mode(u64 random) {
 constexpr u64 salt_prefix = 1;
 constexpr u64 salt_rare = 2;
 constexpr u64 salt_outcome = 3;
+constexpr u64 salt_unreadable = 4;
+constexpr u32 outcomes_drawn = 4;  // Those that are possible on a disk without other faults.
 constexpr Ratio rare{.numerator = 1, .denominator = 8};
 
 // Crashes belong to no request; their draws share this tag.
@@ -192,7 +194,7 @@ void SimStorage::fail_covered(const Request& request) {
 Fate SimStorage::crash_fate(const Attribution& attribution, u64 index, u64 count) const {
   const u64 crash = streams_.crash_mode.at(attribution, no_tag, 0);
   const u64 random = streams_.crash_outcome.at(attribution, no_tag, index);
-  const CrashOutcome any = static_cast<CrashOutcome>(below(remix(random, salt_outcome), crash_outcome_count));
+  const CrashOutcome any = static_cast<CrashOutcome>(below(remix(random, salt_outcome), outcomes_drawn));
   const bool exception = chance(remix(random, salt_rare), rare);
   CrashOutcome outcome = any;
   switch (crash_mode(crash)) {
@@ -259,15 +261,26 @@ std::span<const MediumWrite> SimStorage::undurable() {
   return writes_;
 }
 
-void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes) {
+// As a fault of the writes that a crash line can tell about.
+bool SimStorage::leaves_unreadable(const Fate& fate, u64 index) const {
+  const Zone zone = undecided_[index].write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
+  return fate.outcome == CrashOutcome::torn_garbage && index < crash_writes_max &&
+         plan_.possible(FaultKind::unreadable, zone) && (remix(fate.random, salt_unreadable) & 1) != 0;
+}
+
+void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes, bool unreadable) {
   ASSERT(!stepping_);
   ASSERT(draining_.empty());
+  for (const CrashWrite& write : writes) {
+    if (write.outcome == CrashOutcome::torn_unreadable) expect_faults();
+  }
   collect_undecided();
   record(EventKind::crash, steps_, undecided_.size(), 0);
   fates_.clear();
   last_crash_.clear();
   for (u64 i = 0; i < undecided_.size(); ++i) {
     Fate fate = crash_fate(attribution, i, undecided_.size());
+    if (unreadable && leaves_unreadable(fate, i)) fate.outcome = CrashOutcome::torn_unreadable;
     for (const CrashWrite& write : writes) {
       if (write.write != i) continue;
       fate.outcome = write.outcome;
@@ -279,13 +292,12 @@ void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrit
     count_fate(undecided_[i].write, fate);
     if (last_crash_.full()) continue;
     const Fate spelled = medium_.spelled(fate, undecided_[i].write.data.size());
-    last_crash_.push(
-        {.units = static_cast<u32>(spelled.units),
-         .write = static_cast<u16>(i),
-         .outcome = spelled.outcome,
-         .exact = spelled.exact,
-         .garbage = static_cast<u8>(
-             spelled.outcome == CrashOutcome::torn_garbage && spelled.exact ? spelled.garbage & 127 : 0)});
+    last_crash_.push({.units = static_cast<u32>(spelled.units),
+                      .write = static_cast<u16>(i),
+                      .outcome = spelled.outcome,
+                      .exact = spelled.exact,
+                      .garbage = static_cast<u8>(
+                          has_garbage(spelled.outcome) && spelled.exact ? spelled.garbage & 127 : 0)});
   }
   // The truth first: its writes may be the medium's.
   for (const bool truth : {true, false}) {
@@ -299,6 +311,7 @@ void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrit
     }
     if (truth) faulty_->crash(writes_, picked_);
     if (!truth) medium_.crash(writes_, picked_);
+    if (!truth && faulty_) faulty_->crash_unreadable(writes_, picked_);
   }
   undecided_.clear();
   writes_were_lost_ = false;

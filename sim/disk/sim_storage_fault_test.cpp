@@ -73,6 +73,61 @@ TEST_CASE("a crash that says which units land", "[sim_storage][crash]") {
   CHECK(disk.block(2) == 20);
 }
 
+TEST_CASE("a crash leaves a sector unreadable, until it is written or healed", "[sim_storage][crash]") {
+  for (const bool healed : {false, true}) {
+    Disk disk(cached());
+    disk.write(1, 10);
+    disk.run();
+    disk.sync();
+    disk.run();
+    disk.write(1, 11);
+    const CrashWrite outcome[] = {
+        {.units = 0x1, .write = 0, .outcome = CrashOutcome::torn_unreadable, .exact = true, .garbage = 7}};
+    disk.storage.crash(crash_line, outcome);
+    CHECK(disk.storage.last_crash()[0] == outcome[0]);
+    CHECK(disk.storage.damaged(1, 4096));
+    std::array<std::byte, 4096> bytes;
+    disk.storage.truth().read(disk.storage.grid_offset(), bytes);
+    CHECK(bytes[0] == std::byte{11});
+    CHECK(bytes[512] == std::byte{10});
+    CHECK(bytes[7 * 512] != bytes[7 * 512 + 1]);  // Garbage in the truth as well: a crash may do that.
+    if (healed) {
+      disk.storage.heal();
+    } else {
+      disk.write(1, 12);
+      disk.run();
+    }
+    CHECK_FALSE(disk.storage.damage());
+  }
+}
+
+// Which writes they are is as on a disk where nothing else can go wrong.
+TEST_CASE("garbage is unreadable by chance where unreadable faults are, and a line can say so",
+          "[sim_storage][crash]") {
+  u64 unreadable = 0;
+  for (u64 line = 1; line <= 200; ++line) {
+    DiskOptions options = cached();
+    Disk plain(options);
+    options.faults[FaultKind::unreadable].ratio = {1, ~u32{0}};
+    Disk faulty(options);
+    Disk silent(options);
+    for (Disk* disk : {&plain, &faulty, &silent}) {
+      for (u8 address = 1; address <= 20; ++address) disk->write(address, address);
+      disk->storage.crash({.op = {.number = line}, .context = 0}, {}, disk == &faulty);
+    }
+    for (u32 i = 0; i < crash_writes_max; ++i) {
+      CrashWrite outcome = faulty.storage.last_crash()[i];
+      if (outcome.outcome == CrashOutcome::torn_unreadable) {
+        ++unreadable;
+        outcome.outcome = CrashOutcome::torn_garbage;
+      }
+      REQUIRE(outcome == plain.storage.last_crash()[i]);
+      REQUIRE(silent.storage.last_crash()[i] == plain.storage.last_crash()[i]);
+    }
+  }
+  CHECK(unreadable > 0);
+}
+
 TEST_CASE("what happens to a disk is observed", "[sim_storage]") {
   struct Seen final : DiskObserver {
     void before_read(u64 begin, u64 end) override {

@@ -93,6 +93,23 @@ TEST_CASE("a crash at every step of format and the first open", "[crash]") {
   CHECK(struck >= 8);
 }
 
+// One copy at most is in flight: the others have a quorum, and what cannot be read is written again.
+TEST_CASE("a crash leaves the superblock copy in flight unreadable", "[crash]") {
+  for (u64 at = 0; at < 4; ++at) {
+    for (const char* units : {"0x0/0", "0xffff/0", "0x1/15", "0x8001/3"}) {
+      INFO("at=" << at << " units=" << units);
+      const Played played =
+          play_text(header("durability=cached") + ops(1, 4) + "crash at=" + number(at) +
+                    " superblock writes=torn_unreadable+" + units + "\n" + ops(5, 5) + questions(5));
+      CHECK(crashes(played) == 1);
+      CHECK(played.result.faults_fired.of(FaultKind::torn_write) == 1);
+      CHECK(played.result.counters.opens_predicted >= 2);
+      CHECK(played.result.counters.went_down == 0);
+      check_answers(played, 5);
+    }
+  }
+}
+
 TEST_CASE("two crashes before the engine was ever open", "[crash]") {
   u64 in_recovery = 0;
   for (u64 at = 0; at < 12; ++at) {

@@ -73,7 +73,7 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
 }
 
 EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
-                       std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison)
+                       std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison, StorageSeam* seam)
     : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
@@ -90,7 +90,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
-  engine_ = make_engine(world, disk, options, std::span(memory).subspan(skip, engine_size));
+  Storage& storage = seam != nullptr ? seam->over(disk) : disk;
+  engine_ = make_engine(world, storage, options, std::span(memory).subspan(skip, engine_size));
   forest_ = &engine_->forest();
   Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
   scrubber_.emplace(*forest_, arena, scrub_options(options));

@@ -20,6 +20,7 @@
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
 #include "sim/run/engine.h"
+#include "sim/run/storage_seam.h"
 #include "sim/scenario/query.h"
 
 namespace tonearm::sim {
@@ -116,7 +117,7 @@ class EngineHost {
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
-             Interrupt& interrupt, u64 poison);
+             Interrupt& interrupt, u64 poison, StorageSeam* seam = nullptr);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;
 

@@ -111,6 +111,7 @@ void Player::start() {
     disk_->expect_faults();
     faulty_ = true;
   }
+  if (faulty_ || options_.disk.faults.any()) watch_deliveries();
   if (config_->record_faults) {
     disk_->set_fault_listener(this, [](void* context, const FiredFault& fired) {
       Player& self = *static_cast<Player*>(context);

@@ -19,6 +19,7 @@
 #include "sim/decode/ground_truth.h"
 #include "sim/model/scan_model.h"
 #include "sim/run/audit.h"
+#include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
 #include "sim/run/variations.h"
@@ -158,6 +159,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   [[noreturn]] void alarm(const Error& error, const char* where, const std::string& why);
   std::string why_false(const Error& error) const;
   std::string why_intact(const Error& error) const;
+  std::string why_other_reason(const Error& error) const;
+  void watch_deliveries();
   BlockTruth truth_of(u64 address) const;
   u64 legal_losses() const;
   [[noreturn]] void go_sticky(const Error& error, const char* what);
@@ -230,6 +233,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool beyond(const QueryPlan& plan, u64 timestamp) const;
 
   // --- player_recovery.cpp
+  void make_host();
   void format_and_open();
   void commit_op(u64 op);
   void after_compact(u64 op);
@@ -239,7 +243,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void recover_until_open(const Recover& cause);
   void recover(const Recover& cause);
   void open_engine(const Recover& cause);
-  void drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes);
+  void drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes, bool strike = false);
   void judge_opened();
   void replay(const Recover& cause);
   void arm_next_crash();
@@ -367,7 +371,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
   u64 losses_at_open_ = 0;
-  bool faults_paused_ = false;  // For a recovery that would not end.
+  std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
+  bool faults_paused_ = false;            // For a recovery that would not end.
   // Of the opening at hand: blocks that were damaged when it began, and what it must come to.
   std::vector<u64> damaged_before_;
   std::optional<OpenPrediction> predicted_;

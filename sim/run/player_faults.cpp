@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "sim/decode/open_error.h"
 #include "sim/run/player.h"
 
 namespace tonearm::sim {
@@ -18,21 +19,6 @@ namespace tonearm::sim {
 namespace f = disk_format;
 
 namespace {
-
-constexpr u32 superblock_tries = 3;  // Of each request.
-
-ErrorKind error_of(DecodeOutcome outcome) {
-  switch (outcome) {
-    case DecodeOutcome::ok: return ErrorKind::none;
-    case DecodeOutcome::not_found: return ErrorKind::not_found;
-    case DecodeOutcome::quorum_lost: return ErrorKind::quorum_lost;
-    case DecodeOutcome::fork: return ErrorKind::fork;
-    case DecodeOutcome::parent_not_connected: return ErrorKind::parent_not_connected;
-    case DecodeOutcome::byte_order: return ErrorKind::byte_order;
-    case DecodeOutcome::release_unknown: return ErrorKind::release_unknown;
-  }
-  UNREACHABLE();
-}
 
 bool of_superblock(ErrorKind kind) {
   return kind >= ErrorKind::not_found && kind <= ErrorKind::release_unknown;
@@ -83,9 +69,31 @@ std::string Player::why_intact(const Error& error) const {
   return fmt::format("the block is intact, and of {} reads only {} went wrong", tries, bad);
 }
 
-// Empty: the error is true.
+// What is delivered as it should be needs no record: it can be read again.
+void Player::watch_deliveries() {
+  deliveries_.emplace(options_.disk.sector_size);
+  disk_->set_delivery_listener(this, [](void* context, u64 address, const Storage::Read& read) {
+    Player& self = *static_cast<Player*>(context);
+    const u32 size = self.options_.format.block_size;
+    if (!self.disk_->damaged(address, size) && self.disk_->bad_reads(address) == 0) return;
+    if (read.result == IoResult::failed) return self.deliveries_->failed(address);
+    self.deliveries_->brought(address, read.buffer);
+  });
+}
+
+std::string Player::why_other_reason(const Error& error) const {
+  if (!deliveries_) return {};
+  std::vector<std::byte> truth(options_.format.block_size);
+  disk_->truth().read(disk_->grid_offset() + (error.address - 1) * truth.size(), truth);
+  return deliveries_->why_not(error.address, error.checksum, error.reason, truth);
+}
+
+// Empty: the error is true, and has the right reason.
 std::string Player::why_false(const Error& error) const {
-  if (error.kind == ErrorKind::block_damaged) return why_intact(error);
+  if (error.kind == ErrorKind::block_damaged) {
+    const std::string why = why_intact(error);
+    return why.empty() ? why_other_reason(error) : why;
+  }
   if (error.kind != ErrorKind::write_failed) return "nothing is damaged";
   const u32 tries = error.address == 0 ? superblock_tries : options_.runtime.read_attempts_max;
   const u32 bad = disk_->bad_writes(error.address);

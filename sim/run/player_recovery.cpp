@@ -15,8 +15,13 @@ constexpr u32 recoveries_faulty = 8;
 
 }  // namespace
 
+void Player::make_host() {
+  if (deliveries_) deliveries_->clear();
+  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison, config_->seam);
+}
+
 void Player::format_and_open() {
-  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+  make_host();
   disk_->set_attribution({.op = {.number = 0}, .context = 0});
   disk_->begin_deliveries();
   const Error error = host_->format();
@@ -187,7 +192,8 @@ void Player::recover(const Recover& cause) {
     writes = crashes_.front().writes;
     crashes_.pop_front();
   }
-  drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()});
+  drop_engine({.op = cause.line, .context = recovery_attempt_}, {writes.begin(), writes.count()},
+              cause.strike);
   if (cause.strike && config_->record_faults) {
     result_.crashed.push_back({.line = cause.line, .writes = disk_->last_crash()});
   }
@@ -209,7 +215,7 @@ void Player::recover(const Recover& cause) {
   replay(cause);
 }
 
-void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes) {
+void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes, bool strike) {
   disk_->protect({});
   scrub_end();
   if (host_) {
@@ -217,7 +223,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
     blocks_written_before_ += host_->blocks_written();
     bounds_checked_before_ += host_->bounds_checked();
   }
-  disk_->crash(attribution, writes);
+  disk_->crash(attribution, writes, strike);
   host_.reset();
   queries_crashed();
   forget_open_queries();
@@ -230,7 +236,7 @@ void Player::drop_engine(const Attribution& attribution, std::span<const CrashWr
 }
 
 void Player::open_engine(const Recover& cause) {
-  if (!host_) host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+  if (!host_) make_host();
   disk_->set_attribution(recovering(cause.line, cause.line));
   begin_open();
   Error error = host_->open();
@@ -239,7 +245,7 @@ void Player::open_engine(const Recover& cause) {
     // A crash in format: nothing was promised yet, and format works again.
     const Attribution crash{.op = cause.line, .context = 1};
     drop_engine(crash, {});
-    host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison);
+    make_host();
     disk_->set_attribution(recovering(cause.line, cause.line));
     disk_->begin_deliveries();
     const Error again = host_->format();

@@ -125,10 +125,10 @@ void Player::judge_scrub() {
     const Scrubber::Damage& damage = damages[tour_judged_];
     ++result_.counters.checks;
     ++result_.counters.damages_scrubbed;
-    const std::string why = why_intact({.kind = ErrorKind::block_damaged,
-                                        .address = damage.block.address,
-                                        .checksum = damage.block.checksum,
-                                        .reason = damage.reason});
+    const std::string why = why_false({.kind = ErrorKind::block_damaged,
+                                       .address = damage.block.address,
+                                       .checksum = damage.block.checksum,
+                                       .reason = damage.reason});
     if (why.empty()) continue;
     fail(FailureClass::false_alarm, fmt::format("scrub: {}", damage.reason),
          fmt::format("the scrubber says that block {} is damaged ({}), but {}", damage.block.address,

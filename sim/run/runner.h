@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "sim/run/reached.h"
+#include "sim/run/storage_seam.h"
 #include "sim/run/sweep.h"
 #include "sim/run/timeline.h"
 #include "sim/scenario/scenario.h"
@@ -47,6 +48,7 @@ struct RunConfig {
   void (*event_listener)(void*, u64 index, const Event&) = nullptr;
   Timeline* timeline = nullptr;  // Of a run of trees or grooves.
   Sweep* sweep = nullptr;        // The same, crashed at every step.
+  StorageSeam* seam = nullptr;   // Of tests.
   Reached* reached = nullptr;
   // Shown the disk when the last line was played (or failed), before the end of the run changes it.
   std::function<void(const SimStorage&)> disk_listener;

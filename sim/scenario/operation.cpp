@@ -82,7 +82,7 @@ void print_crash(const Operation& operation, std::string* target) {
     if (write.write != next) append_argument("", write.write, target), target->push_back(':');
     target->append(crash_outcome_name(write.outcome));
     if (write.exact) target->append(fmt::format("+{:#x}", write.units));
-    if (write.exact && write.outcome == CrashOutcome::torn_garbage) {
+    if (write.exact && has_garbage(write.outcome)) {
       append_argument("/", write.garbage, target);
     }
     separator = ",";
@@ -267,6 +267,7 @@ const char* crash_outcome_name(CrashOutcome outcome) {
     case CrashOutcome::landed: return "landed";
     case CrashOutcome::torn: return "torn";
     case CrashOutcome::torn_garbage: return "torn_garbage";
+    case CrashOutcome::torn_unreadable: return "torn_unreadable";
   }
   UNREACHABLE();
 }

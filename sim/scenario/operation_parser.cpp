@@ -198,13 +198,15 @@ bool parse_write(std::string_view text, LineCursor& cursor, CrashWrite* write) {
     ++outcome;
   }
   write->outcome = static_cast<CrashOutcome>(outcome);
-  const bool torn = write->outcome == CrashOutcome::torn || write->outcome == CrashOutcome::torn_garbage;
-  if (outcome == crash_outcome_count) return cursor.fail(name, "lost, landed, torn or torn_garbage");
+  const bool torn = write->outcome >= CrashOutcome::torn;
+  if (outcome == crash_outcome_count) {
+    return cursor.fail(name, "lost, landed, torn, torn_garbage or torn_unreadable");
+  }
   if (plus == std::string_view::npos) return true;
   if (!torn) return cursor.fail(text.substr(plus), "no units: none or all of it are there");
   write->exact = true;
   std::string_view units = text.substr(plus + 1);
-  if (write->outcome == CrashOutcome::torn_garbage) {
+  if (has_garbage(write->outcome)) {
     const std::size_t slash = units.find('/');
     if (slash == std::string_view::npos) return cursor.fail(units, "units and the one that is garbage");
     const std::string_view garbage = units.substr(slash + 1);

@@ -168,9 +168,10 @@ TEST_CASE("scenario errors: operations that touch no key, and ids") {
           {"end", "3:4: found the end of the line, expected persist or discard"},
           {"crash", "3:6: found the end of the line, expected at="},
           {"crash at=4294967297", "3:10: found `4294967297`, expected a number from 0 to 4294967296"},
-          {"crash at=1 writes=lost,gone", "3:24: found `gone`, expected lost, landed, torn or torn_garbage"},
+          {"crash at=1 writes=lost,gone",
+           "3:24: found `gone`, expected lost, landed, torn, torn_garbage or torn_unreadable"},
           {"crash at=1 writes=lost,",
-           "3:24: found the end of the line, expected lost, landed, torn or torn_garbage"},
+           "3:24: found the end of the line, expected lost, landed, torn, torn_garbage or torn_unreadable"},
           {"crash at=1 "
            "writes=torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,torn,lost",
            "3:99: found `lost`, expected at most 16 outcomes"},

@@ -217,10 +217,10 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
         const u64 n = 16 * i + j;
         write += draw("skipped", n, 3) == 0 ? draw("write", n, 40) : 0;
         CrashWrite outcome{.write = static_cast<u16>(write),
-                           .outcome = static_cast<CrashOutcome>(draw("outcome", n, 4))};
+                           .outcome = static_cast<CrashOutcome>(draw("outcome", n, crash_outcome_count))};
         outcome.exact = outcome.outcome >= CrashOutcome::torn && draw("exact", n, 2) == 0;
         if (outcome.exact) outcome.units = static_cast<u32>(draw("units", n, u64{1} << 32));
-        if (outcome.exact && outcome.outcome == CrashOutcome::torn_garbage) {
+        if (outcome.exact && has_garbage(outcome.outcome)) {
           outcome.garbage = draw("garbage", n, 64) & 127;
         }
         operation->writes.push(outcome);

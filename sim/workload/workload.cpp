@@ -25,7 +25,10 @@ class ListSource final : public OperationSource {
   }
   bool asks_for_faults() const override {
     return std::any_of(operations_->begin(), operations_->end(), [](const Operation& operation) {
-      return operation.kind == OperationKind::fault && operation.fault.kind != FaultKind::failed_sync;
+      if (operation.kind == OperationKind::fault) return operation.fault.kind != FaultKind::failed_sync;
+      return std::any_of(operation.writes.begin(), operation.writes.end(), [](const CrashWrite& write) {
+        return write.outcome == CrashOutcome::torn_unreadable;
+      });
     });
   }
 

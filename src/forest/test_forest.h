@@ -12,6 +12,7 @@
 
 #include "base/mark.h"
 #include "forest/forest.h"
+#include "forest/test_error_storage.h"
 #include "sim/disk/sim_storage.h"
 #include "table/tree_types.h"
 
@@ -75,6 +76,7 @@ class TestForest {
   Forest& operator*() { return *forest_; }
   Forest* operator->() { return &*forest_; }
   sim::SimStorage& storage() { return storage_; }
+  ErrorStorage& errors() { return errors_; }
   Tree& tree(u32 index) { return forest_->tree(index); }
   const std::map<u64, u64>& model(u32 tree) const { return models_[tree]; }
   std::span<const std::byte> memory() const { return memory_; }
@@ -97,6 +99,7 @@ class TestForest {
   // Drops the engine as a crash does; another one, maybe with other options, opens the disk.
   Error reopen(const ForestOptions& options) {
     storage_.crash({});
+    errors_.crash();
     forest_.reset();
     options_ = options;
     storage_.reconfigure(disk_options(options, storage_.options().profile));
@@ -274,7 +277,7 @@ class TestForest {
     const auto address = reinterpret_cast<std::uintptr_t>(memory_.data());
     const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
     guard_ = skip + size;
-    forest_.emplace(storage_, options_, std::span(memory_).subspan(skip, size));
+    forest_.emplace(errors_, options_, std::span(memory_).subspan(skip, size));
   }
   void done() { ++done_; }
   void lookup_done(Tree::Lookup&) { ++done_; }
@@ -291,6 +294,7 @@ class TestForest {
   ForestOptions options_;
   sim::PageStore pages_;
   sim::SimStorage storage_;
+  ErrorStorage errors_{storage_};
   std::vector<std::byte> memory_;
   u64 guard_ = 0;
   std::optional<Forest> forest_;

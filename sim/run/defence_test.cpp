@@ -1,0 +1,222 @@
+// Each kind of fault bites, and something in the engine stands against it: with that switched off by a double
+// (defenceless.h) a scenario that passes fails, and in the way it should. With the double and without the
+// fault it passes, too: it is the fault that is noticed.
+#include <fmt/format.h>
+
+#include "sim/run/defenceless.h"
+#include "sim/run/test_runs.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// A table of one full value block (block 39; key i at byte 256 + 16 * i, its value 8 bytes behind) and its
+// index block (40), below a checkpoint. `before` and `after`: lines on either side of that.
+std::string scenario(const std::string& before, const std::string& after) {
+  std::string text =
+      "tonearm 1\nworkload tree\nexpect pass\nseed 77\n"
+      "set sector_size=512 block_size=1024 levels=4 growth=2 beats=2 checkpoint_interval=4\n"
+      "set batch_values_max=64 blocks_count=1024 cache_blocks=16 queue_depth=4 durability=cached\n"
+      "set read_attempts_max=2 latency.read.min=1 latency.write.min=1 liveness_ticks_max=100000\n---\n";
+  for (u64 key = 0; key < 48; ++key) {
+    text += fmt::format("{} put kv key={} value={}\n", key + 1, key, 1000 + key);
+  }
+  return text + before + "100 checkpoint\n" + after + "900 get kv key=20 cold\n";
+}
+
+Played play_over(const std::string& text, const Defences& defences, OracleSet oracles = OracleSet::all()) {
+  const Scenario parsed = require_scenario(text);
+  Defenceless seam(defences);
+  RunConfig config;
+  config.workload = parsed.workload;
+  config.seed = parsed.seed;
+  config.options = parsed.options;
+  config.oracles = oracles;
+  config.seam = &seam;
+  const std::unique_ptr<OperationSource> source = source_of(parsed.operations);
+  config.source = source.get();
+  REQUIRE(validate_run(config.workload, config.options) == "");
+  Played played;
+  played.result = run(config, runner_memory());
+  return played;
+}
+
+struct Bite {
+  FaultKind kind;
+  FailureClass failure_class;
+  std::string site;  // The beginning of it.
+  Defences defences;
+  std::string before;  // Fault lines and what they need: without them nothing must be noticed.
+  std::string after;
+  OracleSet oracles = OracleSet::all();
+};
+
+void check_bite(const Bite& bite) {
+  const std::string text = scenario(bite.before, bite.after);
+  INFO(fault_kind_name(bite.kind) << "\n" << text.substr(text.find("100 checkpoint") - bite.before.size()));
+  const Played defended = play_over(text, {}, bite.oracles);
+  check_passed(defended.result);
+  CHECK(defended.result.faults_fired.of(bite.kind) > 0);
+  const Played bitten = play_over(text, bite.defences, bite.oracles);
+  INFO(bitten.result.failure.site << ": " << bitten.result.failure.message);
+  CHECK(bitten.result.failed());
+  CHECK(failure_class_name(bitten.result.failure.failure_class) == failure_class_name(bite.failure_class));
+  CHECK(bitten.result.failure.site.starts_with(bite.site));
+  CHECK(bitten.result.faults_fired.of(bite.kind) > 0);
+  check_passed(play_over(scenario("", ""), bite.defences, bite.oracles).result);
+}
+
+constexpr Defences no_checksums{.block_checksums = false};
+const char* const wrong_answer = "line: get";  // Asked again, it may be right.
+
+// Of the value block, when the last line looks a key up in it.
+std::string when_read(const std::string& fault) {
+  return fmt::format("899 fault 900/lookup(1,0)#1 {}\n", fault);
+}
+
+void check_read(FaultKind kind, const std::string& fault, const Defences& defences = no_checksums) {
+  check_bite({.kind = kind,
+              .failure_class = FailureClass::oracle,
+              .site = wrong_answer,
+              .defences = defences,
+              .before = {},
+              .after = when_read(fault)});
+}
+
+}  // namespace
+
+TEST_CASE("rot bites in each shape, where checksums of blocks are forged", "[defence]") {
+  for (const char* shape : {"bit at=4672", "byte at=584 mask=1", "zeroed at=512", "ones at=512",
+                            "swapped to=512", "other_block at=512 to=40", "truncated at=512"}) {
+    INFO(shape);
+    check_read(FaultKind::rot, fmt::format("rot {}", shape));
+  }
+}
+
+TEST_CASE("what one read brings wrong bites, where checksums of blocks are forged", "[defence]") {
+  check_read(FaultKind::corrupt_transfer, "corrupt_transfer byte at=584 mask=1");
+  check_read(FaultKind::misdirected_read, "misdirected_read to=40");
+  CHECK(checksums_forged() > 0);
+}
+
+// The blocks of the table are written again and again: where the fourth one lies, the second one was.
+TEST_CASE("a former content bites, where checksums of blocks are forged", "[defence]") {
+  std::string more;
+  u64 id = 100;
+  for (u64 round = 1; round <= 3; ++round) {
+    for (u64 key = 0; key < 48; ++key) {
+      more += fmt::format("{} put kv key={} value={}\n", ++id, key, 1000 * round + key);
+    }
+    more += fmt::format("{} checkpoint\n", ++id);
+  }
+  check_bite({.kind = FaultKind::stale_read,
+              .failure_class = FailureClass::oracle,
+              .site = wrong_answer,
+              .defences = no_checksums,
+              .before = {},
+              .after = more + when_read("stale_read")});
+}
+
+TEST_CASE("a read that fails bites, where that is not looked at", "[defence]") {
+  constexpr Defences no_errors{.block_checksums = false, .read_errors = false};
+  check_read(FaultKind::read_error, "read_error times=8", no_errors);
+  check_read(FaultKind::unreadable, "unreadable", no_errors);
+}
+
+TEST_CASE("a write that is not where it should be bites, where checksums of blocks are forged", "[defence]") {
+  const auto check = [](FaultKind kind, const char* fault) {
+    check_bite({.kind = kind,
+                .failure_class = FailureClass::oracle,
+                .site = wrong_answer,
+                .defences = no_checksums,
+                .before = fmt::format("99 fault 100/compact_write(1,0)#0 {}\n", fault),
+                .after = {}});
+  };
+  check(FaultKind::lost_write, "lost_write");
+  check(FaultKind::misdirected_write, "misdirected_write to=500");
+}
+
+TEST_CASE("a write that fails bites, where that is not looked at", "[defence]") {
+  check_bite({.kind = FaultKind::write_error,
+              .failure_class = FailureClass::structure,
+              .site = "value block at",
+              .defences = {.write_errors = false},
+              .before = "99 fault 100/compact_write(1,0)#0 write_error times=8 mix=0x1\n",
+              .after = {}});
+}
+
+TEST_CASE("a sync that fails bites, where that is not looked at", "[defence]") {
+  check_bite({.kind = FaultKind::failed_sync,
+              .failure_class = FailureClass::crash_legal,
+              .site = "checkpoint advanced after a failed sync",
+              .defences = {.sync_errors = false},
+              .before = "99 fault 100/checkpoint_sync#0 fail\n",
+              .after = {}});
+}
+
+TEST_CASE("a sync that lies bites after a crash, where checksums of blocks are forged", "[defence]") {
+  check_bite({.kind = FaultKind::lying_sync,
+              .failure_class = FailureClass::crash_legal,
+              .site = "after open: ",
+              .defences = no_checksums,
+              .before = "99 fault 100/checkpoint_sync#0 lying_sync\n",
+              .after = "101 crash at=0 writes=lost,landed,landed,landed\n"});
+}
+
+// Of copy 1 what says that it is new has landed, and not the tail that repeats it: one copy is new, two are
+// old. The fault that never fires makes the copies be judged as they were delivered.
+TEST_CASE("a torn copy of the superblock bites, where it is sealed anew", "[defence]") {
+  check_bite({.kind = FaultKind::torn_write,
+              .failure_class = FailureClass::crash_legal,
+              .site = "open: another checkpoint than the copies say",
+              .defences = {.superblock_seals = false},
+              .before = "98 fault 900/lookup(1,0)#99 stale_read\n"
+                        "99 crash at=1 superblock writes=torn+0x1\n",
+              .after = {}});
+}
+
+TEST_CASE("what is lost in a crash bites, where the superblock is not durable first", "[defence]") {
+  std::string more;  // On its way to the disk when the crash strikes, and replayed.
+  for (u64 id = 101; id < 149; ++id) more += fmt::format("{} put kv key={} value=1\n", id, id);
+  OracleSet oracles = OracleSet::all();
+  for (const Oracle oracle : {Oracle::structure, Oracle::protect, Oracle::shadow}) oracles.set(oracle, false);
+  check_bite(
+      {.kind = FaultKind::lost_at_crash,
+       .failure_class = FailureClass::crash_legal,
+       .site = "opened an older checkpoint",
+       .defences = {.superblock_durability = false},
+       .before = {},
+       .after = more + "300 crash at=15 writes=lost,lost,lost,lost,lost,lost,lost,lost\n301 checkpoint\n",
+       .oracles = oracles});
+}
+
+// Liveness: what never ends, or waits for what nobody will do, is noticed while faults strike, and at the
+// end of the run, when they have stopped and nothing takes any time.
+TEST_CASE("a read that is tried for ever is stuck", "[defence]") {
+  check_bite({.kind = FaultKind::unreadable,
+              .failure_class = FailureClass::liveness,
+              .site = "the call takes too many ticks",
+              .defences = {.read_gives_up = false},
+              .before = {},
+              .after = when_read("unreadable")});
+}
+
+TEST_CASE("a read that waits for a repair is stuck", "[defence]") {
+  check_bite({.kind = FaultKind::read_error,
+              .failure_class = FailureClass::liveness,
+              .site = "nothing is pending, but the call is not done",
+              .defences = {.read_answered = false},
+              .before = {},
+              .after = when_read("read_error")});
+}
+
+TEST_CASE("an engine that does not get over what was healed is stuck", "[defence]") {
+  check_bite({.kind = FaultKind::unreadable,
+              .failure_class = FailureClass::liveness,
+              .site = "the call takes too many steps",
+              .defences = {.place_forgiven = false},
+              .before = {},
+              .after = when_read("unreadable")});
+}
+
+}  // namespace tonearm::sim
