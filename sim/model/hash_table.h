@@ -40,6 +40,9 @@ class HashTable {
     if (2 * (entries_.size() + 1) > numbers_.size()) grow();
     const std::size_t slot = slot_of(key);
     ASSERT(numbers_[slot] == 0);
+    const std::size_t size = entries_.size();
+    // Doubled, half of it would lie idle.
+    if (size == entries_.capacity()) entries_.reserve(size + size / 4 + slots_min);
     entries_.emplace_back(key, value);
     numbers_[slot] = static_cast<u32>(entries_.size());
   }
