@@ -122,6 +122,12 @@ Side GrooveModel::at(GrooveName groove, u64 timestamp) const {
   return side;
 }
 
+void GrooveModel::fetch_at(GrooveName groove, u64 timestamp) const {
+  if (!groove_spec(groove).has_id) return fetch(groove, timestamp);
+  const u128* const id = ids_[static_cast<u32>(groove)].find(timestamp);
+  if (id != nullptr) fetch(groove, *id);
+}
+
 void GrooveModel::note_timestamp(GrooveName groove, const Side& before, const Side& after) {
   HashTable<u128>& ids = ids_[static_cast<u32>(groove)];
   if (before.presence == Presence::object) ids.erase(before.object.timestamp);

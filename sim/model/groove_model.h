@@ -39,6 +39,10 @@ class GrooveModel {
   Side get(GrooveName groove, u128 key) const;
   Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
 
+  // Brings what they will find on its way into the processor's caches.
+  void fetch(GrooveName groove, u128 key) const { sides_[static_cast<u32>(groove)].fetch(key); }
+  void fetch_at(GrooveName groove, u64 timestamp) const;
+
   // Asserts that `before` is what is there.
   void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
 

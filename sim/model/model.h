@@ -82,6 +82,9 @@ class Model {
   // --- queries on the current state
   Side get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key); }
   Side object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
+  // Said ahead, these answer sooner.
+  void fetch_object(GrooveName groove, u128 key) const { grooves_.fetch(groove, key); }
+  void fetch_object_at(GrooveName groove, u64 timestamp) const { grooves_.fetch_at(groove, timestamp); }
   bool exists(GrooveName groove, u64 timestamp) const {
     return tree(groove_spec(groove).objects).contains(u128{timestamp});
   }

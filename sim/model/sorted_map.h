@@ -173,8 +173,11 @@ class SortedMap {
   const value_type* entries_of(const Chunk& chunk) const { return entries_.data() + chunk.place * chunk_max; }
   u32 take_place() {
     if (free_places_.empty()) {
-      free_places_.push_back(static_cast<u32>(entries_.size() / chunk_max));
-      entries_.resize(entries_.size() + chunk_max);
+      const std::size_t size = entries_.size();
+      free_places_.push_back(static_cast<u32>(size / chunk_max));
+      // Doubled, half of it would lie idle.
+      if (size == entries_.capacity()) entries_.reserve(size + size / 4 + chunk_max);
+      entries_.resize(size + chunk_max);
     }
     const u32 place = free_places_.back();
     free_places_.pop_back();

@@ -113,6 +113,7 @@ bool Player::read_key(Asked asked, u128 key) {
     return model_.known(groove, asked, key);
   }
   maybe_setup();
+  if (asked == Asked::key) model_.fetch_object(groove, key);
   if (!prefetch_key(groove, asked, key)) return false;
   const Error error = host_->prefetch(groove);
   if (!error) return true;

@@ -108,6 +108,7 @@ void Player::compare_query(const QueryPlan& plan, const QueryTree& query) {
   const std::vector<u64> expected = query_answer(model_, plan);
   const u64 object_size = groove_spec(plan.groove).object_bytes;
   const u64 count = query_result_.count;
+  for (const u64 timestamp : expected) model_.fetch_object_at(plan.groove, timestamp);
   const auto object = [&](u64 i) { return query_result_.objects.data() + i * object_size; };
   for (u64 i = 0; i < std::max<u64>(count, expected.size()); ++i) {
     ++result_.counters.checks;

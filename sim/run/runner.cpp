@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <malloc.h>
+#include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
+#include "sim/disk/large_pages.h"
 #include "sim/run/component_run.h"
 #include "sim/run/player.h"
 #include "sim/scenario/settings.h"
@@ -43,12 +47,19 @@ RunResult play_active(Run& run) {
 }  // namespace
 
 // What one check of a run gives back, the next one takes again: the system, asked for it each time, would
-// clear every page anew. What is larger than `kept_each` is taken once, and lies better by itself.
+// clear every page anew. What is larger than `kept_each` is taken once, and lies better by itself. The model
+// is looked at all over the place: the heap grows by so much at a time that large pages can be asked for.
 RunnerMemory::RunnerMemory() : parts_(std::make_unique<Parts>()) {
   constexpr int kept_each = 4 << 20;
   constexpr int kept = 64 << 20;
+  constexpr int heap = 32 << 20;
   mallopt(M_MMAP_THRESHOLD, kept_each);
   mallopt(M_TRIM_THRESHOLD, kept);
+  mallopt(M_TOP_PAD, heap);
+  void* const first = std::malloc(kept_each / 2);
+  std::memset(first, 0, 1);
+  std::free(first);
+  prefer_large_pages(static_cast<std::byte*>(sbrk(0)) - heap, heap);
 }
 RunnerMemory::~RunnerMemory() = default;
 
