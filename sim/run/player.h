@@ -170,6 +170,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_heal();
   void heal();
   void reconfigure();
+  bool is_truth(u64 address, std::span<const std::byte> delivered) const;
   bool was_brought(const BlockRef& ref) const;
   bool later_lies(u64 opened) const;
   void judge_older(u64 opened);
@@ -401,6 +402,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 tour_heals_ = 0;                     // How often damage had been healed then.
   u64 tour_judged_ = 0;                    // Of what it has found.
   std::vector<u64> tour_read_;             // Bit address - 1.
+  std::vector<u64> tour_cured_;            // By a fault: the block is damaged, and what was delivered is not.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
   u64 blocks_read_before_ = 0;             // By engines that are gone.
   u64 blocks_written_before_ = 0;

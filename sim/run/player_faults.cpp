@@ -78,7 +78,17 @@ void Player::watch_deliveries() {
     if (!self.disk_->damaged(address, size) && self.disk_->bad_reads(address) == 0) return;
     if (read.result == IoResult::failed) return self.deliveries_->failed(address);
     self.deliveries_->brought(address, read.buffer);
+    if (read.tag.purpose == IoPurpose::scrub && self.is_truth(address, read.buffer)) {
+      set_bit(&self.tour_cured_, address);
+    }
   });
+}
+
+bool Player::is_truth(u64 address, std::span<const std::byte> delivered) const {
+  const u64 size = std::min<u64>(truth_of(address).written, delivered.size());
+  std::vector<std::byte> truth(delivered.size());
+  disk_->truth().read(disk_->grid_offset() + (address - 1) * options_.format.block_size, truth);
+  return std::equal(truth.begin(), truth.begin() + static_cast<std::ptrdiff_t>(size), delivered.begin());
 }
 
 std::string Player::why_other_reason(const Error& error) const {

@@ -89,6 +89,7 @@ void Player::scrub_begin(u64 op) {
   tour_known_ = known && config_->oracles.has(Oracle::verify);
   tour_targets_ = targets_of(decoded_);
   tour_read_.clear();
+  tour_cured_.clear();
   tour_written_.clear();
   tour_latent_.clear();
   tour_heals_ = result_.counters.healed;
@@ -174,8 +175,14 @@ void Player::compare_tour() {
     const bool latent = std::binary_search(tour_latent_.begin(), tour_latent_.end(), target.address);
     if (!latent || tour_heals_ != result_.counters.healed) continue;
     if (!disk_->damaged(target.address, truth_of(target.address).written)) continue;
-    ++result_.counters.latent_found;
-    if (scrub_found(target.address)) continue;
+    if (scrub_found(target.address)) {
+      ++result_.counters.latent_found;
+      continue;
+    }
+    if (bit_of(tour_cured_, target.address)) {
+      ++result_.counters.latent_cured;
+      continue;
+    }
     fail(FailureClass::oracle, "scrub: damage is not found",
          fmt::format("block {} was damaged before a scrub tour began, and the tour has not found it",
                      target.address));
