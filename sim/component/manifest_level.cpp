@@ -23,8 +23,8 @@ void ManifestLevelComponent::build() {
   Arena measure;
   Grid::measure(measure, grid_options());
   ManifestLog::measure(measure, format_, 1, tables_max_, blocks_);
-  NodePool::measure(measure, nodes_max());
-  Manifest::measure(measure, format_, blocks_);
+  NodePool::measure(measure, nodes_max(), node_size());
+  Manifest::measure(measure, format_, blocks_, node_size());
   measure.take<std::byte>(spare_size, Arena::align_max);
   std::vector<std::byte>& memory = referee_->memory();
   const u64 size = measure.used();
@@ -37,7 +37,7 @@ void ManifestLevelComponent::build() {
   grid_->set_cluster(1);
   grid_->free_set().open_empty();
   log_.emplace(*grid_, arena, format_, 1, tables_max_);
-  pool_.emplace(arena, nodes_max());
+  pool_.emplace(arena, nodes_max(), node_size());
   manifest_.emplace(*pool_, *log_, arena, format_, blocks_, tree_id);
   spare_ = arena.take<std::byte>(spare_size, Arena::align_max);
   ASSERT(arena.used() == size);

@@ -59,11 +59,12 @@ class ManifestLevelComponent final : public Component {
   Grid::Options grid_options() const {
     return {.format = format_, .runtime = referee_->options().runtime, .released_prior_max = blocks_};
   }
-  u64 nodes_max() const { return Manifest::nodes_max(format_, blocks_, 1); }
+  u32 node_size() const { return referee_->options().runtime.manifest_node_size; }
+  u64 nodes_max() const { return Manifest::nodes_max(format_, blocks_, 1, node_size()); }
   u64 spare_size() const {
     Arena arena;
-    NodePool::measure(arena, nodes_max());
-    Manifest::measure(arena, format_, blocks_);
+    NodePool::measure(arena, nodes_max(), node_size());
+    Manifest::measure(arena, format_, blocks_, node_size());
     return arena.used();
   }
   void build();

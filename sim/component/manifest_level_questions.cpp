@@ -133,7 +133,7 @@ void ManifestLevelComponent::rebuild(u64 order) {
   for (u64 i = 0; i < model().count(); ++i) shuffled.emplace_back(random_.at(order, i), i);
   std::sort(shuffled.begin(), shuffled.end());
   Arena arena(spare_);
-  NodePool pool(arena, nodes_max());
+  NodePool pool(arena, nodes_max(), node_size());
   Manifest manifest(pool, *log_, arena, format_, blocks_, tree_id);
   LevelModel expected;
   for (const auto& [random, index] : shuffled) {

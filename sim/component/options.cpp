@@ -71,6 +71,7 @@ constexpr Rule rules[] = {
     {RUNTIME(compaction_blocks), fixed<6>, 1024, fixed<1>},
     {RUNTIME(read_attempts_max), fixed<1>, 64, fixed<1>},
     {RUNTIME(scans_max), fixed<1>, 64, fixed<1>},
+    {RUNTIME(manifest_node_size), fixed<256>, 65536, fixed<256>},
 };
 
 #undef FORMAT

@@ -98,6 +98,8 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.runtime.read_iops = static_cast<u32>(draw.between("read iops", 1, 16));
   options.runtime.write_iops = static_cast<u32>(draw.between("write iops", 1, 16));
   options.runtime.compaction_blocks = compaction_blocks_min + static_cast<u32>(draw.between("blocks", 0, 24));
+  options.runtime.manifest_node_size =
+      manifest_node_size_min * static_cast<u32>(draw.between("manifest node", 1, 16));
   options.object_cache_slots = static_cast<u32>(16 * draw.between("object cache", 0, 8));
   options.object_hash_bits = static_cast<u32>(draw.between("object hash bits", 0, 64));
   options.prefetch_workers = static_cast<u32>(draw.between("prefetch workers", 1, 16));

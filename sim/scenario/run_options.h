@@ -57,6 +57,7 @@ struct RunOptions {
   u32 bias_recent = 20, bias_removed = 10, bias_neighbour = 10, bias_limit = 2;  // Percent of the keys.
   u32 bias_cold = 50;                                                            // Percent of the reads.
   u32 ladder_victims = 2;
+  u32 episode_lines = 0;  // From one episode to the next; 0: none.
   // Of lines between which scans are open, and of queries.
   u32 weight_scan_open = 0, weight_query = 0, weight_page = 0;
   u32 query_leaves_max = 4;  // Predicates of most queries.

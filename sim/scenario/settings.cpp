@@ -189,6 +189,9 @@ const Setting table[] = {
                    runtime_field<&Runtime::compaction_blocks>, "Block buffers of compaction."),
     runtime_number("read_attempts_max", 1, 64, runtime_field<&Runtime::read_attempts_max>,
                    "Tries to read a block before it counts as damaged."),
+    runtime_number("manifest_node_size", manifest_node_size_min, manifest_node_size_max,
+                   runtime_field<&Runtime::manifest_node_size>,
+                   "Bytes of a node of the tables of a level; a multiple of 256."),
     runtime_number("scans_max", 1, scans_limit, runtime_field<&Runtime::scans_max>,
                    "Scans open at the same time."),
 
@@ -290,6 +293,8 @@ const Setting table[] = {
     number("phase_lines", 1, 1'000'000, field<&Run::phase_lines>, "Lines of a phase."),
     number("ladder_victims", 0, 1024, field<&Run::ladder_victims>,
            "Keys that are written, sunk and written again."),
+    number("episode_lines", 0, 1'000'000, field<&Run::episode_lines>,
+           "Lines from one episode to the next, in the trees; 0: none."),
 
     of_grooves(name("timestamps", timestamps_names, timestamps_count, field<&Run::timestamps>,
                     "Those that insert lines name.")),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/assert.h"
+#include "base/math.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/salts.h"
 #include "sim/workload/scan_burst.h"
@@ -22,10 +23,11 @@ constexpr u64 format_steps = 24;  // Of the event loop, about: all of format and
 constexpr u64 storm_lines = 5;
 constexpr u64 superblock_steps = 20;  // About as many as four writes and four reads take.
 
-constexpr const char* reopen_names[] = {
-    "cache_blocks",      "cache_hash_bits",    "read_iops",        "write_iops",        "compaction_blocks",
-    "read_attempts_max", "object_cache_slots", "object_hash_bits", "prefetch_keys_max", "prefetch_workers"};
-constexpr u32 reopen_names_of_trees = 6;
+constexpr const char* reopen_names[] = {"cache_blocks",       "cache_hash_bits",    "read_iops",
+                                        "write_iops",         "compaction_blocks",  "read_attempts_max",
+                                        "manifest_node_size", "object_cache_slots", "object_hash_bits",
+                                        "prefetch_keys_max",  "prefetch_workers"};
+constexpr u32 reopen_names_of_trees = 7;
 
 }  // namespace
 
@@ -44,6 +46,11 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       drawn + o.weight_scan_open + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
   total_ = std::max<u64>(1, others + o.weight_commit);
   if (o.weight_commit > 0) period_ = std::max<u64>(1, 1 + others / o.weight_commit);
+
+  if (period_ > 0 && o.episode_lines > 0) {
+    episode_chunks_ = div_ceil(episode_lines_max, period_);
+    episode_every_ = std::max(2 * episode_chunks_, div_ceil(o.episode_lines, period_));
+  }
 
   const u64 scope_weight = period_ == 0 ? 0 : std::min(total_ / 2, o.weight_scope * period_ / 2);
   scope_chance_ = {static_cast<u32>(scope_weight), static_cast<u32>(total_)};
@@ -71,6 +78,7 @@ Schedule::Chunk Schedule::chunk_of(u64 chunk) const {
              .burst_end = period_,
              .random = chunks_.at(chunk)};
   if (below(plan.random, 4) == 0) plan.commit = below(remix(plan.random, salt_jitter), period_);
+  if (of_episode(chunk)) return plan;
   // A scope holds at least one line.
   if (plan.commit >= 3 + scope_lead_ && chance(remix(plan.random, salt_scope), scope_chance_)) {
     plan.scope_begin =
@@ -109,6 +117,15 @@ bool Schedule::in_burst(u64 index, u64* place, u64* random) const {
   *place = at - chunk.burst_begin;
   *random = remix(chunk.random, salt_scope + 104);
   return true;
+}
+
+bool Schedule::in_episode(u64 index, EpisodePlace* at) const {
+  if (period_ == 0 || !of_episode(index / period_)) return false;
+  const u64 number = index / period_ / episode_every_;
+  at->number = number;
+  at->place = index - number * episode_every_ * period_;
+  at->random = remix(chunks_.at(number), salt_scope + 200);
+  return at->place < episode_lines_max;
 }
 
 bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) const {
@@ -220,10 +237,11 @@ bool Schedule::storm(u64 index, u64 random, Operation* operation) const {
 
 void Schedule::reopen(u64 random, Operation* operation) const {
   operation->kind = OperationKind::reopen;
-  const u64 changes = below(remix(random, salt_count), 4);
+  // As a user may who has read the manual: one number, some, or all of them.
+  const u64 size = remix(random, salt_count);
+  const u64 changes = below(size, 2) == 0 ? below(remix(size, 1), 4) : std::min(reopen_setting_count_, 8U);
   const u64 first = below(remix(random, salt_setting), reopen_setting_count_);
-  // Distinct: a step without a common factor visits all of them.
-  const u64 step = reopen_setting_count_ == 6 ? 5 : 3;
+  constexpr u64 step = 3;  // Distinct: a step without a common factor visits all of them.
   for (u64 i = 0; i < changes; ++i) {
     const u64 at = (first + step * i) % reopen_setting_count_;
     const u64 value = reopen_value(at, remix(random, salt_setting + 1000 + i));
@@ -235,10 +253,13 @@ u64 Schedule::reopen_value(u64 setting, u64 random) const {
   switch (setting) {
     case 0: return 16 * (1 + below(random, u64{1} << below(remix(random, 1), 6)));
     case 1:
-    case 7: return below(random, 65);
-    case 4: return between(random, compaction_blocks_min, 32);
-    case 6: return 16 * below(random, u64{1} << below(remix(random, 1), 6));
-    case 8: return u64{prefetch_keys_max_} << below(random, 3);
+    case 8: return below(random, 65);
+    case 4:
+      return below(remix(random, 1), 2) == 0 ? compaction_blocks_min
+                                             : between(random, compaction_blocks_min, 32);
+    case 6: return u64{manifest_node_size_min} << below(random, 5);
+    case 7: return 16 * below(random, u64{1} << below(remix(random, 1), 6));
+    case 9: return u64{prefetch_keys_max_} << below(random, 3);
     default: return between(random, 1, 16);
   }
 }

@@ -3,7 +3,9 @@
 //
 //   chunk    `period` lines with one commit, usually the last, and at most one scope and one burst of
 //            scans before it.
-//   rare     drawn line by line. A line asks what its predecessors are, so that crash lines come in rows
+//   episode  every so many chunks the first lines of one belong to episode.h, and it has neither scope nor
+//   burst. rare     drawn line by line. A line asks what its predecessors are, so that crash lines come in
+//   rows
 //            and storms, and checkpoints right behind them.
 #pragma once
 
@@ -13,6 +15,14 @@
 #include "sim/scenario/run_options.h"
 
 namespace tonearm::sim {
+
+// A line of an episode: of which one of the run, where in it, and what its lines have in common.
+struct EpisodePlace {
+  u64 number;
+  u64 place;
+  u64 random;
+};
+inline constexpr u64 episode_lines_max = 28;
 
 class Schedule {
  public:
@@ -35,12 +45,16 @@ class Schedule {
   // Whether the line lies between open scans; its place among those lines, and what they have in common.
   bool in_burst(u64 index, u64* place, u64* random) const;
 
+  // Whether the line may be one of an episode.
+  bool in_episode(u64 index, EpisodePlace* at) const;
+
   // Whether the line is one of these; else whether it lies in a scope, where no rare line may be.
   bool commit_or_scope(u64 index, Operation* operation, bool* in_scope) const;
   bool rare(u64 index, u64 random, Operation* operation) const;
 
  private:
   void plan_burst(Chunk* plan) const;
+  bool of_episode(u64 chunk) const { return episode_every_ > 0 && chunk % episode_every_ < episode_chunks_; }
   u64 rare_drawn(u64 index) const;
   bool storm(u64 index, u64 random, Operation* operation) const;
   void crash(u64 random, bool follows, Operation* operation) const;
@@ -54,12 +68,14 @@ class Schedule {
   u64 scope_lead_;
   bool long_scopes_;  // A scope may hold more changes than a set of the object cache.
   u64 period_ = 0;
+  u64 episode_every_ = 0;  // Chunks from one to the next; 0: none.
+  u64 episode_chunks_ = 0;
   u64 total_;
   Ratio scope_chance_{};  // Of a chunk.
   Ratio burst_chance_{};  // Of a chunk.
   Ratio times_chance_{};  // Of a commit.
   u64 times_max_;
-  std::array<u16, 10> reopen_settings_{};
+  std::array<u16, 11> reopen_settings_{};
   u32 reopen_setting_count_ = 0;
 };
 

@@ -54,8 +54,8 @@ void draw_weights(const Draw& draw, RunOptions* o) {
     o->weight_checkpoint = draw.between("checkpoint storm weight", 20, 80);
   }
   o->weight_scope = weight("weight scope", 1, 2, 20, 160);
-  o->weight_crash = weight("weight crash", 1, 2, 2, 20);
-  o->weight_reopen = weight("weight reopen", 1, 3, 1, 8);
+  o->weight_crash = weight("weight crash", 7, 8, 1, 6);
+  o->weight_reopen = weight("weight reopen", 5, 8, 1, 3);
   o->weight_kv = weight("weight kv", 7, 8, 1, 4);
   o->weight_index = weight("weight index", 7, 8, 1, 3);
   o->weight_id = weight("weight id", 3, 4, 1, 3);
@@ -67,6 +67,12 @@ void draw_weights(const Draw& draw, RunOptions* o) {
   o->bias_limit = weight("bias limit", 3, 4, 1, 4);
   o->bias_cold = draw.between("bias cold", 30, 70);
   o->ladder_victims = weight("ladder victims", 3, 4, 1, 6);
+}
+
+// Some in a run, each several times at best: what they do is dear.
+void draw_episodes(const Draw& draw, RunOptions* o) {
+  if (!draw.happens("episodes", 15, 16)) return;
+  o->episode_lines = static_cast<u32>(o->ops / draw.between("episodes of a run", 2, 4));
 }
 
 // Ops are as long as their batches allow; checkpoints as far apart as the number of ops allows.
@@ -134,15 +140,17 @@ bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
 
 bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
   static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
-  static constexpr u32 growths[] = {4, 4, 4, 4, 5, 6, 8};
+  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4, 4, 5, 6, 8};
   static constexpr u32 caps[] = {0, 0, 0, 64, 32};
   FormatOptions& f = o->format;
   f.block_size = draw.one_of("block", blocks);
   f.sector_size = f.block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
   f.beats = draw.happens("beats", 1, 8) ? 8 : 4;
   f.growth = draw.one_of("growth", growths);
-  f.levels = f.growth > 5 ? 5 : draw.between("levels", 5, f.growth == 5 ? 6 : 7);
-  f.batch_values_max = static_cast<u32>(draw.skewed("batch", 30, 120));
+  f.levels = f.growth > 5 ? 5 : draw.between("levels", f.growth < 4 ? 6 : 5, f.growth == 5 ? 6 : 7);
+  // Narrow levels and short bars, so that a run of usual blocks comes to level 2, too.
+  f.batch_values_max =
+      static_cast<u32>(f.growth < 4 ? draw.skewed("batch", 9, 36) : draw.skewed("batch", 30, 120));
   f.values_per_block_max = draw.one_of("values", caps);
   f.value_blocks_max = 0;
   f.coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
@@ -180,6 +188,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
+  draw_episodes(draw, o);
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
   if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
   o->directed_every_lines = 10U << draw.below("directed every", 5);
@@ -188,7 +197,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
 }  // namespace
 
 void draw_tree(u64 seed, RunOptions* options) {
-  draw_run(seed, Draw(seed).happens("tiny", 1, 2), options);
+  draw_run(seed, Draw(seed).happens("tiny", 53, 100), options);
   maybe_draw_faults(seed, options);
 }
 

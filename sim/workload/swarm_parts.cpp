@@ -20,6 +20,14 @@ LatencyProfile draw_latency(const Draw& draw, std::string_view name) {
   return latency;
 }
 
+// What compaction and the manifest have in memory: often as little as possible.
+void draw_budget(const Draw& draw, u32 compaction_blocks, RuntimeOptions* r) {
+  r->compaction_blocks =
+      draw.happens("compaction blocks least", 1, 3) ? compaction_blocks_min : compaction_blocks;
+  static constexpr u32 nodes[] = {256, 256, 512, 512, 1024, 2048, 4096};
+  r->manifest_node_size = draw.one_of("manifest node", nodes);
+}
+
 }  // namespace
 
 void draw_tiny_runtime(const Draw& draw, RuntimeOptions* r) {
@@ -29,16 +37,16 @@ void draw_tiny_runtime(const Draw& draw, RuntimeOptions* r) {
   r->cache_hash_bits = draw.one_of("tiny hash bits", hash_bits);
   r->read_iops = draw.between("tiny read iops", 1, 8);
   r->write_iops = draw.between("tiny write iops", 1, 8);
-  r->compaction_blocks = static_cast<u32>(draw.skewed("tiny compaction blocks", compaction_blocks_min, 24));
+  draw_budget(draw, static_cast<u32>(draw.skewed("tiny compaction blocks", compaction_blocks_min, 24)), r);
   r->read_attempts_max = draw.between("tiny read attempts", 1, 4);
 }
 
 void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
   r->cache_blocks = static_cast<u32>(round_up(draw.magnitude("cache", 6, 10), 16));
   r->cache_hash_bits = draw.happens("hash bits usual", 3, 4) ? 64 : draw.between("hash bits", 0, 64);
-  r->read_iops = draw.between("read iops", 1, 32);
+  r->read_iops = static_cast<u32>(draw.skewed("read iops", 1, 32));
   r->write_iops = draw.between("write iops", 1, 32);
-  r->compaction_blocks = draw.between("compaction blocks", compaction_blocks_min, 64);
+  draw_budget(draw, draw.between("compaction blocks", compaction_blocks_min, 64), r);
   r->read_attempts_max = draw.between("read attempts", 1, 6);
 }
 
@@ -71,10 +79,10 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
   const bool crashes = o->weight_crash > 0;
   disk.profile =
       crashes && draw.happens("cached", 1, 2) ? DurabilityProfile::cached : DurabilityProfile::durable;
-  // Only a volatile cache has anything to lose when a sync fails.
-  if (disk.profile == DurabilityProfile::cached && draw.happens("failed sync", 1, 4)) {
-    disk.faults[FaultKind::failed_sync].ratio = {.numerator = 1,
-                                                 .denominator = draw.between("failed sync ratio", 4, 40)};
+  // Without a volatile cache a sync has nothing to lose, but it can fail all the same.
+  if (draw.happens("failed sync", 5, 8)) {
+    const u32 denominator = static_cast<u32>(draw.skewed("failed sync ratio", 3, 30));
+    disk.faults[FaultKind::failed_sync].ratio = {.numerator = 1, .denominator = denominator};
   }
   o->durability_delay_ops_max =
       draw.happens("durability delay", 1, 2)
@@ -82,14 +90,16 @@ void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
           : 0;
 }
 
-// Each variation point is on in a quarter of the runs, seldom or often.
+// Each variation point is on in a quarter of the runs, seldom or often. A manifest that is compacted late is
+// so always, or it never gets long.
 void draw_variations(const Draw& draw, RunOptions* o) {
   static constexpr u32 denominators[] = {1, 2, 4, 4, 8, 16, 32, 64};
   for (u32 i = 0; i < variation_count; ++i) {
     const std::string name = std::string("vary ") + variation_name(static_cast<Variation>(i));
     const u64 random = draw.random(name);
     if (!chance(remix(random, 1), {1, 4})) continue;
-    const u32 denominator = denominators[below(remix(random, 2), std::size(denominators))];
+    const bool always = static_cast<Variation>(i) == Variation::manifest_compacted_late;
+    const u32 denominator = always ? 1 : denominators[below(remix(random, 2), std::size(denominators))];
     o->vary[i] = {.numerator = 1, .denominator = denominator};
   }
 }

@@ -49,7 +49,7 @@ void draw_many_queries(const Draw& draw, RunOptions* o) {
 }
 
 void draw_tree_scans(const Draw& draw, RunOptions* o) {
-  o->weight_scan_open = draw.between("tree scan open", 600, 2500);
+  o->weight_scan_open = draw.between("tree scan open", 500, 1800);
   o->weight_get = draw.between("tree scan get", 50, 300);  // An index alone leaves lines to be something.
   o->weight_scan = weight(draw, "tree scan scan", 1, 2, 20, 200);
   draw_pool(draw, o);

@@ -40,7 +40,7 @@ Range range_of(const RunOptions& o, const PhaseRange& phase, u64 universe, u64 r
     default:  // Of every length.
       range.from = below(drawn, universe);
       range.to =
-          std::min(universe - 1, range.from + below(remix(drawn, 1), u64{1} << below(drawn >> 32, 12)));
+          std::min(universe - 1, range.from + below(remix(drawn, 1), u64{1} << below(remix(drawn, 2), 12)));
       break;
   }
   if (range.to < range.from) std::swap(range.from, range.to);

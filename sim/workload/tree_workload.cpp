@@ -27,7 +27,8 @@ TreeSource::TreeSource(u64 seed, const RunOptions& options)
       lines_("lines", stream_seed(seed, "lines")),
       ladders_("ladders", stream_seed(seed, "ladders")),
       phases_(seed, options),
-      schedule_(seed, options, drawn_weights(options), 0, false) {
+      schedule_(seed, options, drawn_weights(options), 0, false),
+      episodes_(seed, options, keys_) {
   const RunOptions& o = options_;
   const Stream habits("habits", stream_seed(seed, "habits"));
   const u64 trees = std::max<u64>(1, u64{o.weight_kv} + o.weight_index + o.weight_id);
@@ -59,6 +60,8 @@ void TreeSource::at(u64 index, Operation* operation) const {
   reset(operation);
   operation->id.number = index + 1;
   const u64 random = lines_.at(index);
+  EpisodePlace at{};
+  if (schedule_.in_episode(index, &at) && episodes_.line(at, operation)) return;
   bool in_scope = false;
   if (schedule_.commit_or_scope(index, operation, &in_scope)) return;
   if (!in_scope && schedule_.rare(index, random, operation)) return;

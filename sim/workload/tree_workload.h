@@ -3,7 +3,7 @@
 // Nothing is remembered from line to line, so what a stateful generator would know is arranged to be
 // computable instead:
 //
-//   chunks, rare lines, phases, bursts of scans: see schedule.h, phases.h and scan_burst.h.
+//   chunks, rare lines, phases, bursts of scans, episodes: see schedule.h, phases.h, scan_burst.h, episode.h.
 //   ladder   every `ladder_lines` lines one rung for a victim: write, write again, remove, read, ...
 //            with enough filler between the rungs that each version sinks.
 //   index    the secondary index takes only puts of absent keys and removes of present ones. Its
@@ -16,6 +16,7 @@
 #include <array>
 #include <memory>
 
+#include "sim/workload/episode.h"
 #include "sim/workload/key_space.h"
 #include "sim/workload/phases.h"
 #include "sim/workload/schedule.h"
@@ -60,6 +61,7 @@ class TreeSource final : public OperationSource {
   Stream ladders_;
   Phases phases_;
   Schedule schedule_;
+  Episodes episodes_;
 
   // Derived once.
   u64 total_ = 0;         // Sum of the weights of what is drawn line by line.

@@ -288,6 +288,47 @@ TEST_CASE("a kind without weight does not occur", "[workload]") {
   }
 }
 
+TEST_CASE("episodes come in most seeds, and end where they belong", "[workload]") {
+  constexpr u64 seeds = 200;
+  u64 none = 0, opening_crash = 0, aimed = 0, spelled = 0;
+  for (u64 seed = 0; seed < seeds; ++seed) {
+    RunOptions with;
+    draw_tree(seed, &with);
+    RunOptions without = with;
+    without.episode_lines = 0;
+    const TreeSource source(seed, with);
+    const TreeSource plain(seed, without);
+    u64 different = 0, aimed_before = aimed;
+    for (u64 i = 0; i < source.count(); ++i) {
+      Operation line;
+      Operation other;
+      source.at(i, &line);
+      plain.at(i, &other);
+      different += same(line, other) ? 0 : 1;
+      if (line.kind != OperationKind::crash || !line.superblock || same(line, other)) continue;
+      ++aimed;
+      spelled += line.writes.empty() ? 0 : 1;
+    }
+    if (different == 0) ++none;
+    Operation first;
+    source.at(0, &first);
+    opening_crash += first.kind == OperationKind::crash ? 1 : 0;
+    CAPTURE(seed, different, source.count());
+    if (with.episode_lines == 0) CHECK(different == 0);
+    CHECK(3 * different < source.count());
+    if (with.weight_crash == 0) CHECK(aimed == aimed_before);
+  }
+  INFO("none " << none << ", opening crashes " << opening_crash << ", aimed " << aimed << ", spelled "
+               << spelled);
+  CHECK(none > 0);
+  CHECK(none < seeds / 8);
+  CHECK(opening_crash > seeds / 2);
+  CHECK(opening_crash < seeds);
+  CHECK(aimed > seeds / 2);
+  CHECK(3 * spelled > aimed);
+  CHECK(3 * spelled < 2 * aimed);
+}
+
 TEST_CASE("scan_tree leaves scans open in every way", "[workload]") {
   u64 lines = 0, of_scans = 0, skipped = 0;
   ScanCounts counts;

@@ -63,6 +63,7 @@ namespace tonearm {
   X(scan_probe_resliced, "a probe dropped some of the values at hand")                           \
   X(scan_probe_block_skipped, "a probe spared a scan value blocks of a table")                   \
   X(scan_probe_table_skipped, "a probe spared a scan a table, or the rest of one")               \
+  X(scan_probe_tables_leapt, "a probe spared a scan several tables of a level")                  \
   X(scan_aborted, "a scan was aborted")                                                          \
   X(scan_buffers_full, "a scan was refused because too many were open")                          \
   X(scan_orphan_skipped, "a scan of ids skipped an orphaned one")                                \

@@ -51,6 +51,9 @@ OptionsError validate(const FormatOptions& f, const RuntimeOptions& r) {
       {r.read_attempts_max >= 1 && r.read_attempts_max <= 64, "read_attempts_max", "1 to 64",
        r.read_attempts_max},
       {r.scans_max >= 1 && r.scans_max <= scans_limit, "scans_max", "1 to 64", r.scans_max},
+      {r.manifest_node_size >= manifest_node_size_min && r.manifest_node_size <= manifest_node_size_max &&
+           r.manifest_node_size % manifest_node_size_min == 0,
+       "manifest_node_size", "a multiple of 256, from 256 to 65536", r.manifest_node_size},
   };
   for (const Rule& rule : rules) {
     if (!rule.ok) return {.field = rule.field, .expected = rule.expected, .given = rule.given};

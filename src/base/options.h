@@ -45,6 +45,7 @@ struct RuntimeOptions {
   u32 compaction_blocks = 32;     // Block buffers of compaction, at least compaction_blocks_min.
   u32 read_attempts_max = 4;      // Tries to read a block before it counts as damaged, at least 1.
   u32 scans_max = 8;              // Scans open at the same time: 1..scans_limit.
+  u32 manifest_node_size = 4096;  // Bytes of a node of a level's tables in memory; a multiple of the least.
 };
 
 // What compaction needs to make progress: an index block and a value block for each of its two
@@ -52,6 +53,10 @@ struct RuntimeOptions {
 inline constexpr u32 compaction_blocks_min = 6;
 
 inline constexpr u32 scans_limit = 64;
+
+// Two tables: a node splits in halves.
+inline constexpr u32 manifest_node_size_min = 256;
+inline constexpr u32 manifest_node_size_max = 65536;
 
 struct [[nodiscard]] OptionsError {
   const char* field = nullptr;     // Null: valid.

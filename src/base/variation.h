@@ -42,7 +42,8 @@ enum class VariationKind : u8 { schedule, layout };
   X(table_not_least, layout, "another table than the one of least overlap is compacted")            \
   X(tombstones_kept, layout, "a merge keeps tombstones that it could drop")                         \
   X(manifest_block_cut, layout, "a manifest block is closed although it has room")                  \
-  X(manifest_compacted_more, layout, "one manifest block more than due is compacted")
+  X(manifest_compacted_more, layout, "one manifest block more than due is compacted")               \
+  X(manifest_compacted_late, layout, "the manifest is not compacted before that is due at full rate")
 
 enum class Variation : u8 {
 #define X(name, kind, text) name,

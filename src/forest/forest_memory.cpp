@@ -70,8 +70,9 @@ Forest::Parts Forest::parts(const ForestOptions& options) {
   parts.format = options.format;
   parts.format.schema_hash = schema_hash(options.trees);
   parts.tables_max = options.trees.size() * tree_tables_max(options.format, options.runtime.blocks_count);
-  parts.nodes_max = Manifest::nodes_max(options.format, options.runtime.blocks_count,
-                                        static_cast<u32>(options.trees.size()));
+  parts.nodes_max =
+      Manifest::nodes_max(options.format, options.runtime.blocks_count,
+                          static_cast<u32>(options.trees.size()), options.runtime.manifest_node_size);
   parts.payload_size_max = FreeSet::encode_size_max(options.runtime.blocks_count);
   parts.trailer_blocks_max =
       u64{2} * CheckpointTrailer::blocks_for(parts.payload_size_max, options.format.block_size);
@@ -95,7 +96,7 @@ void Forest::measure(Arena& arena, const ForestOptions& options) {
   CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
   CheckpointTrailer::measure(arena, parts.payload_size_max, parts.format.block_size);
   ManifestLog::measure(arena, parts.format, trees, parts.tables_max, options.runtime.blocks_count);
-  NodePool::measure(arena, parts.nodes_max);
+  NodePool::measure(arena, parts.nodes_max, options.runtime.manifest_node_size);
   arena.take<std::byte>(parts.scratch_size, 64);
   arena.take<u64>(parts.trailer_blocks_max);
   CompactionSchedule::measure(arena, parts.format, trees, options.runtime.compaction_blocks);
@@ -103,7 +104,8 @@ void Forest::measure(Arena& arena, const ForestOptions& options) {
   ScanBufferPool::measure(arena, parts.format, 1);
   for (const TreeConfig& config : options.trees) {
     arena.take<Tree>(1);
-    Tree::measure(arena, parts.format, options.runtime.blocks_count, config);
+    Tree::measure(arena, parts.format, options.runtime.blocks_count, config,
+                  options.runtime.manifest_node_size);
   }
 }
 
@@ -127,7 +129,7 @@ Forest::Forest(Storage& storage, const ForestOptions& options, std::span<std::by
       trailer_acquired_(grid_, arena_, parts.payload_size_max),
       trailer_released_(grid_, arena_, parts.payload_size_max),
       manifest_log_(grid_, arena_, parts.format, static_cast<u32>(options.trees.size()), parts.tables_max),
-      node_pool_(arena_, parts.nodes_max),
+      node_pool_(arena_, parts.nodes_max, options.runtime.manifest_node_size),
       scratch_{.bytes = arena_.take<std::byte>(parts.scratch_size, 64)},
       trailer_addresses_(arena_.take<u64>(parts.trailer_blocks_max)),
       tree_count_(static_cast<u32>(options.trees.size())),

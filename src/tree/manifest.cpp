@@ -20,11 +20,11 @@ u64 level_capacity(const FormatOptions& format, u64 blocks_count, u32 level) {
 
 }  // namespace
 
-void Manifest::measure(Arena& arena, const FormatOptions& format, u64 blocks_count) {
+void Manifest::measure(Arena& arena, const FormatOptions& format, u64 blocks_count, u32 node_size) {
   ASSERT(arena.measuring());
   for (u32 level = 0; level < format.levels; ++level) {
     arena.take<ManifestLevel>(1);
-    ManifestLevel::measure(arena, level_capacity(format, blocks_count, level));
+    ManifestLevel::measure(arena, level_capacity(format, blocks_count, level), node_size);
   }
 }
 
@@ -39,13 +39,14 @@ Manifest::Manifest(NodePool& pool, ManifestLog& log, Arena& arena, const FormatO
   }
 }
 
-u64 Manifest::nodes_max(const FormatOptions& format, u64 blocks_count, u32 trees) {
+u64 Manifest::nodes_max(const FormatOptions& format, u64 blocks_count, u32 trees, u32 node_size) {
   u64 by_levels = 0;
   for (u32 level = 0; level < format.levels; ++level) {
-    by_levels += ManifestLevel::nodes_max(level_capacity(format, blocks_count, level));
+    by_levels += ManifestLevel::nodes_max(level_capacity(format, blocks_count, level), node_size);
   }
   // All levels share the blocks, and each may have a last node of one table.
-  const u64 by_blocks = ManifestLevel::nodes_max(blocks_count / 2) + u64{trees} * format.levels;
+  const u64 by_blocks =
+      ManifestLevel::nodes_max(blocks_count / 2, node_size) + u64{trees} * format.levels;
   return std::min(trees * by_levels, by_blocks);
 }
 

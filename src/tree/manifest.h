@@ -17,13 +17,15 @@ namespace tonearm {
 
 class Manifest {
  public:
-  static void measure(Arena& arena, const FormatOptions& format, u64 blocks_count);
+  static void measure(Arena& arena, const FormatOptions& format, u64 blocks_count,
+                      u32 node_size = NodePool::node_size_default);
   Manifest(NodePool& pool, ManifestLog& log, Arena& arena, const FormatOptions& format, u64 blocks_count,
            u16 tree_id);
   Manifest(const Manifest&) = delete;
 
   // Nodes that the manifests of all trees may occupy together: what the pool must have.
-  static u64 nodes_max(const FormatOptions& format, u64 blocks_count, u32 trees);
+  static u64 nodes_max(const FormatOptions& format, u64 blocks_count, u32 trees,
+                       u32 node_size = NodePool::node_size_default);
 
   u32 levels() const { return format_.levels; }
   const ManifestLevel& level(u32 index) const {

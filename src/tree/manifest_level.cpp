@@ -2,19 +2,23 @@
 
 #include <algorithm>
 
+#include "base/options.h"
+
 namespace tonearm {
 
-void ManifestLevel::measure(Arena& arena, u64 tables_max) {
-  Tables::measure(arena, tables_max, NodePool::node_size_default);
+static_assert(manifest_node_size_min == 2 * sizeof(TableInfo));
+
+void ManifestLevel::measure(Arena& arena, u64 tables_max, u32 node_size) {
+  Tables::measure(arena, tables_max, node_size);
 }
 
 ManifestLevel::ManifestLevel(NodePool& pool, Arena& arena, u64 tables_max)
     : tables_(pool, arena, tables_max) {
-  ASSERT(pool.node_size() == NodePool::node_size_default);
+  ASSERT(pool.node_size() % manifest_node_size_min == 0);
 }
 
-u64 ManifestLevel::nodes_max(u64 tables_max) {
-  return Tables::nodes_max(tables_max, NodePool::node_size_default);
+u64 ManifestLevel::nodes_max(u64 tables_max, u32 node_size) {
+  return Tables::nodes_max(tables_max, node_size);
 }
 
 u64 ManifestLevel::lower_bound(const Key& key) const {

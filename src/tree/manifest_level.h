@@ -20,8 +20,9 @@ class ManifestLevel {
 
   // Nodes come from a pool shared by all levels of all trees.
   ManifestLevel(NodePool& pool, Arena& arena, u64 tables_max);
-  static void measure(Arena& arena, u64 tables_max);
-  static u64 nodes_max(u64 tables_max);  // Nodes that so many tables may occupy.
+  static void measure(Arena& arena, u64 tables_max, u32 node_size = NodePool::node_size_default);
+  // Nodes that so many tables may occupy.
+  static u64 nodes_max(u64 tables_max, u32 node_size = NodePool::node_size_default);
   ManifestLevel(const ManifestLevel&) = delete;
 
   u64 count() const { return tables_.count(); }

@@ -224,7 +224,11 @@ bool ManifestLog::reserve() {
   // Legal: up to the full rate there is room for what a block holds.
   const bool more = wanted < pace_.compact_blocks_max && !log_.empty() &&
                     variation(Variation::manifest_compacted_more, log_.back().address, log_.count()) != 0;
-  const u32 compact = static_cast<u32>(std::min<u64>(wanted + (more ? 1 : 0), closed_count()));
+  // Legal: the full rate alone bounds the log, and is due when the log is long for its tables.
+  const bool late = wanted < pace_.compact_blocks_max && !log_.empty() &&
+                    variation(Variation::manifest_compacted_late, log_.back().address, log_.count()) != 0;
+  const u64 due = late ? 0 : wanted + (more ? 1 : 0);
+  const u32 compact = static_cast<u32>(std::min<u64>(due, closed_count()));
   const std::optional<Reservation> reservation =
       grid_.reserve(compact + static_cast<u32>(pace_.append_blocks));
   if (!reservation) return false;

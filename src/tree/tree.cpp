@@ -24,11 +24,12 @@ TableLayout layout_of(const FormatOptions& format, const TreeConfig& config) {
 
 }  // namespace
 
-void Tree::measure(Arena& arena, const FormatOptions& format, u64 blocks_count, const TreeConfig& config) {
+void Tree::measure(Arena& arena, const FormatOptions& format, u64 blocks_count, const TreeConfig& config,
+                   u32 node_size) {
   const TableLayout layout = layout_of(format, config);
   TableMemory::measure(arena, layout);
   TableMemory::measure(arena, layout);
-  Manifest::measure(arena, format, blocks_count);
+  Manifest::measure(arena, format, blocks_count, node_size);
 }
 
 Tree::Tree(const Shared& shared, Arena& arena, const FormatOptions& format, u64 blocks_count,

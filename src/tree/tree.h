@@ -53,7 +53,8 @@ class Tree {
     ScratchMemory* scratch;
   };
 
-  static void measure(Arena& arena, const FormatOptions& format, u64 blocks_count, const TreeConfig& config);
+  static void measure(Arena& arena, const FormatOptions& format, u64 blocks_count, const TreeConfig& config,
+                      u32 node_size = NodePool::node_size_default);
   Tree(const Shared& shared, Arena& arena, const FormatOptions& format, u64 blocks_count,
        const TreeConfig& config);
   Tree(const Tree&) = delete;

@@ -387,12 +387,22 @@ bool TreeScan::level_probe(Level& level, const Key& key) {
   UNREACHABLE();
 }
 
+// Whether the table behind the level's table lies before the key, too.
+bool TreeScan::leaps_next_table(const Level& level, const Key& key) const {
+  const ManifestLevel& tables = tree_->manifest().level(level.index);
+  const u64 at = tables.lower_bound(level.table.key_max);
+  ASSERT(at < tables.count());
+  if (ascending()) return at + 1 < tables.count() && before(tables.at(at + 1).key_max, key);
+  return at > 0 && before(tables.at(at - 1).key_min, key);
+}
+
 // Of what the level has still to read, what lies before the key is not read: tables, or value blocks of the
 // table whose index block is here. False: there was no such thing.
 bool TreeScan::level_skip(Level& level, const Key& key) {
   if (level.stage == Level::Stage::finished) return false;
   if (before(ascending() ? level.table.key_max : level.table.key_min, key)) {
     mark(Mark::scan_probe_table_skipped, tree_->config().id, &key);
+    if (leaps_next_table(level, key)) mark(Mark::scan_probe_tables_leapt, tree_->config().id, &key);
     level_next_table(level, nullptr);
     return true;
   }

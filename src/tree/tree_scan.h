@@ -110,6 +110,7 @@ class TreeScan {
   bool head_probe(Head& head, const Key& key) const;
   bool level_probe(Level& level, const Key& key);
   bool level_skip(Level& level, const Key& key);
+  bool leaps_next_table(const Level& level, const Key& key) const;
   void tick_done(Storage::NextTick& next_tick);
   void dispatch();
   Next next_state();
