@@ -51,6 +51,7 @@ RunnerMemory::RunnerMemory() : parts_(std::make_unique<Parts>()) {
   mallopt(M_TRIM_THRESHOLD, kept);
 }
 RunnerMemory::~RunnerMemory() = default;
+const Trace& RunnerMemory::trace() const { return parts_->trace; }
 
 void set_fatal_failure(FatalFailure report) {
   fatal_report = std::move(report);

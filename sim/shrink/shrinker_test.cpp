@@ -44,7 +44,7 @@ Shrunk shrink(const Scenario& scenario, u32 batch, const Fails& fails, u64 trial
   u64 trials = 0;
   Shrinker shrinker(
       scenario, batch,
-      [&](std::span<const Scenario> candidates) {
+      [&](std::span<Scenario> candidates) {
         std::vector<Trial> answers;
         for (const Scenario& candidate : candidates) {
           ++trials;
