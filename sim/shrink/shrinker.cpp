@@ -27,6 +27,9 @@ void set_option(Scenario* scenario, u16 setting, u64 value) {
   finish_options(&scenario->options);
 }
 
+// From here on it is worth a try whether smaller tables are full after fewer lines.
+constexpr u64 lines_many = 16;
+
 bool simpler(const Operation& line) { return !simpler_lines(line).empty(); }
 
 bool same_lines(const std::vector<Operation>& one, const std::vector<Operation>& other) {
@@ -81,6 +84,11 @@ void Shrinker::run() {
     better |= pass_settings();
     better |= pass_details();
     better |= pass_numbers();
+    // Once: a small format and its default would follow each other for ever.
+    if (counts_.rounds == 1 && best_.operations.size() >= lines_many) {
+      pass_groups(small_formats);
+      better |= pass_lines();
+    }
   }
   pass_ids();
 }
@@ -90,7 +98,6 @@ void Shrinker::bulk() {
   pass_groups(setting_groups);
   pass_kinds();
   pass_chunks();
-  constexpr u64 lines_many = 40;
   if (best_.operations.size() < lines_many || stopped_) return;
   pass_groups(small_formats);
   pass_chunks();
