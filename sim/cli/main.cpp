@@ -131,6 +131,8 @@ class CommandLine {
     to->add_option("--trace", run->trace,
                    "Write operations, engine and disk over virtual time to this file, for Perfetto or "
                    "chrome://tracing");
+    to->add_option("--cpu-limit", run->cpu_limit,
+                   "CPU seconds that a run may take before it counts as hanging; default 60, 0: no limit");
     to->add_option("--until", run->until, "Stop after the line with this id");
     to->add_option("--break-at", run->break_at, "OP or tick:N: raise SIGTRAP there, for a debugger");
   }
@@ -148,8 +150,6 @@ class CommandLine {
     run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
     add_play(run, &run_.play);
     add_stops(run, &run_);
-    run->add_option("--cpu-limit", run_.cpu_limit,
-                    "CPU seconds that the run may take before it counts as hanging; default 60, 0: no limit");
     add_shrink_found(run, &run_.shrink, "20s; with --json and --quiet: not at all");
     run->footer("Example:\n  tonearm run --workload tree --seed 0x5eed --ops 5000");
   }

@@ -108,7 +108,8 @@ bool replay_file(const ReplayArgs& args, const PlayPlan& plan, const std::string
   const PreparedRun prepared = prepare_file(plan, file);
   // Stops are for debuggers, which follow this process.
   const bool here = single && stops(args.run);
-  const RunResult result = here ? play_here(args.run, prepared, plan, false) : play_isolated(prepared, plan);
+  const RunResult result = here ? play_here(args.run, prepared, plan, false)
+                                : play_isolated(prepared, plan, cpu_limit_argument(args.run.cpu_limit));
   const bool expected = as_expected(*prepared.scenario, result);
   if (output.json) {
     fmt::print("{}\n", verdict_json(prepared, result, file));

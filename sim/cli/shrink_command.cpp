@@ -36,7 +36,8 @@ int report(const ShrinkArgs& args, const PlayPlan& plan, const Shrunk& shrunk, c
   if (args.output_file.empty()) write_text_file(failures_last, file + "\n");
   std::string problem;
   PreparedRun prepared = prepare_scenario(plan, shrunk.best, &problem);
-  prepared.reproduce = fmt::format("tonearm run --scenario {}{}", file, plan.judged);
+  if (!args.cpu_limit.empty()) prepared.judged += " --cpu-limit " + args.cpu_limit;
+  prepared.reproduce = fmt::format("tonearm run --scenario {}{}", file, prepared.judged);
   if (args.play.output.json) {
     fmt::print("{}\n", verdict_json(prepared, shrunk.result, file));
   } else {

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 
+#include "base/assert.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/worker.h"
 #include "sim/run/freeze.h"
@@ -22,7 +24,7 @@ constexpr u32 slower_max = 4;
 constexpr u64 steps_more = 20'000;
 // A run that hangs takes all it may, so that is little: the CPU time in which nothing at all has happened.
 // The original and the result are given more, candidates less.
-constexpr u32 stall_millis_sure = 3000;
+constexpr u32 stall_millis_sure = 1000;
 constexpr u32 stall_millis_candidate = 300;
 // Frozen, a run may have a hundred lines for one. Then its faults are cheaper to leave to chance.
 constexpr u64 frozen_lines_max = 20'000;
@@ -122,7 +124,7 @@ class Shrinking {
     shrunk_.before = size_of(scenario, shrunk_.original);
     limit(clock_millis() - started);
     const CatchInterrupts catching;
-    deadline_ = clock_millis() + shrink_.seconds * 1000;
+    deadline_ = deadline(started);
     without_twins(scenario);
     cut_tail(&scenario);
     Shrinker shrinker(
@@ -148,6 +150,13 @@ class Shrinking {
     runs.back().record_faults = record_faults;
     if (!poison_) runs.back().oracles.set(Oracle::poison, false);
     return std::move(play_isolated(runs, checks_, limits).front());
+  }
+
+  // The result is played twice more before it is believed, and that shall be within the time, too.
+  u64 deadline(u64 started) const {
+    const u64 took = clock_millis() - started;
+    const u64 millis = shrink_.seconds * 1000;
+    return started + millis - std::min(2 * took, millis / 2);
   }
 
   void limit(u64 took_millis) {
@@ -241,11 +250,15 @@ class Shrinking {
   // When it was seen twice more, with the same events.
   void believe() {
     const RunLimits sure{.cpu_seconds = limits_.cpu_seconds, .stall_millis = stall_millis_sure};
-    shrunk_.result = play(shrunk_.best, sure);
-    const RunResult again = play(shrunk_.best, sure);
+    std::string problem;
+    std::vector<PreparedRun> runs;
+    for (u32 i = 0; i < 2; ++i) runs.push_back(prepare_scenario(plan_, shrunk_.best, &problem));
+    ASSERT(problem.empty());
+    const std::vector<RunResult> played = play_isolated(runs, checks_, sure);
     const bool same =
-        shrunk_.result.digests == again.digests || failure_.failure_class == FailureClass::determinism;
-    shrunk_.believed = fails_alike(shrunk_.result) && fails_alike(again) && same;
+        played[0].digests == played[1].digests || failure_.failure_class == FailureClass::determinism;
+    shrunk_.believed = fails_alike(played[0]) && fails_alike(played[1]) && same;
+    shrunk_.result = played[0];
     shrunk_.after = size_of(shrunk_.best, shrunk_.result);
   }
 
@@ -302,6 +315,9 @@ std::string write_shrunk(const Shrunk& shrunk, const std::string& file, const st
   std::string text;
   for (const auto& [signature, other] : shrunk.others) {  // By signature.
     const std::string name = failure_file(other.failure);
+    // Never over one that was found, and perhaps shrunk, by itself.
+    std::error_code error;
+    if (std::filesystem::exists(name, error)) continue;
     write_failure(name, other.scenario, other.failure, "met while shrinking " + origin);
     text += fmt::format("other:     {} ({})\n", name, other.failure.message);
   }

@@ -1,6 +1,7 @@
 #include "sim/shrink/shrinker.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/assert.h"
@@ -244,6 +245,7 @@ bool Shrinker::pass_lines() {
   const u64 before = best_.operations.size();
   remove_all(1, Lines::asking);
   remove_all(1, Lines::all);
+  join_commits();
   return best_.operations.size() < before;
 }
 
@@ -255,6 +257,16 @@ void Shrinker::remove_all(u64 length_min, Lines lines) {
     if (length > 1 && lines == Lines::all && !stopped_) remove_runs(length, lines, Leave::commits);
   }
   if (length_min == 1 && places_of(lines).size() == 1) remove_runs(1, lines, Leave::nothing);
+}
+
+// Those that have become neighbours.
+void Shrinker::join_commits() {
+  const auto is_commit = [&](u64 i) { return best_.operations[i].kind == OperationKind::commit; };
+  for (u64 i = best_.operations.size(); i >= 2 && !stopped_; --i) {
+    if (i > best_.operations.size() || !is_commit(i - 1) || !is_commit(i - 2)) continue;
+    const std::array<u64, 2> places{i - 2, i - 1};
+    first_kept(0, 1, [&](u64) { return take_out(places, Leave::commits); });
+  }
 }
 
 std::vector<u64> Shrinker::places_of(Lines lines) const {

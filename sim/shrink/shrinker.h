@@ -92,6 +92,7 @@ class Shrinker {
   bool pass_lines();
   void remove_all(u64 length_min, Lines lines);
   bool remove_runs(u64 length, Lines lines, Leave leave);
+  void join_commits();
   std::vector<u64> places_of(Lines lines) const;
   bool pass_settings();
   bool pass_details();
