@@ -30,8 +30,15 @@ struct PlayArgs {
   std::string twins;
 };
 
+// Of failures that are found on the way.
+struct ShrinkFoundArgs {
+  bool no_shrink = false;
+  std::string shrink_for;
+};
+
 struct RunArgs {
   PlayArgs play;
+  ShrinkFoundArgs shrink;  // Of `run` only.
   std::string seed;
   std::string scenario;
   std::string answers;
@@ -59,6 +66,7 @@ struct ShrinkArgs {
   std::string seed;
   std::string duration;
   std::string jobs;
+  std::string cpu_limit;
   std::string output_file;
 };
 
@@ -83,6 +91,7 @@ struct CampaignArgs {
   std::string duration;
   std::string jobs;
   std::string digests;
+  ShrinkFoundArgs shrink;
 };
 
 struct EnumerateArgs {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "sim/cli/crash_guard.h"
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
 #include "sim/scenario/number.h"
@@ -46,7 +47,12 @@ OpId op_argument(const char* what, const std::string& text) {
   return id;
 }
 
-u64 seconds_argument(const std::string& text) {
+u32 cpu_limit_argument(const std::string& text) {
+  constexpr u64 day = 86400;
+  return text.empty() ? run_cpu_seconds_max : static_cast<u32>(number_argument("--cpu-limit", text, 0, day));
+}
+
+u64 seconds_argument(const char* what, const std::string& text) {
   constexpr const char* expected = "a duration: a number with s, m or h, for instance 30s, 5m or 8h";
   constexpr u64 days_max = 365;
   u64 unit = 0;
@@ -55,7 +61,7 @@ u64 seconds_argument(const std::string& text) {
   if (unit == 0 ||
       !parse_number(std::string_view(text).substr(0, text.size() - 1), 1, days_max * 86400 / unit, &value)
            .empty()) {
-    refuse("--for", text, expected);
+    refuse(what, text, expected);
   }
   return value * unit;
 }

@@ -3,6 +3,7 @@
 #include "sim/cli/campaign.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
+#include "sim/cli/shrinking.h"
 #include "sim/cli/version.h"
 
 namespace tonearm::sim {
@@ -95,7 +96,7 @@ CampaignPlan parse_campaign(const CampaignArgs& args, const PlayPlan& plan) {
   CampaignPlan campaign;
   if (args.seeds.empty() && args.duration.empty())
     throw UsageError("campaign: expected --seeds A..B or --for DURATION");
-  if (!args.duration.empty()) campaign.for_seconds = seconds_argument(args.duration);
+  if (!args.duration.empty()) campaign.for_seconds = seconds_argument("--for", args.duration);
   if (!args.seeds.empty()) {
     campaign.seeds = range_argument(args.seeds);
   } else {
@@ -114,14 +115,41 @@ CampaignPlan parse_campaign(const CampaignArgs& args, const PlayPlan& plan) {
   return campaign;
 }
 
+// The first failure of each signature, each for a while; over the files that they have left. Whatever comes
+// after the first few is for `tonearm shrink`. Returns the signal that has ended it.
+int shrink_failures(const PlayPlan& plan, const CampaignEnd& end, const CampaignPlan& campaign, u64 seconds) {
+  constexpr u32 failures_max = 4;
+  u32 shrunk = 0;
+  for (const auto& [signature, total] : end.totals.signatures) {
+    const Workload& workload = *plan.workloads[total.first.workload];
+    if (std::string_view(workload.name) == "canary") continue;  // It must fail.
+    if (total.file.empty() || shrunk++ == failures_max) break;
+    std::string problem;
+    const PreparedRun prepared = prepare_seed(plan, workload, total.first.seed, &problem);
+    if (!problem.empty()) continue;
+    const FoundShrunk found =
+        shrink_found(plan, prepared, total.file,
+                     {.seconds = seconds, .jobs = campaign.workers, .progress = campaign.progress});
+    if (campaign.announce)
+      fmt::print("{}replay:    tonearm replay {}{}\n", found.text, total.file, plan.judged);
+    std::fflush(stdout);
+    if (found.interrupted_by != 0) return found.interrupted_by;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int campaign_command(const CampaignArgs& args) {
   const PlayPlan plan = parse_play(args.play, "all");
   const CampaignPlan campaign = parse_campaign(args, plan);
+  const u64 shrinking = shrink_seconds(args.shrink, args.play.output);
   std::fflush(stdout);
-  const CampaignEnd end = play_campaign(plan, campaign);
+  CampaignEnd end = play_campaign(plan, campaign);
   if (end.totals.seeds == 0 && end.totals.impossible > 0) throw UsageError(end.totals.impossible_why);
+  if (shrinking != 0 && end.interrupted_by == 0) {
+    end.interrupted_by = shrink_failures(plan, end, campaign, shrinking);
+  }
   const Judged judged = judge(plan, end.totals);
   std::string resume;
   if (end.interrupted_by != 0 && end.resume_at) resume = resume_words(plan, campaign, *end.resume_at);

@@ -1,94 +1,17 @@
 // The program as a user meets it: what it prints, and the status it ends with.
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <catch2/catch.hpp>
-#include <cstdio>
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <sstream>
-#include <string>
 
 #include "base/mark.h"
+#include "sim/cli/cli_fixture.h"
 #include "sim/scenario/scenario.h"
 #include "sim/scenario/settings.h"
-#include "sim/workload/workload.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-namespace fs = std::filesystem;
-
-struct Ended {
-  int status = -1;
-  std::string out;
-  std::string err;
-
-  std::string last_line() const {
-    const std::size_t end = out.find_last_not_of('\n');
-    if (end == std::string::npos) return {};
-    const std::size_t begin = out.rfind('\n', end);
-    return out.substr(begin == std::string::npos ? 0 : begin + 1,
-                      end - (begin == std::string::npos ? 0 : begin + 1) + 1);
-  }
-};
-
-std::string slurp(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// A directory of its own, so that failures/ is written there.
-struct Fixture {
-  Fixture() {
-    char name[] = "/tmp/tonearm-cli-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    directory = name;
-  }
-  ~Fixture() {
-    std::error_code error;
-    fs::remove_all(directory, error);
-  }
-  Fixture(const Fixture&) = delete;
-  Fixture& operator=(const Fixture&) = delete;
-
-  Ended tonearm(const std::string& words) const {
-    const std::string command =
-        "cd " + directory.string() + " && " + TONEARM_PROGRAM + " " + words + " 2>stderr.txt </dev/null";
-    Ended ended;
-    std::FILE* pipe = popen(command.c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    char buffer[4096];
-    std::size_t got = 0;
-    while ((got = std::fread(buffer, 1, sizeof(buffer), pipe)) > 0) ended.out.append(buffer, got);
-    const int status = pclose(pipe);
-    ended.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    ended.err = slurp(directory / "stderr.txt");
-    return ended;
-  }
-
-  void write(const std::string& name, const std::string& text) const {
-    std::ofstream(directory / name, std::ios::binary) << text;
-  }
-
-  fs::path directory;
-};
-
-std::string field(const std::string& line, const std::string& name) {
-  std::smatch match;
-  return std::regex_search(line, match, std::regex("(^| )" + name + "=(\\S+)")) ? match[2].str() : "";
-}
-
-u64 failing_canary() {
-  u64 seed = 1;
-  while (!canary_fails(seed)) ++seed;
-  return seed;
-}
 
 constexpr const char* bad_usage[] = {
     "sweep --seed 1 --depth 3",
@@ -381,7 +304,7 @@ TEST_CASE("a run compared with itself shows no difference", "[cli]") {
 
 TEST_CASE("the canary fails, leaves its scenario, and that replays to the same failure", "[cli]") {
   const Fixture f;
-  const Ended run = f.tonearm("run --workload canary --seed " + std::to_string(failing_canary()));
+  const Ended run = f.tonearm("run --no-shrink --workload canary --seed " + std::to_string(failing_canary()));
   CAPTURE(run.out, run.err);
   CHECK(run.status == 1);
   CHECK(std::regex_match(
@@ -399,35 +322,6 @@ TEST_CASE("the canary fails, leaves its scenario, and that replays to the same f
   CHECK(replay.status == 0);
   CHECK(field(replay.last_line(), "signature") == signature);
   CHECK(field(replay.last_line(), "digest") == field(run.last_line(), "digest"));
-}
-
-TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
-  const Fixture f;
-  const std::string seed = "--seed " + std::to_string(failing_canary());
-  const Ended shrunk = f.tonearm("shrink --workload canary " + seed + " -o small.scenario");
-  CAPTURE(shrunk.out, shrunk.err);
-  CHECK(shrunk.status == 1);
-  CHECK(
-      std::regex_search(shrunk.out, std::regex("\nshrunk:    \\d+ -> \\d+ lines, \\d+ -> \\d+ settings, \\d+ "
-                                               "candidates   small.scenario\n")));
-  const Ended replay = f.tonearm("replay small.scenario");
-  CAPTURE(replay.out, replay.err);
-  CHECK(replay.status == 0);
-  CHECK(field(replay.last_line(), "signature") == field(shrunk.last_line(), "signature"));
-  CHECK(field(replay.last_line(), "digest") == field(shrunk.last_line(), "digest"));
-  const std::string small = slurp(f.directory / "small.scenario");
-  CHECK(small.ends_with("---\n"));  // The canary fails whatever is played.
-  CHECK(small.find("(shrunk from ") != std::string::npos);
-}
-
-TEST_CASE("what passes is not shrunk, and what cannot be shrunk is said", "[cli]") {
-  const Fixture f;
-  CHECK(f.tonearm("shrink --seed 1 --ops 50").status == 0);
-  CHECK(f.tonearm("shrink").status == 2);
-  CHECK(f.tonearm("shrink --seed 1 some.scenario").status == 2);
-  CHECK(f.tonearm("shrink nowhere.scenario").status == 2);
-  CHECK(f.tonearm("shrink last").status == 2);
-  CHECK(f.tonearm("shrink --seed 1 --for 5x").status == 2);
 }
 
 TEST_CASE("a campaign of the canary fails at its known rate", "[cli]") {

@@ -123,11 +123,57 @@ CrashGuard::~CrashGuard() {
   set_fatal_failure(nullptr);
 }
 
-void CpuLimit::set(u32 seconds) {
+namespace {
+
+// What looks for a run that stalls is a signal handler, which has no argument of ours.
+constexpr u32 looks = 3;  // Without an event between them: then it stalls.
+struct Stall {
+  const Trace* trace = nullptr;
+  u64 seen = 0;  // Events.
+  u32 idle = 0;  // Looks at which there was no other.
+  u64 micros_each = 0;
+  u64 micros_left = 0;
+} stall;
+
+void on_look(int) {
+  const u64 events = stall.trace->count();
+  stall.idle = events == stall.seen ? stall.idle + 1 : 0;
+  stall.seen = events;
+  stall.micros_left -= stall.micros_left < stall.micros_each ? stall.micros_left : stall.micros_each;
+  if (stall.idle < looks && stall.micros_left > 0) return;
+  std::signal(SIGPROF, SIG_DFL);
+  std::raise(SIGPROF);
+}
+
+void set_timer(u64 micros, bool again) {
+  constexpr u64 second = 1'000'000;
   itimerval timer{};
-  timer.it_value.tv_sec = seconds;
+  timer.it_value.tv_sec = static_cast<time_t>(micros / second);
+  timer.it_value.tv_usec = static_cast<suseconds_t>(micros % second);
+  if (again) timer.it_interval = timer.it_value;
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
+
+}  // namespace
+
+CpuLimit::CpuLimit(const RunLimits& limits, const Trace* trace) {
+  constexpr u64 second = 1'000'000;
+  const u64 micros = limits.cpu_seconds * second;
+  if (trace == nullptr || limits.stall_millis == 0) {
+    set_timer(micros, false);
+    return;
+  }
+  const u64 each = u64{limits.stall_millis} * 1000 / looks + 1;
+  stall = {.trace = trace,
+           .seen = trace->count(),
+           .idle = 0,
+           .micros_each = each,
+           .micros_left = micros == 0 ? u64_max : micros};
+  std::signal(SIGPROF, on_look);
+  set_timer(each, true);
+}
+
+CpuLimit::~CpuLimit() { set_timer(0, false); }
 
 Failure signal_failure(int signal, int exit_status) {
   Failure failure;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "sim/cli/prepared_run.h"
+#include "sim/disk/trace.h"
 
 namespace tonearm::sim {
 
@@ -22,16 +23,21 @@ class CrashGuard {
 // A run may take this much CPU time; a run of a million operations takes seconds.
 inline constexpr u32 run_cpu_seconds_max = 60;
 
-// While it lives, the process is ended by SIGPROF when it takes so many CPU seconds; 0: no limit.
+struct RunLimits {
+  u32 cpu_seconds = run_cpu_seconds_max;  // 0: no limit.
+  u32 stall_millis = 0;                   // Of CPU time in which nothing at all happens, about; 0: no limit.
+  u64 steps = 0;                          // Of the event loop, then the run ends, undecided; 0: no limit.
+};
+
+// While it lives, the process is ended by SIGPROF when it takes more CPU time than that, or when no event
+// comes to the trace for too long.
 class CpuLimit {
  public:
-  explicit CpuLimit(u32 seconds) { set(seconds); }
-  ~CpuLimit() { set(0); }
+  explicit CpuLimit(u32 cpu_seconds) : CpuLimit(RunLimits{.cpu_seconds = cpu_seconds}, nullptr) {}
+  CpuLimit(const RunLimits& limits, const Trace* trace);
+  ~CpuLimit();
   CpuLimit(const CpuLimit&) = delete;
   CpuLimit& operator=(const CpuLimit&) = delete;
-
- private:
-  static void set(u32 seconds);
 };
 
 // The failure of a run that a signal ended. Signal 0: the process exited by itself (a sanitizer).

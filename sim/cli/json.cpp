@@ -46,7 +46,7 @@ std::string json_text(const std::vector<JsonFields>& list) {
 }
 
 std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file) {
+                         const std::string& scenario_file, const FoundShrunk& shrunk) {
   Json json;
   json["schema"] = "tonearm.run/1";
   json["verdict"] = result.failed() ? "fail" : "pass";
@@ -92,6 +92,11 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
   json["build"] = build_name();
   json["reproduce"] = prepared.reproduce;
   if (!scenario_file.empty()) json["scenario"] = scenario_file;
+  if (shrunk.shrunk) {
+    json["shrunk"]["lines"] = shrunk.after.lines;
+    json["shrunk"]["faults"] = shrunk.after.faults;
+    json["shrunk"]["settings"] = shrunk.after.settings;
+  }
   return dump(json);
 }
 

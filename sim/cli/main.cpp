@@ -131,8 +131,16 @@ class CommandLine {
     to->add_option("--trace", run->trace,
                    "Write operations, engine and disk over virtual time to this file, for Perfetto or "
                    "chrome://tracing");
+    to->add_option("--cpu-limit", run->cpu_limit,
+                   "CPU seconds that a run may take before it counts as hanging; default 60, 0: no limit");
     to->add_option("--until", run->until, "Stop after the line with this id");
     to->add_option("--break-at", run->break_at, "OP or tick:N: raise SIGTRAP there, for a debugger");
+  }
+
+  static void add_shrink_found(CLI::App* to, ShrinkFoundArgs* shrink, const char* usual) {
+    to->add_flag("--no-shrink", shrink->no_shrink, "Leave failures as long as they were found");
+    to->add_option("--shrink-for", shrink->shrink_for,
+                   fmt::format("Time to shrink a failure that is found; default: {}", usual));
   }
 
   void add_run() {
@@ -142,8 +150,7 @@ class CommandLine {
     run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
     add_play(run, &run_.play);
     add_stops(run, &run_);
-    run->add_option("--cpu-limit", run_.cpu_limit,
-                    "CPU seconds that the run may take before it counts as hanging; default 60, 0: no limit");
+    add_shrink_found(run, &run_.shrink, "20s; with --json and --quiet: not at all");
     run->footer("Example:\n  tonearm run --workload tree --seed 0x5eed --ops 5000");
   }
 
@@ -176,6 +183,8 @@ class CommandLine {
     shrink->add_option("--seed", shrink_.seed, "A seed that fails instead");
     shrink->add_option("--for", shrink_.duration, "30s, 5m, 8h: give what there is by then; default 60s");
     shrink->add_option("--jobs", shrink_.jobs, "Candidates played at a time; default: one per processor");
+    shrink->add_option("--cpu-limit", shrink_.cpu_limit,
+                       "CPU seconds that the original may take before it counts as hanging; default 60");
     shrink->add_option("-o,--output", shrink_.output_file,
                        "Write to this file; default: failures/SIGNATURE.scenario");
     add_play(shrink, &shrink_.play);
@@ -224,6 +233,7 @@ class CommandLine {
     campaign->add_option("--jobs", campaign_.jobs, "Worker processes; default: one per processor");
     campaign->add_option("--digests", campaign_.digests, "Write `seed answers digest` lines to this file");
     add_play(campaign, &campaign_.play);
+    add_shrink_found(campaign, &campaign_.shrink, "20s; with --json and --quiet: not at all");
     campaign->footer("Example:\n  tonearm campaign --workload all --for 5m --jobs 2");
   }
 

@@ -60,7 +60,8 @@ Scenario scenario_of(const PreparedRun& prepared);
 u64 seed_argument(const std::string& text);
 u64 number_argument(const char* what, const std::string& text, u64 min, u64 max);
 OpId op_argument(const char* what, const std::string& text);
-u64 seconds_argument(const std::string& text);  // 30s, 5m, 8h.
+u64 seconds_argument(const char* what, const std::string& text);  // 30s, 5m, 8h.
+u32 cpu_limit_argument(const std::string& text);                  // Seconds; empty: the usual.
 struct SeedRange {
   u64 first = 0;
   u64 last = 0;  // Inclusive.

@@ -114,17 +114,18 @@ std::string verdict_line(const PreparedRun& prepared, const RunResult& result) {
 }
 
 std::string failure_text(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file) {
+                         const std::string& scenario_file, const FoundShrunk& shrunk) {
   const Failure& failure = result.failure;
   std::string text = failure.message + "\n";
   text += failure.story;
   if (text.back() != '\n') text += '\n';
+  text += shrunk.text;
   text += fmt::format("reproduce: {}\n", prepared.reproduce);
   if (scenario_file.empty()) return text;
   text += fmt::format("replay:    tonearm replay last{}\n", prepared.judged);
   const bool line = failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0;
-  if (line)
-    text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op_id_text(failure.op));
+  const std::string op = shrunk.shrunk ? shrunk.debug_op : line ? op_id_text(failure.op) : "";
+  if (!op.empty()) text += fmt::format("debug:     gdb --args tonearm replay last --break-at {}\n", op);
   return text;
 }
 

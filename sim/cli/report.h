@@ -9,14 +9,30 @@
 
 namespace tonearm::sim {
 
+// What is left to explain of a failure.
+struct ScenarioSize {
+  u64 lines = 0;     // Without those that ask for faults.
+  u64 faults = 0;    // That struck, by chance or asked for; what crashes decide apart.
+  u64 settings = 0;  // That differ from their defaults.
+};
+
+// A failure that was shrunk as soon as it was found; see shrinking.h.
+struct FoundShrunk {
+  std::string text;      // What to say about it: `shrunk: ...` and the lines.
+  std::string debug_op;  // The line at which the shrunk scenario fails; empty: none.
+  ScenarioSize after;
+  bool shrunk = false;
+  int interrupted_by = 0;
+};
+
 // `PASS workload=...` or `FAIL class=...`, without a newline.
 std::string verdict_line(const PreparedRun& prepared, const RunResult& result);
 // The same fields and all counters; json.cpp. `scenario_file` may be empty.
 std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file);
+                         const std::string& scenario_file, const FoundShrunk& shrunk = {});
 // What happened, for a person; and how to see it again.
 std::string failure_text(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file);
+                         const std::string& scenario_file, const FoundShrunk& shrunk = {});
 std::string counters_text(const RunResult& result);  // For -v.
 // How often each kind of fault fired in each zone, of those that could have; one line each.
 std::string fault_table(const FaultCounts& fired, const FaultCounts& armed);

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "sim/cli/campaign.h"
 #include "sim/cli/checked_run.h"
 #include "sim/cli/crash_guard.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
+#include "sim/cli/shrinking.h"
 #include "sim/cli/trace_file.h"
 #include "sim/cli/worker.h"
 
@@ -24,12 +26,6 @@ void apply_stops(const RunArgs& args, RunConfig* config) {
   } else if (!args.break_at.empty()) {
     config->break_at = op_argument("--break-at", args.break_at);
   }
-}
-
-u32 cpu_limit(const RunArgs& args) {
-  constexpr u64 day = 86400;
-  if (args.cpu_limit.empty()) return run_cpu_seconds_max;
-  return static_cast<u32>(number_argument("--cpu-limit", args.cpu_limit, 0, day));
 }
 
 struct FileCloser {
@@ -55,6 +51,11 @@ class AnswerFile {
   std::unique_ptr<std::FILE, FileCloser> file_;
 };
 
+// What a debugger follows, or what this process is to write.
+bool stops(const RunArgs& args) {
+  return !(args.until.empty() && args.break_at.empty() && args.answers.empty() && args.trace.empty());
+}
+
 RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const PlayPlan& plan, bool save) {
   RunConfig config = prepared.config();
   apply_stops(args, &config);
@@ -63,7 +64,7 @@ RunResult play_here(const RunArgs& args, const PreparedRun& prepared, const Play
   RunResult result;
   {
     const CrashGuard guard(prepared, args.play.output, save);
-    const CpuLimit limit(cpu_limit(args));
+    const CpuLimit limit(cpu_limit_argument(args.cpu_limit));
     RunnerMemory memory;
     result = play_checked(config, plan.checks, memory);
   }
@@ -106,10 +107,9 @@ bool replay_file(const ReplayArgs& args, const PlayPlan& plan, const std::string
   const OutputArgs& output = args.run.play.output;
   const PreparedRun prepared = prepare_file(plan, file);
   // Stops are for debuggers, which follow this process.
-  const bool here =
-      single && !(args.run.until.empty() && args.run.break_at.empty() && args.run.answers.empty() &&
-                  args.run.trace.empty());
-  const RunResult result = here ? play_here(args.run, prepared, plan, false) : play_isolated(prepared, plan);
+  const bool here = single && stops(args.run);
+  const RunResult result = here ? play_here(args.run, prepared, plan, false)
+                                : play_isolated(prepared, plan, cpu_limit_argument(args.run.cpu_limit));
   const bool expected = as_expected(*prepared.scenario, result);
   if (output.json) {
     fmt::print("{}\n", verdict_json(prepared, result, file));
@@ -146,17 +146,33 @@ int run_command(const RunArgs& args) {
     if (args.seed.empty() && !output.json) fmt::print("seed {:#x}\n", seed);
     prepared = prepare_seed(plan, seed);
   }
-  (void)cpu_limit(args);  // A mistake in it is one before anything runs.
-  const RunResult result = play_here(args, prepared, plan, true);
+  const u32 cpu_seconds = cpu_limit_argument(args.cpu_limit);
+  const u64 shrinking = shrink_seconds(args.shrink, output);
+  // A process that may die can shrink nothing.
+  const bool here = shrinking == 0 || stops(args);
+  std::fflush(stdout);
+  const RunResult result =
+      here ? play_here(args, prepared, plan, true) : play_isolated(prepared, plan, cpu_seconds);
   std::string file;
-  if (result.failed()) file = save_failure(prepared, result.failure);
+  FoundShrunk shrunk;
+  if (result.failed()) {
+    file = save_failure(prepared, result.failure);
+    if (shrinking != 0) {
+      shrunk = shrink_found(plan, prepared, file,
+                            {.seconds = shrinking,
+                             .jobs = processors(),
+                             .cpu_seconds = cpu_seconds,
+                             .progress = !output.quiet && !output.json});
+    }
+  }
   if (output.json) {
-    fmt::print("{}\n", verdict_json(prepared, result, file));
+    fmt::print("{}\n", verdict_json(prepared, result, file, shrunk));
   } else {
-    if (result.failed() && !output.quiet) fmt::print("{}", failure_text(prepared, result, file));
+    if (result.failed() && !output.quiet) fmt::print("{}", failure_text(prepared, result, file, shrunk));
     if (output.verbose) fmt::print("{}", counters_text(result));
     fmt::print("{}\n", colored(output, verdict_line(prepared, result)));
   }
+  if (shrunk.interrupted_by != 0) return 128 + shrunk.interrupted_by;
   return result.failed() ? exit_failed : exit_passed;
 }
 
@@ -166,8 +182,7 @@ int replay_command(const ReplayArgs& args) {
   for (const std::string& name : args.files) collect(name == "last" ? last_failure() : name, &files);
   // A malformed file is bad input, and then nothing runs.
   if (files.size() > 1) {
-    if (!(args.run.until.empty() && args.run.break_at.empty() && args.run.answers.empty() &&
-          args.run.trace.empty())) {
+    if (stops(args.run)) {
       throw UsageError("--until, --break-at, --answers, --trace: expected a single file");
     }
     for (const std::string& file : files) prepare_file(plan, file);

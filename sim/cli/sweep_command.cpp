@@ -148,7 +148,7 @@ class SweepCommand {
     const double before = children_cpu_seconds();
     std::vector<PreparedRun> runs;
     runs.push_back(std::move(prepared));
-    const RunResult result = std::move(play_isolated(runs, checks_, 0).front());
+    const RunResult result = std::move(play_isolated(runs, checks_, RunLimits{.cpu_seconds = 0}).front());
     const double seconds = children_cpu_seconds() - before;
     PreparedRun& played = runs.front();
     played.sweep = nullptr;
@@ -197,7 +197,7 @@ class SweepCommand {
     std::vector<PreparedRun> runs;
     runs.push_back(prepare_scenario(plan_, scenario, &problem));
     if (!problem.empty()) throw EnvironmentError(problem);
-    return std::move(play_isolated(runs, checks_, run_cpu_seconds_max).front());
+    return std::move(play_isolated(runs, checks_, RunLimits{}).front());
   }
 
   const SweepArgs& args_;

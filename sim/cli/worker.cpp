@@ -42,7 +42,7 @@ void become_worker() {
 }
 
 void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, RunnerMemory& memory,
-                   u32 cpu_seconds = run_cpu_seconds_max) {
+                   const RunLimits& limits = {}) {
   const u64 before = cpu_micros();
   set_fatal_failure([pipe, before](const RunConfig&, const RunResult& result) {
     send_report(pipe,
@@ -50,8 +50,10 @@ void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, 
   });
   RunResult result;
   {
-    const CpuLimit limit(cpu_seconds);
-    result = play_checked(prepared.config(), checks, memory);
+    const CpuLimit limit(limits, &memory.trace());
+    RunConfig config = prepared.config();
+    config.steps_max = limits.steps;
+    result = play_checked(config, checks, memory);
   }
   send_report(
       pipe,
@@ -139,7 +141,7 @@ struct Isolated {
   pid_t child = -1;
   int reports = -1;
 
-  void start(const PreparedRun& prepared, const Checks& checks, u32 cpu_seconds, bool interruptible) {
+  void start(const PreparedRun& prepared, const Checks& checks, const RunLimits& limits, bool interruptible) {
     int ends[2];
     make_pipe(ends);
     child = fork_child();
@@ -148,7 +150,7 @@ struct Isolated {
       become_worker();
       if (interruptible) std::signal(SIGINT, SIG_DFL);
       RunnerMemory memory;
-      play_and_send(ends[1], prepared, checks, memory, cpu_seconds);
+      play_and_send(ends[1], prepared, checks, memory, limits);
       _exit(0);
     }
     close(ends[1]);
@@ -170,16 +172,20 @@ struct Isolated {
 
 }  // namespace
 
-RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan) {
+RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan, u32 cpu_seconds) {
   Isolated run;
-  run.start(prepared, plan.checks, run_cpu_seconds_max, true);
+  run.start(prepared, plan.checks, {.cpu_seconds = cpu_seconds}, true);
   return run.finish();
 }
 
+RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan) {
+  return play_isolated(prepared, plan, run_cpu_seconds_max);
+}
+
 std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Checks& checks,
-                                     u32 cpu_seconds) {
+                                     const RunLimits& limits) {
   std::vector<Isolated> started(runs.size());
-  for (std::size_t i = 0; i < runs.size(); ++i) started[i].start(runs[i], checks, cpu_seconds, false);
+  for (std::size_t i = 0; i < runs.size(); ++i) started[i].start(runs[i], checks, limits, false);
   std::vector<RunResult> results;
   for (Isolated& run : started) results.push_back(run.finish());
   return results;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/cli/crash_guard.h"
 #include "sim/cli/prepared_run.h"
 
 namespace tonearm::sim {
@@ -31,10 +32,10 @@ struct Outcome {
 
 // Plays one prepared run in a child.
 RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan);
-// Several at the same time, each in a child of its own that may take so many CPU seconds. An interrupt of
-// this process is nothing to them.
+RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan, u32 cpu_seconds);
+// Several at the same time, each in a child of its own. An interrupt of this process is nothing to them.
 std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Checks& checks,
-                                     u32 cpu_seconds);
+                                     const RunLimits& limits);
 
 class WorkerPool {
  public:

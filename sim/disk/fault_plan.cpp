@@ -1,7 +1,5 @@
 #include "sim/disk/fault_plan.h"
 
-#include <algorithm>
-
 #include "base/assert.h"
 
 namespace tonearm::sim {
@@ -14,6 +12,11 @@ bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.
 
 bool in_zone(FaultZone filter, Zone zone) {
   return filter == FaultZone::both || (filter == FaultZone::superblock) == (zone == Zone::superblock);
+}
+
+u64 hash_of_asked(FaultKind kind, const Attribution& attribution, IoTag tag, u32 n) {
+  static const Stream stream("asked", 0);
+  return remix(stream.at(attribution, tag, n), static_cast<u64>(kind));
 }
 
 }  // namespace
@@ -32,8 +35,29 @@ bool FaultPlan::only_failed_syncs() const {
   for (u32 i = 0; i < fault_kind_count; ++i) {
     if (i != static_cast<u32>(FaultKind::failed_sync) && options_.kinds[i].ratio.numerator != 0) return false;
   }
-  return std::all_of(asked_.begin(), asked_.end(),
-                     [](const FiredFault& asked) { return asked.fault.kind == FaultKind::failed_sync; });
+  return asked_other_ == 0;
+}
+
+void FaultPlan::strike(const FiredFault& fault) {
+  asked_.emplace(hash_of_asked(fault.fault.kind, fault.attribution, fault.tag, fault.n), fault);
+  if (fault.fault.kind != FaultKind::failed_sync) ++asked_other_;
+}
+
+std::optional<Fault> FaultPlan::take_asked(FaultKind kind, const FaultTarget& target) {
+  if (asked_.empty()) return std::nullopt;
+  auto [at, end] = asked_.equal_range(hash_of_asked(kind, target.attribution, target.tag, target.n));
+  for (; at != end; ++at) {
+    const FiredFault& each = at->second;
+    if (each.fault.kind != kind || each.n != target.n || each.attribution != target.attribution ||
+        !same_tag(each.tag, target.tag)) {
+      continue;
+    }
+    const Fault fault = each.fault;
+    asked_.erase(at);
+    if (kind != FaultKind::failed_sync) --asked_other_;
+    return fault;
+  }
+  return std::nullopt;
 }
 
 bool FaultPlan::possible(FaultKind kind, Zone zone) const {
@@ -44,16 +68,8 @@ bool FaultPlan::possible(FaultKind kind, Zone zone) const {
 std::optional<FaultPlan::Strike> FaultPlan::strikes(FaultKind kind, const FaultTarget& target) {
   ASSERT(!decided_by_crash(kind));
   Strike strike;
-  const auto asked = std::find_if(asked_.begin(), asked_.end(), [&](const FiredFault& each) {
-    return each.fault.kind == kind && each.n == target.n && each.attribution == target.attribution &&
-           same_tag(each.tag, target.tag);
-  });
-  if (asked != asked_.end()) {
-    strike.given = asked->fault;
-    asked_.erase(asked);
-  } else if (!possible(kind, target.zone)) {
-    return std::nullopt;
-  }
+  strike.given = take_asked(kind, target);
+  if (!strike.given && !possible(kind, target.zone)) return std::nullopt;
   counts_armed.add(kind, target.zone);
   const u64 random = streams_[static_cast<u32>(kind)].at(target.attribution, target.tag, target.n);
   if (!strike.given) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -25,7 +26,7 @@ class FaultPlan {
   void reconfigure(const DiskOptions& options);
 
   // A line asks for it. Where the request never comes it stays waiting.
-  void strike(const FiredFault& fault) { asked_.push_back(fault); }
+  void strike(const FiredFault& fault);
   u64 waiting() const { return asked_.size(); }
 
   // Nothing can strike but syncs that fail, for which no truth beside the medium is needed.
@@ -52,9 +53,14 @@ class FaultPlan {
   FaultCounts counts_expected;  // To fire, of those that were armed by chance, in millionths.
 
  private:
+  std::optional<Fault> take_asked(FaultKind kind, const FaultTarget& target);
+
   FaultOptions options_;
   std::array<Stream, fault_kind_count> streams_;
-  std::vector<FiredFault> asked_;  // Few.
+  // By a hash of kind and request, the first one first. A run that was frozen asks for many, and those whose
+  // request never comes stay.
+  std::multimap<u64, FiredFault> asked_;
+  u64 asked_other_ = 0;  // Of them, those that are no failed syncs.
   std::vector<FiredFault> fired_now_;
 };
 

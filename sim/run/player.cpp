@@ -196,6 +196,7 @@ void Player::before_step() {
   if (!crashes_.empty() && disk_->steps() >= strike_step_) {
     throw Recover{.line = crashes_.front().id, .strike = true};
   }
+  if (config_->steps_max != 0 && disk_->steps() > config_->steps_max) give_up();
   if (config_->break_at_tick && disk_->now() >= *config_->break_at_tick) std::raise(SIGTRAP);
 }
 

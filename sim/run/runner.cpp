@@ -62,6 +62,7 @@ RunnerMemory::RunnerMemory() : parts_(std::make_unique<Parts>()) {
   prefer_large_pages(static_cast<std::byte*>(sbrk(0)) - heap, heap);
 }
 RunnerMemory::~RunnerMemory() = default;
+const Trace& RunnerMemory::trace() const { return parts_->trace; }
 
 void set_fatal_failure(FatalFailure report) {
   fatal_report = std::move(report);

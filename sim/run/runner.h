@@ -32,6 +32,7 @@ struct RunConfig {
   std::optional<OpId> until;         // Stop (and pass) after this line.
   std::optional<OpId> break_at;      // raise(SIGTRAP) before this line.
   std::optional<u64> break_at_tick;  // raise(SIGTRAP) when the clock reaches it.
+  u64 steps_max = 0;                 // Of the event loop, then the run is over (and passes); 0: no limit.
 
   bool record_checkpoints = false;
   // For twins: the lines that took effect and the queries between them, see EffectiveSource.
@@ -63,6 +64,7 @@ class RunnerMemory {
   ~RunnerMemory();
   struct Parts;
   Parts& parts() { return *parts_; }
+  const Trace& trace() const;  // Of the run at hand, or the last one.
 
  private:
   std::unique_ptr<Parts> parts_;

@@ -1,10 +1,12 @@
 #include "sim/shrink/shrinker.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "base/assert.h"
 #include "sim/scenario/settings.h"
+#include "sim/shrink/setting_groups.h"
 #include "sim/shrink/simpler.h"
 
 namespace tonearm::sim {
@@ -26,7 +28,34 @@ void set_option(Scenario* scenario, u16 setting, u64 value) {
   finish_options(&scenario->options);
 }
 
+// From here on it is worth a try whether smaller tables are full after fewer lines.
+constexpr u64 lines_many = 16;
+
 bool simpler(const Operation& line) { return !simpler_lines(line).empty(); }
+
+bool same_lines(const std::vector<Operation>& one, const std::vector<Operation>& other) {
+  const auto text = [](const std::vector<Operation>& lines) {
+    std::string target;
+    for (const Operation& line : lines) print_operation(line, &target);
+    return target;
+  };
+  return text(one) == text(other);
+}
+
+// What lines have in common that may go together; `fine`: the tree they are about, too, or the zone that a
+// fault is in.
+u64 kind_of_line(const Operation& line, bool fine) {
+  u64 part = fine ? static_cast<u64>(line.tree) : 0;
+  if (line.kind == OperationKind::fault) {
+    const IoPurpose purpose = line.request.tag.purpose;
+    const bool superblock =
+        purpose >= IoPurpose::superblock_format && purpose <= IoPurpose::superblock_repair;
+    part = u64{static_cast<u8>(line.fault.kind)} << 1 | u64{fine && superblock};
+  } else if (line.kind == OperationKind::call) {
+    part = Stream(line.verb->name, 0).at(0) >> 8;
+  }
+  return part << 8 | static_cast<u64>(line.kind);
+}
 
 }  // namespace
 
@@ -42,7 +71,13 @@ Shrinker::Shrinker(Scenario scenario, u32 batch, Play play, Stop stop, Progress 
 }
 
 void Shrinker::run() {
-  pass_tail();
+  bulk();
+  if (freeze_ && !stopped_) {
+    if (std::optional<Scenario> frozen = freeze_(best_)) {
+      best_ = std::move(*frozen);
+      bulk();
+    }
+  }
   // Each round ends with fewer lines or something simpler, and both come to an end.
   for (bool better = true; better && !stopped_;) {
     ++counts_.rounds;
@@ -50,8 +85,23 @@ void Shrinker::run() {
     better |= pass_settings();
     better |= pass_details();
     better |= pass_numbers();
+    // Once: a small format and its default would follow each other for ever.
+    if (counts_.rounds == 1 && best_.operations.size() >= lines_many) {
+      pass_groups(small_formats);
+      better |= pass_lines();
+    }
   }
   pass_ids();
+}
+
+void Shrinker::bulk() {
+  pass_tail();
+  pass_groups(setting_groups);
+  pass_kinds();
+  pass_chunks();
+  if (best_.operations.size() < lines_many || stopped_) return;
+  pass_groups(small_formats);
+  pass_chunks();
 }
 
 u64 Shrinker::first_kept(u64 first, u64 count, const Make& make) {
@@ -62,9 +112,8 @@ u64 Shrinker::first_kept(u64 first, u64 count, const Make& make) {
     candidates.clear();
     numbers.clear();
     while (next < count && candidates.size() < batch_) {
-      Scenario candidate = best_;
-      if (make(next, &candidate)) {
-        candidates.push_back(std::move(candidate));
+      if (std::optional<Scenario> candidate = make(next)) {
+        candidates.push_back(std::move(*candidate));
         numbers.push_back(next);
       }
       ++next;
@@ -85,10 +134,45 @@ u64 Shrinker::first_kept(u64 first, u64 count, const Make& make) {
 }
 
 bool Shrinker::try_one(Scenario candidate) {
-  return first_kept(0, 1, [&](u64, Scenario* target) {
-           *target = std::move(candidate);
-           return true;
-         }) == 0;
+  return first_kept(0, 1, [&](u64) { return std::optional(std::move(candidate)); }) == 0;
+}
+
+Scenario Shrinker::without_lines() const {
+  return {.workload = best_.workload,
+          .expect_fail = best_.expect_fail,
+          .expect_signature = best_.expect_signature,
+          .story = best_.story,
+          .seed = best_.seed,
+          .options = best_.options,
+          .operations = {}};
+}
+
+// The lines at these places go, which are ascending. Nothing: the rest would not be smaller.
+std::optional<Scenario> Shrinker::take_out(std::span<const u64> places, Leave leave) const {
+  Scenario candidate = without_lines();
+  const std::vector<Operation>& lines = best_.operations;
+  std::optional<Operation> commits;
+  if (leave == Leave::commits) {
+    for (const u64 place : places) {
+      if (lines[place].kind != OperationKind::commit) continue;
+      if (commits) {
+        commits->count += lines[place].count;
+      } else {
+        commits = lines[place];
+      }
+    }
+    if (!commits || places.size() < 2 || commits->count > commit_times_max) return std::nullopt;
+  }
+  candidate.operations.reserve(lines.size() - places.size() + 1);
+  u64 from = 0;
+  for (u64 i = 0; i <= places.size(); ++i) {
+    const u64 to = i < places.size() ? places[i] : lines.size();
+    candidate.operations.insert(candidate.operations.end(), lines.begin() + static_cast<std::ptrdiff_t>(from),
+                                lines.begin() + static_cast<std::ptrdiff_t>(to));
+    if (commits && to < lines.size() && lines[to].id == commits->id) candidate.operations.push_back(*commits);
+    from = to + 1;
+  }
+  return candidate;
 }
 
 // What comes behind the failure decides nothing. Halving finds the shortest beginning that fails, if
@@ -99,28 +183,108 @@ bool Shrinker::pass_tail() {
   u64 passes = 0;  // A beginning of so many lines does not fail.
   while (passes + 1 < best_.operations.size() && !stopped_) {
     const u64 length = passes + (best_.operations.size() - passes) / 2;
-    Scenario candidate = best_;
-    candidate.operations.resize(length);
+    Scenario candidate = without_lines();
+    const auto begin = best_.operations.begin();
+    candidate.operations.assign(begin, begin + static_cast<std::ptrdiff_t>(length));
     if (!try_one(std::move(candidate))) passes = length;
   }
   return best_.operations.size() < before;
 }
 
-bool Shrinker::pass_lines() {
-  const u64 before = best_.operations.size();
-  for (u64 length = std::max<u64>(1, before / 2); length > 0 && !stopped_; length /= 2) {
-    // Single lines until a whole tour finds none: a line may need one that went after it was tried.
-    while (remove_runs(std::min<u64>(length, best_.operations.size())) && length == 1 && !stopped_) {
+// What is left out as a whole here is not asked for again one by one, so even what does not help is cheap.
+void Shrinker::pass_groups(SettingGroups (*groups_of)(const RunOptions&)) {
+  progress_("settings", best_);
+  const u64 count = groups_of(best_.options).size();
+  for (u64 i = 0; i < count && !stopped_; ++i) {
+    const SettingGroups groups = groups_of(best_.options);
+    i = first_kept(i, groups.size(), [&](u64 which) -> std::optional<Scenario> {
+      Scenario candidate = without_lines();
+      u64 changes = 0;
+      for (const auto& [setting, value] : groups[which]) {
+        changes += settings()[setting].get(candidate.options) != value ? 1 : 0;
+        settings()[setting].set(candidate.options, value);
+      }
+      if (changes == 0) return std::nullopt;
+      finish_options(&candidate.options);
+      candidate.operations = best_.operations;
+      return candidate;
+    });
+  }
+}
+
+void Shrinker::pass_kinds() {
+  progress_("kinds", best_);
+  constexpr u64 lines_min = 8;  // Fewer are better tried one by one.
+  for (const bool fine : {false, true}) {
+    std::map<u64, u64> counts;
+    for (const Operation& line : best_.operations) ++counts[kind_of_line(line, fine)];
+    std::vector<std::pair<u64, u64>> kinds;  // The most frequent first.
+    for (const auto& [kind, count] : counts) {
+      if (count >= lines_min) kinds.emplace_back(~count, kind);
+    }
+    std::sort(kinds.begin(), kinds.end());
+    for (u64 i = 0; i < kinds.size() && !stopped_; ++i) {
+      i = first_kept(i, kinds.size(), [&](u64 which) -> std::optional<Scenario> {
+        Scenario candidate = without_lines();
+        for (const Operation& line : best_.operations) {
+          if (kind_of_line(line, fine) != kinds[which].second) candidate.operations.push_back(line);
+        }
+        if (candidate.operations.size() == best_.operations.size()) return std::nullopt;
+        return candidate;
+      });
     }
   }
+}
+
+void Shrinker::pass_chunks() {
+  constexpr u64 chunks = 32;
+  remove_all(std::max<u64>(2, best_.operations.size() / chunks), Lines::all);
+}
+
+bool Shrinker::pass_lines() {
+  const u64 before = best_.operations.size();
+  remove_all(1, Lines::asking);
+  remove_all(1, Lines::all);
+  join_commits();
   return best_.operations.size() < before;
 }
 
+void Shrinker::remove_all(u64 length_min, Lines lines) {
+  for (u64 length = places_of(lines).size() / 2; length >= length_min && !stopped_; length /= 2) {
+    // Single lines until a whole tour finds none: a line may need one that went after it was tried.
+    while (remove_runs(length, lines, Leave::nothing) && length == 1 && !stopped_) {
+    }
+    if (length > 1 && lines == Lines::all && !stopped_) remove_runs(length, lines, Leave::commits);
+  }
+  if (length_min == 1 && places_of(lines).size() == 1) remove_runs(1, lines, Leave::nothing);
+}
+
+// Those that have become neighbours.
+void Shrinker::join_commits() {
+  const auto is_commit = [&](u64 i) { return best_.operations[i].kind == OperationKind::commit; };
+  for (u64 i = best_.operations.size(); i >= 2 && !stopped_; --i) {
+    if (i > best_.operations.size() || !is_commit(i - 1) || !is_commit(i - 2)) continue;
+    const std::array<u64, 2> places{i - 2, i - 1};
+    first_kept(0, 1, [&](u64) { return take_out(places, Leave::commits); });
+  }
+}
+
+std::vector<u64> Shrinker::places_of(Lines lines) const {
+  std::vector<u64> places;
+  for (u64 i = 0; i < best_.operations.size(); ++i) {
+    const OperationKind kind = best_.operations[i].kind;
+    const bool asks = kind == OperationKind::fault || kind == OperationKind::latency;
+    if (lines == Lines::all || asks) places.push_back(i);
+  }
+  return places;
+}
+
 // From the end: what a line does is needed by those behind it.
-bool Shrinker::remove_runs(u64 length) {
-  if (length == 0) return false;
+bool Shrinker::remove_runs(u64 length, Lines lines, Leave leave) {
+  ASSERT(length > 0);
   const u64 before = best_.operations.size();
-  u64 end = before;  // Runs that end here or before are still to be tried.
+  const std::vector<u64> chosen = places_of(lines);
+  u64 end = chosen.size();  // Runs that end here or before are still to be tried.
   while (end > 0 && !stopped_) {
     progress_("lines", best_);
     const u64 count = (end + length - 1) / length;
@@ -128,12 +292,9 @@ bool Shrinker::remove_runs(u64 length) {
       const u64 last = end - i * length;
       return std::pair<u64, u64>{last > length ? last - length : 0, last};
     };
-    const u64 kept = first_kept(0, count, [&](u64 i, Scenario* candidate) {
+    const u64 kept = first_kept(0, count, [&](u64 i) {
       const auto [first, last] = bounds(i);
-      const auto begin = candidate->operations.begin();
-      candidate->operations.erase(begin + static_cast<std::ptrdiff_t>(first),
-                                  begin + static_cast<std::ptrdiff_t>(last));
-      return true;
+      return take_out(std::span(chosen).subspan(first, last - first), leave);
     });
     if (kept == count) break;
     end = bounds(kept).first;
@@ -145,20 +306,22 @@ bool Shrinker::pass_settings() {
   progress_("settings", best_);
   const RunOptions defaults;
   const u64 before = settings_changed(best_);
-  const auto reset = [&](std::span<const u16> which, Scenario* candidate) {
-    for (const u16 i : which) settings()[i].set(candidate->options, settings()[i].get(defaults));
-    finish_options(&candidate->options);
-  };
   const std::vector<u16> changed = changed_settings(best_);
   // Runs of neighbours, which belong together in the table; long ones first. A geometry may be legal as a
   // whole only.
   for (u64 length = changed.size(); length > 0 && !stopped_; length /= 2) {
     const u64 count = (changed.size() + length - 1) / length;
     for (u64 i = 0; i < count && !stopped_; ++i) {
-      i = first_kept(i, count, [&](u64 run, Scenario* candidate) {
+      i = first_kept(i, count, [&](u64 run) -> std::optional<Scenario> {
+        Scenario candidate = best_;
         const u64 first = run * length;
-        reset(std::span(changed).subspan(first, std::min<u64>(length, changed.size() - first)), candidate);
-        return settings_changed(*candidate) < settings_changed(best_);
+        const u64 end = std::min<u64>(first + length, changed.size());
+        for (u64 at = first; at < end; ++at) {
+          settings()[changed[at]].set(candidate.options, settings()[changed[at]].get(defaults));
+        }
+        finish_options(&candidate.options);
+        if (settings_changed(candidate) >= settings_changed(best_)) return std::nullopt;
+        return candidate;
       });
     }
   }
@@ -166,11 +329,14 @@ bool Shrinker::pass_settings() {
   const std::vector<u16> left = changed_settings(best_);
   bool smaller = false;
   for (u64 i = 0; i < left.size() && !stopped_; ++i) {
-    i = first_kept(i, left.size(), [&](u64 which, Scenario* candidate) {
+    i = first_kept(i, left.size(), [&](u64 which) -> std::optional<Scenario> {
       const Setting& setting = settings()[left[which]];
-      if (setting.type != SettingType::number || setting.get(best_.options) <= setting.min) return false;
-      set_option(candidate, left[which], setting.min);
-      return true;
+      if (setting.type != SettingType::number || setting.get(best_.options) <= setting.min) {
+        return std::nullopt;
+      }
+      Scenario candidate = best_;
+      set_option(&candidate, left[which], setting.min);
+      return candidate;
     });
     smaller |= i < left.size();
   }
@@ -184,9 +350,10 @@ bool Shrinker::pass_details() {
     // Each simpler form has fewer left, so this ends.
     while (simpler(best_.operations[line]) && !stopped_) {
       const std::vector<Operation> forms = simpler_lines(best_.operations[line]);
-      const u64 kept = first_kept(0, forms.size(), [&](u64 i, Scenario* candidate) {
-        candidate->operations[line] = forms[i];
-        return true;
+      const u64 kept = first_kept(0, forms.size(), [&](u64 i) {
+        Scenario candidate = best_;
+        candidate.operations[line] = forms[i];
+        return std::optional(std::move(candidate));
       });
       if (kept == forms.size()) break;
       better = true;
@@ -201,11 +368,11 @@ bool Shrinker::pass_numbers() {
   bool better = false;
   for (u64 i = 0; i < forms.size() && !stopped_; ++i) {
     // Made again from the best: an earlier form may have become it.
-    Scenario candidate = best_;
-    const std::vector<std::vector<Operation>> now = small_numbers(best_.operations);
+    std::vector<std::vector<Operation>> now = small_numbers(best_.operations);
     if (i >= now.size()) break;
-    candidate.operations = now[i];
-    if (print_scenario(candidate) == print_scenario(best_)) continue;
+    if (same_lines(now[i], best_.operations)) continue;
+    Scenario candidate = without_lines();
+    candidate.operations = std::move(now[i]);
     better |= try_one(std::move(candidate));
   }
   return better;
@@ -233,7 +400,7 @@ bool Shrinker::pass_ids() {
     rename(&request.recovery);
     if (!aside) request.attribution = attribution_of(request.attribution.op, request.recovery);
   }
-  if (print_scenario(candidate) == print_scenario(best_)) return false;
+  if (same_lines(candidate.operations, best_.operations)) return false;
   return try_one(std::move(candidate));
 }
 

@@ -44,7 +44,7 @@ Shrunk shrink(const Scenario& scenario, u32 batch, const Fails& fails, u64 trial
   u64 trials = 0;
   Shrinker shrinker(
       scenario, batch,
-      [&](std::span<const Scenario> candidates) {
+      [&](std::span<Scenario> candidates) {
         std::vector<Trial> answers;
         for (const Scenario& candidate : candidates) {
           ++trials;
@@ -141,6 +141,80 @@ TEST_CASE("settings that matter stay, the others go", "[shrink]") {
   const Shrunk shrunk = shrink(scenario, 2, fails);
   CHECK(shrunk.scenario.operations.empty());
   CHECK(settings_changed(shrunk.scenario) == 1);
+}
+
+TEST_CASE("lines that an engine counts by their commits shrink to commits", "[shrink]") {
+  // Fails at the put behind exactly so many ops: no run of lines with a commit can go.
+  constexpr u64 ops = 250 * 9;
+  const Fails fails = [](const Scenario& scenario) {
+    u64 commits = 0;
+    for (const Operation& line : scenario.operations) {
+      if (line.kind == OperationKind::commit) commits += line.count;
+      if (line.kind == OperationKind::put && commits == ops) return true;
+    }
+    return false;
+  };
+  const Shrunk shrunk = shrink(many_lines(1400), 1, fails);
+  REQUIRE(shrunk.scenario.operations.size() == 2);
+  CHECK(shrunk.scenario.operations[0].kind == OperationKind::commit);
+  CHECK(shrunk.scenario.operations[0].count == ops);
+  CHECK(shrunk.counts.trials < 300);
+}
+
+TEST_CASE("tables that take many lines to fill become smaller", "[shrink]") {
+  // Three bars of full ops.
+  const Fails fails = [](const Scenario& scenario) {
+    const FormatOptions& format = scenario.options.format;
+    return count_of(scenario, OperationKind::put) >= u64{3} * format.beats * format.batch_values_max;
+  };
+  Scenario scenario = many_lines(4000);
+  scenario.options.format.beats = 8;
+  scenario.options.format.checkpoint_interval = 16;
+  scenario.options.format.batch_values_max = 40;
+  const Shrunk shrunk = shrink(scenario, 1, fails);
+  CHECK(shrunk.scenario.operations.size() == 6);
+}
+
+TEST_CASE("faults that came by chance are spelled out when what goes in bulk is gone", "[shrink]") {
+  // A chance makes two faults a line.
+  const auto faults_of = [](const Scenario& scenario) {
+    const u64 asked = count_of(scenario, OperationKind::fault);
+    const bool chance = scenario.options.disk.faults[FaultKind::rot].ratio.numerator != 0;
+    return asked + (chance ? 2 * scenario.operations.size() : 0);
+  };
+  Scenario scenario = many_lines(4000);
+  scenario.options.disk.faults[FaultKind::rot].ratio = {.numerator = 1, .denominator = 2};
+  scenario.options.disk.faults[FaultKind::stale_read].ratio = {.numerator = 1, .denominator = 2};
+  const auto fails = [&](const Scenario& each) {
+    return faults_of(each) >= 1 && count_of(each, OperationKind::put) >= 1;
+  };
+  u64 frozen_lines = 0;
+  Shrinker shrinker(
+      scenario, 1,
+      [&](std::span<Scenario> candidates) {
+        return std::vector<Trial>{fails(candidates[0]) ? Trial::same : Trial::other};
+      },
+      [] { return false; }, [](const char*, const Scenario&) {});
+  shrinker.set_freeze([&](const Scenario& best) -> std::optional<Scenario> {
+    CHECK(best.options.disk.faults[FaultKind::stale_read].ratio.numerator == 0);
+    Scenario frozen = best;
+    frozen.options.disk.faults = {};
+    for (u64 i = 0; i < 2 * best.operations.size(); ++i) {
+      Operation fault;
+      fault.kind = OperationKind::fault;
+      fault.fault.kind = FaultKind::rot;
+      fault.request.attribution.op = best.operations.front().id;
+      frozen.operations.push_back(fault);
+    }
+    assign_ids(&frozen.operations);
+    frozen_lines = frozen.operations.size();
+    return frozen;
+  });
+  shrinker.run();
+  CHECK(fails(shrinker.best()));
+  CHECK(frozen_lines > 0);
+  CHECK(frozen_lines < 300);
+  CHECK(shrinker.best().operations.size() == 2);
 }
 
 TEST_CASE("a shrinker that is stopped keeps the best so far", "[shrink]") {

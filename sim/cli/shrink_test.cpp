@@ -1,0 +1,81 @@
+// Shrinking as a user meets it: on demand, and of what a run or a campaign has found.
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+#include "sim/cli/cli_fixture.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
+  const Fixture f;
+  const std::string seed = "--seed " + std::to_string(failing_canary());
+  const Ended shrunk = f.tonearm("shrink --workload canary " + seed + " -o small.scenario");
+  CAPTURE(shrunk.out, shrunk.err);
+  CHECK(shrunk.status == 1);
+  CHECK(
+      std::regex_search(shrunk.out, std::regex("\nshrunk:    \\d+ -> 0 lines, \\d+ -> 0 faults, \\d+ -> \\d+ "
+                                               "settings, \\d+ candidates   small.scenario\n")));
+  const Ended replay = f.tonearm("replay small.scenario");
+  CAPTURE(replay.out, replay.err);
+  CHECK(replay.status == 0);
+  CHECK(field(replay.last_line(), "signature") == field(shrunk.last_line(), "signature"));
+  CHECK(field(replay.last_line(), "digest") == field(shrunk.last_line(), "digest"));
+  const std::string small = slurp(f.directory / "small.scenario");
+  CHECK(small.ends_with("---\n"));  // The canary fails whatever is played.
+  CHECK(small.find("(shrunk from ") != std::string::npos);
+}
+
+TEST_CASE("a run that fails is shrunk by itself, unless a program reads it", "[cli]") {
+  const Fixture f;
+  const std::string failing = "run --workload canary --seed " + std::to_string(failing_canary());
+  const Ended run = f.tonearm(failing);
+  CAPTURE(run.out, run.err);
+  CHECK(run.status == 1);
+  CHECK(run.last_line().starts_with("FAIL class=sim signature="));
+  const std::string file = "failures/" + field(run.last_line(), "signature") + ".scenario";
+  CHECK(std::regex_search(run.out, std::regex("\nshrunk:    \\d+ -> 0 lines, .* candidates   " + file +
+                                              "\nreproduce: tonearm run ")));
+  CHECK(slurp(f.directory / file).ends_with("---\n"));
+  const Ended replay = f.tonearm("replay last");
+  CHECK(replay.status == 0);
+  CHECK(field(replay.last_line(), "signature") == field(run.last_line(), "signature"));
+  for (const char* left_alone : {" --no-shrink", " --quiet", " --json"}) {
+    const Ended whole = f.tonearm(failing + left_alone);
+    CHECK(whole.status == 1);
+    CHECK(whole.out.find("shrunk") == std::string::npos);
+    CHECK_FALSE(slurp(f.directory / file).ends_with("---\n"));
+  }
+  const Ended json = f.tonearm(failing + " --json --shrink-for 5s");
+  CHECK(json.status == 1);
+  const nlohmann::json object = nlohmann::json::parse(json.out);
+  CHECK(object["shrunk"]["lines"] == 0);
+  CHECK(object["shrunk"]["faults"] == 0);
+  CHECK(f.tonearm(failing + " --no-shrink --shrink-for 5s").status == 2);
+  CHECK(f.tonearm(failing + " --shrink-for 5").status == 2);
+}
+
+TEST_CASE("what passes is not shrunk, and what cannot be shrunk is said", "[cli]") {
+  const Fixture f;
+  CHECK(f.tonearm("shrink --seed 1 --ops 50").status == 0);
+  CHECK(f.tonearm("shrink").status == 2);
+  CHECK(f.tonearm("shrink --seed 1 some.scenario").status == 2);
+  CHECK(f.tonearm("shrink nowhere.scenario").status == 2);
+  CHECK(f.tonearm("shrink last").status == 2);
+  CHECK(f.tonearm("shrink --seed 1 --for 5x").status == 2);
+}
+
+TEST_CASE("a campaign leaves the canary as it is", "[cli]") {
+  const Fixture f;
+  const std::string seed = std::to_string(failing_canary());
+  const Ended campaign = f.tonearm("campaign --workload canary --jobs 1 --seeds " + seed + ".." + seed);
+  CAPTURE(campaign.out, campaign.err);
+  CHECK(campaign.status == 1);
+  CHECK(campaign.out.find("shrunk:") == std::string::npos);  // It must fail.
+  CHECK(f.tonearm("campaign --seeds 1..1 --ops 50 --shrink-for x").status == 2);
+}
+
+}  // namespace
+
+}  // namespace tonearm::sim

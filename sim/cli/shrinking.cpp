@@ -1,0 +1,358 @@
+#include "sim/cli/shrinking.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "base/assert.h"
+#include "sim/cli/problems.h"
+#include "sim/cli/worker.h"
+#include "sim/run/freeze.h"
+#include "sim/scenario/settings.h"
+#include "sim/shrink/shrinker.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+// A candidate may take several times as long as the original, by the clock and by the steps of its event
+// loop: then it has run far past the failure.
+constexpr u32 slower_max = 4;
+constexpr u64 steps_more = 20'000;
+// A run that hangs takes all it may, so that is little: the CPU time in which nothing at all has happened.
+// The original and the result are given more, candidates less.
+constexpr u32 stall_millis_sure = 1000;
+constexpr u32 stall_millis_candidate = 300;
+// Frozen, a run may have a hundred lines for one. Then its faults are cheaper to leave to chance.
+constexpr u64 frozen_lines_max = 20'000;
+
+volatile std::sig_atomic_t interrupted = 0;
+void on_interrupt(int signal) { interrupted = signal; }
+
+class CatchInterrupts {
+ public:
+  CatchInterrupts() {
+    interrupted = 0;
+    old_int_ = std::signal(SIGINT, on_interrupt);
+    old_term_ = std::signal(SIGTERM, on_interrupt);
+  }
+  ~CatchInterrupts() {
+    std::signal(SIGINT, old_int_);
+    std::signal(SIGTERM, old_term_);
+  }
+  CatchInterrupts(const CatchInterrupts&) = delete;
+  CatchInterrupts& operator=(const CatchInterrupts&) = delete;
+
+ private:
+  void (*old_int_)(int);
+  void (*old_term_)(int);
+};
+
+// One line on a terminal, rewritten; elsewhere a plain line every ten seconds.
+class ShrinkProgress {
+ public:
+  explicit ShrinkProgress(bool wanted) : wanted_(wanted), terminal_(isatty(STDERR_FILENO) != 0) {
+    shown_ = clock_millis();
+  }
+  ~ShrinkProgress() {
+    if (dirty_) fmt::print(stderr, "\r\033[K");
+  }
+  ShrinkProgress(const ShrinkProgress&) = delete;
+  ShrinkProgress& operator=(const ShrinkProgress&) = delete;
+
+  void show(const char* pass, const Scenario& best, u64 trials) {
+    const u64 now = clock_millis();
+    const u64 every = terminal_ ? 200 : 10'000;
+    if (!wanted_ || now - shown_ < every) return;
+    shown_ = now;
+    fmt::print(stderr, "{}shrinking {}: {} lines, {} settings, {} candidates played{}",
+               terminal_ ? "\r\033[K" : "", pass, best.operations.size(), settings_changed(best), trials,
+               terminal_ ? "" : "\n");
+    std::fflush(stderr);
+    dirty_ = terminal_;
+  }
+
+ private:
+  bool wanted_;
+  bool terminal_;
+  bool dirty_ = false;
+  u64 shown_ = 0;
+};
+
+// What is set besides the defaults, as a line of a scenario; empty: nothing.
+std::string settings_text(const Scenario& scenario) {
+  const RunOptions defaults;
+  std::string text;
+  for (const Setting& setting : settings()) {
+    const u64 value = setting.get(scenario.options);
+    if (value == setting.get(defaults)) continue;
+    text += fmt::format("{} {}={}", text.empty() ? "set" : "", setting.name, print_setting(setting, value));
+  }
+  return text;
+}
+
+bool asks_for_fault(const Operation& line) { return line.kind == OperationKind::fault; }
+
+ScenarioSize size_of(const Scenario& scenario, const RunResult& result) {
+  const std::vector<Operation>& lines = scenario.operations;
+  const u64 asked = static_cast<u64>(std::count_if(lines.begin(), lines.end(), asks_for_fault));
+  u64 fired = 0;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    if (!decided_by_crash(kind)) fired += result.faults_fired.of(kind);
+  }
+  return {.lines = lines.size() - asked,
+          .faults = std::max(asked, fired),
+          .settings = settings_changed(scenario)};
+}
+
+class Shrinking {
+ public:
+  Shrinking(const PlayPlan& plan, const ShrinkPlan& shrink)
+      : shrink_(shrink), plan_(plan), checks_(plan.checks), progress_(shrink.progress) {}
+
+  Shrunk run(Scenario scenario) {
+    const u64 started = clock_millis();
+    shrunk_.original =
+        play(scenario, {.cpu_seconds = shrink_.cpu_seconds, .stall_millis = stall_millis_sure});
+    if (!shrunk_.original.failed()) return std::move(shrunk_);
+    shrunk_.failed = true;
+    failure_ = shrunk_.original.failure;
+    shrunk_.before = size_of(scenario, shrunk_.original);
+    limit(clock_millis() - started);
+    const CatchInterrupts catching;
+    deadline_ = deadline(started);
+    without_twins(scenario);
+    cut_tail(&scenario);
+    Shrinker shrinker(
+        std::move(scenario), shrink_.jobs,
+        [this](std::span<Scenario> candidates) { return judge(candidates); },
+        [this] { return interrupted != 0 || clock_millis() >= deadline_; },
+        [this](const char* pass, const Scenario& best) { progress_.show(pass, best, shrunk_.candidates); });
+    shrinker.set_freeze([this](const Scenario& best) { return frozen(best); });
+    shrinker.run();
+    shrunk_.best = shrinker.best();
+    shrunk_.stopped = shrinker.stopped();
+    believe();
+    shrunk_.interrupted_by = interrupted;
+    return std::move(shrunk_);
+  }
+
+ private:
+  RunResult play(const Scenario& scenario, const RunLimits& limits, bool record_faults = false) {
+    std::string problem;
+    std::vector<PreparedRun> runs;
+    runs.push_back(prepare_scenario(plan_, scenario, &problem));
+    if (!problem.empty()) throw UsageError(problem);
+    runs.back().record_faults = record_faults;
+    if (!poison_) runs.back().oracles.set(Oracle::poison, false);
+    return std::move(play_isolated(runs, checks_, limits).front());
+  }
+
+  // The result is played twice more before it is believed, and that shall be within the time, too.
+  u64 deadline(u64 started) const {
+    const u64 took = clock_millis() - started;
+    const u64 millis = shrink_.seconds * 1000;
+    return started + millis - std::min(2 * took, millis / 2);
+  }
+
+  void limit(u64 took_millis) {
+    const bool hang = failure_.failure_class == FailureClass::hang;
+    limits_.cpu_seconds =
+        static_cast<u32>(std::min<u64>(run_cpu_seconds_max, slower_max * (took_millis / 1000 + 1)));
+    limits_.stall_millis = hang ? stall_millis_candidate : stall_millis_sure;
+    limit_steps(shrunk_.original);
+  }
+
+  // Of a run that died nothing is known.
+  void limit_steps(const RunResult& best) {
+    const u64 steps = best.counters.steps;
+    limits_.steps = steps == 0 ? 0 : slower_max * steps + steps_more;
+  }
+
+  // Twins only cost time, if it is not they who fail.
+  void without_twins(const Scenario& scenario) {
+    const Checks before = checks_;
+    checks_.twins = 0;
+    checks_.determinism = false;
+    poison_ = false;
+    if (fails_alike(play(scenario, limits_))) return;
+    checks_ = before;
+    poison_ = true;
+  }
+
+  // Nothing behind the line that fails can matter, but that the run comes to its end.
+  void cut_tail(Scenario* scenario) {
+    if (!failure_.has_op) return;
+    std::vector<Operation>& lines = scenario->operations;
+    const auto at = std::find_if(lines.begin(), lines.end(),
+                                 [&](const Operation& line) { return line.id == failure_.op; });
+    if (at == lines.end() || at + 1 == lines.end()) return;
+    std::vector<Operation> tail(at + 1, lines.end());
+    lines.erase(at + 1, lines.end());
+    if (fails_alike(play(*scenario, limits_))) return;
+    lines.insert(lines.end(), tail.begin(), tail.end());
+  }
+
+  // From then on each fault goes or stays by itself, whatever becomes of the lines around it.
+  std::optional<Scenario> frozen(const Scenario& best) {
+    const RunResult played = play(best, limits_, true);
+    if (played.fired.empty() && played.crashed.empty()) return std::nullopt;
+    Scenario frozen = freeze(best, played);
+    if (frozen.operations.size() > frozen_lines_max) return std::nullopt;
+    if (!fails_alike(play(frozen, limits_))) return std::nullopt;
+    return frozen;
+  }
+
+  bool fails_alike(const RunResult& result) const {
+    return result.failed() && result.failure.signature() == failure_.signature();
+  }
+
+  std::vector<Trial> judge(std::span<Scenario> candidates) {
+    std::vector<Trial> trials(candidates.size(), Trial::other);
+    std::vector<PreparedRun> runs;
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      std::string problem;
+      PreparedRun run = prepare_scenario(plan_, std::move(candidates[i]), &problem);
+      if (!problem.empty()) continue;
+      if (!poison_) run.oracles.set(Oracle::poison, false);
+      runs.push_back(std::move(run));
+      places.push_back(i);
+    }
+    const std::vector<RunResult> results = play_isolated(runs, checks_, limits_);
+    shrunk_.candidates += results.size();
+    bool same = false;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      Scenario& candidate = candidates[places[i]];
+      candidate = std::move(*runs[i].scenario);
+      if (fails_alike(results[i])) {
+        trials[places[i]] = Trial::same;
+        if (!same) limit_steps(results[i]);
+        same = true;
+      } else if (results[i].failed() && interrupted == 0) {
+        keep_other(candidate, results[i].failure);
+      }
+    }
+    return trials;
+  }
+
+  // Another failure, met on the way: the smallest of each signature.
+  void keep_other(const Scenario& scenario, const Failure& failure) {
+    const auto [at, fresh] = shrunk_.others.try_emplace(failure.signature());
+    if (!fresh && at->second.scenario.operations.size() <= scenario.operations.size()) return;
+    at->second = {.scenario = scenario, .failure = failure};
+  }
+
+  // When it was seen twice more, with the same events.
+  void believe() {
+    const RunLimits sure{.cpu_seconds = limits_.cpu_seconds, .stall_millis = stall_millis_sure};
+    std::string problem;
+    std::vector<PreparedRun> runs;
+    for (u32 i = 0; i < 2; ++i) runs.push_back(prepare_scenario(plan_, shrunk_.best, &problem));
+    ASSERT(problem.empty());
+    const std::vector<RunResult> played = play_isolated(runs, checks_, sure);
+    const bool same =
+        played[0].digests == played[1].digests || failure_.failure_class == FailureClass::determinism;
+    shrunk_.believed = fails_alike(played[0]) && fails_alike(played[1]) && same;
+    shrunk_.result = played[0];
+    shrunk_.after = size_of(shrunk_.best, shrunk_.result);
+  }
+
+  const ShrinkPlan& shrink_;
+  const PlayPlan& plan_;
+  Checks checks_;
+  bool poison_ = true;
+  ShrinkProgress progress_;
+  u64 deadline_ = 0;
+  RunLimits limits_;
+  Failure failure_;
+  Shrunk shrunk_;
+};
+
+}  // namespace
+
+Shrunk shrink_failure(const PlayPlan& plan, Scenario scenario, const ShrinkPlan& shrink) {
+  return Shrinking(plan, shrink).run(std::move(scenario));
+}
+
+std::string shrunk_words(const Shrunk& shrunk) {
+  const ScenarioSize& before = shrunk.before;
+  const ScenarioSize& after = shrunk.after;
+  return fmt::format("{} -> {} lines, {} -> {} faults, {} -> {} settings, {} candidates", before.lines,
+                     after.lines, before.faults, after.faults, before.settings, after.settings,
+                     shrunk.candidates);
+}
+
+std::string shrunk_lines(const Shrunk& shrunk) {
+  constexpr u64 lines_max = 20;
+  if (shrunk.best.operations.size() > lines_max) return {};
+  std::string text;
+  const std::string set = settings_text(shrunk.best);
+  if (!set.empty()) text += fmt::format("  {}\n", set);
+  for (const Operation& line : shrunk.best.operations) {
+    text += "  ";
+    print_operation(line, &text);
+  }
+  return text;
+}
+
+std::string origin_of(const PreparedRun& prepared) {
+  constexpr std::string_view from = " (from ";
+  const std::string story = prepared.scenario ? prepared.scenario->story : std::string();
+  const std::size_t at = story.rfind(from);
+  if (at == std::string::npos || !story.ends_with(')')) return prepared.reproduce;
+  return story.substr(at + from.size(), story.size() - at - from.size() - 1);
+}
+
+std::string write_shrunk(const Shrunk& shrunk, const std::string& file, const std::string& origin) {
+  const std::string whence = fmt::format("shrunk from {} lines, {} settings, of {}", shrunk.before.lines,
+                                         shrunk.before.settings, origin);
+  write_failure(file, shrunk.best, shrunk.result.failure, whence);
+  std::string text;
+  for (const auto& [signature, other] : shrunk.others) {  // By signature.
+    const std::string name = failure_file(other.failure);
+    // Never over one that was found, and perhaps shrunk, by itself.
+    std::error_code error;
+    if (std::filesystem::exists(name, error)) continue;
+    write_failure(name, other.scenario, other.failure, "met while shrinking " + origin);
+    text += fmt::format("other:     {} ({})\n", name, other.failure.message);
+  }
+  return text;
+}
+
+FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const std::string& file,
+                         const ShrinkPlan& shrink) {
+  FoundShrunk found;
+  const Shrunk shrunk = shrink_failure(plan, scenario_of(prepared), shrink);
+  found.interrupted_by = shrunk.interrupted_by;
+  if (!shrunk.believed) {
+    found.text = "shrunk:    no, since it does not fail in the same way each time\n";
+    return found;
+  }
+  found.shrunk = true;
+  found.after = shrunk.after;
+  const std::string others = write_shrunk(shrunk, file, origin_of(prepared));
+  found.text =
+      fmt::format("shrunk:    {}   {}\n{}{}", shrunk_words(shrunk), file, shrunk_lines(shrunk), others);
+  if (shrunk.stopped) found.text += fmt::format("stopped early; to go on: tonearm shrink {}\n", file);
+  const Failure& failure = shrunk.result.failure;
+  if (failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0) {
+    found.debug_op = op_id_text(failure.op);
+  }
+  return found;
+}
+
+u64 shrink_seconds(const ShrinkFoundArgs& args, const OutputArgs& output) {
+  if (args.no_shrink && !args.shrink_for.empty()) {
+    throw UsageError("--no-shrink, --shrink-for: expected one of them, not both");
+  }
+  if (args.no_shrink) return 0;
+  if (!args.shrink_for.empty()) return seconds_argument("--shrink-for", args.shrink_for);
+  return output.json || output.quiet ? 0 : shrink_found_seconds;
+}
+
+}  // namespace tonearm::sim
