@@ -27,8 +27,13 @@ void Deliveries::brought(u64 address, std::span<const std::byte> block) { add(ad
 
 void Deliveries::add(u64 address, const Reading& reading) {
   std::vector<Reading>& readings = blocks_[address];
-  if (std::find(readings.begin(), readings.end(), reading) != readings.end()) return;
-  if (readings.size() == readings_max) readings.erase(readings.begin());
+  const auto known = std::find(readings.begin(), readings.end(), reading);
+  if (known != readings.end()) {
+    readings.erase(known);
+  } else if (readings.size() == readings_max) {
+    readings.erase(std::find_if(readings.begin(), readings.end(),
+                                [](const Reading& each) { return each.fault == nullptr; }));
+  }
   readings.push_back(reading);
 }
 

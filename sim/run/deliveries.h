@@ -39,7 +39,8 @@ class Deliveries {
 
     friend bool operator==(const Reading&, const Reading&) = default;
   };
-  static constexpr u32 readings_max = 16;  // Kept of a block: the latest different ones.
+  // Kept of a block: every fault, of which there are few, and of intact blocks those that came last.
+  static constexpr u32 readings_max = 16;
 
   Reading read(std::span<const std::byte> block) const;
   void add(u64 address, const Reading& reading);

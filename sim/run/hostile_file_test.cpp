@@ -189,7 +189,7 @@ TEST_CASE("a wrong bit in any byte of a database is noticed, or in a byte that c
       ++noticed;
     }
   }
-  CHECK(noticed > 8'000 / stride);
+  CHECK(noticed > 7'000 / stride);
   for (const u64 count : nothing) CHECK(count > 0);
 }
 
