@@ -267,7 +267,6 @@ std::string Decoder::block_fault(Bytes block, const BlockRef& ref, u8 type) cons
 // False if the block cannot be used; then it is damaged. `block` is valid until the next read.
 bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   out_.blocks.push_back({.ref = ref, .use = use});
-  *block = buffer_;
   std::string fault;
   if (ref.address == 0 || ref.address > out_.blocks_count) {
     fault = "address out of range";
@@ -276,8 +275,8 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
     const std::byte* const seen = image_.view(offset, buffer_.size());
     if (seen == nullptr) image_.read(offset, buffer_);
     *block = {seen == nullptr ? buffer_.data() : seen, buffer_.size()};
-    const u64 stamp = seen == nullptr ? 0 : image_.stamp(offset, buffer_.size());
-    const DecodeMemo::Entry known{.checksum = ref.checksum, .stamp = stamp, .type = type};
+    DecodeMemo::Entry known{.checksum = ref.checksum, .type = type};
+    if (seen != nullptr) known.stamp = image_.stamp(offset, buffer_.size());
     if (options_.memo != nullptr && options_.memo->knows(ref.address, known)) return true;
     fault = block_fault(*block, ref, type);
     if (options_.memo != nullptr && fault.empty()) options_.memo->learn(ref.address, known);
@@ -289,11 +288,10 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
 
 bool Decoder::read_brought(const BlockRef& ref, u8 type, Bytes* block) {
   for (const Brought& brought : options_.brought) {
-    if (brought.address != ref.address) continue;
-    std::fill(buffer_.begin(), buffer_.end(), std::byte{0});
-    std::copy_n(brought.bytes.begin(), std::min(brought.bytes.size(), buffer_.size()), buffer_.begin());
+    buffer_ = brought.bytes;
+    buffer_.resize(out_.format.block_size);  // Only whole sectors of what was written are read.
     *block = buffer_;
-    if (block_fault(*block, ref, type).empty()) return true;
+    if (brought.address == ref.address && block_fault(*block, ref, type).empty()) return true;
   }
   return false;
 }

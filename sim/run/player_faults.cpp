@@ -196,7 +196,8 @@ void Player::judge_open(const Error& error) {
     return;
   }
   const CopiesAsRead copies = delivered_copies();
-  predicted_ = predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded, .brought = disk_->brought()});
+  predicted_ = predict_open(disk_->truth(), copies,
+                            {.shape = shape_, .memo = &memory_->decoded, .brought = disk_->brought()});
   ++result_.counters.checks;
   ++result_.counters.opens_predicted;
   const ErrorKind expected = error_of(predicted_->copies.outcome);

@@ -57,7 +57,7 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
 }
 
 TEST_CASE("the swarm is as various as it should be", "[swarm]") {
-  u64 tiny = 0, crashing = 0, cached = 0, failing = 0, immediate = 0, delayed = 0, one_set = 0;
+  u64 tiny = 0, healing = 0, crashing = 0, cached = 0, failing = 0, immediate = 0, delayed = 0, one_set = 0;
   std::vector<u64> lines;
   std::vector<u64> policies(6);
   std::vector<u64> tiny_levels(11);
@@ -73,6 +73,7 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
       if (o.runtime.cache_blocks == 16) ++one_set;
     }
     if (o.weight_crash > 0) ++crashing;
+    if (o.weight_heal > 0) ++healing;
     if (o.weight_crash > 0 && o.disk.profile == DurabilityProfile::cached) ++cached;
     if (o.disk.faults[FaultKind::failed_sync].ratio.numerator > 0) ++failing;
     if (o.disk.write.latency_ticks_mean == 0 && o.disk.sync.latency_ticks_mean == 0) ++immediate;
@@ -91,6 +92,8 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
   CHECK(share(one_set, tiny) >= 40);
   for (u32 levels = 3; levels <= 7; ++levels) CHECK(tiny_levels[levels] > 0);
   CHECK(share(crashing, seeds) >= 40);
+  CHECK(share(healing, seeds) >= 5);  // Of those with faults a half.
+  CHECK(share(healing, seeds) <= 25);
   CHECK(share(cached, crashing) >= 40);
   CHECK(share(cached, crashing) <= 70);
   CHECK(share(failing, crashing) >= 8);
