@@ -55,8 +55,8 @@ TEST_CASE("operation: what is canonical prints as it was written") {
       "26 end persist",
       "27 crash at=0",
       "27 crash at=4294967296 writes=lost,torn,landed,torn_garbage",
-      "28 crash at=1 "
-      "writes=lost,7:torn+0x5,torn_garbage+0x0/15,torn_unreadable+0x3/2,torn_unreadable,65535:landed",
+      "28 crash at=1 writes=lost,7:torn+0x5,torn_garbage+0x0/15,65535:landed",
+      "28 crash at=1 writes=torn_unreadable+0x3/2,torn_unreadable,9:torn_unreadable+0x1/0",
       "28 reopen",
       "28 reopen cache_blocks=16 read_iops=1",
       "29 fault 24/checkpoint_sync#0 fail",
