@@ -327,6 +327,11 @@ std::string write_shrunk(const Shrunk& shrunk, const std::string& file, const st
 FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const std::string& file,
                          const ShrinkPlan& shrink) {
   FoundShrunk found;
+  if (prepared.source->count() > shrink_found_lines_max) {
+    found.text = fmt::format("shrunk:    no, {} lines are not shrunk unasked; see tonearm shrink --help\n",
+                             prepared.source->count());
+    return found;
+  }
   const Shrunk shrunk = shrink_failure(plan, scenario_of(prepared), shrink);
   found.interrupted_by = shrunk.interrupted_by;
   if (!shrunk.believed) {

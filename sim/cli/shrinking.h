@@ -22,6 +22,8 @@ struct ShrinkPlan {
 
 // How long `run` and `campaign` shrink a failure, unless they are told.
 inline constexpr u64 shrink_found_seconds = 20;
+// Of more lines a scenario would take minutes to build and write.
+inline constexpr u64 shrink_found_lines_max = 250'000;
 
 struct Shrunk {
   bool failed = false;    // The original does; without that there is nothing else.

@@ -91,8 +91,9 @@ void draw_pace(const Draw& draw, u64 op_lines_max, RunOptions* o) {
       std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
 }
 
-// The deepest tree whose lower levels the run can fill.
+// The deepest tree whose lower levels the run can fill; or a flat one, whose last level fills up.
 u32 levels_for(const Draw& draw, const RunOptions& o, u32 levels_max) {
+  if (draw.happens("levels few", 1, 6)) return 3;
   const u64 values = Rates(o).values(o.ops) * 6 / 10;
   const FormatOptions& format = o.format;
   u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;  // What fills all levels but the last.
