@@ -1,6 +1,8 @@
 // Draws of options, keyed by name.
 #pragma once
 
+#include <initializer_list>
+#include <span>
 #include <string_view>
 
 #include "sim/disk/keyed.h"
@@ -32,9 +34,11 @@ class Draw {
     const u64 bits = sim::between(r, bits_min, bits_max);
     return (u64{1} << bits) + sim::below(remix(r, 1), u64{1} << bits);
   }
-  template <std::size_t count>
-  u32 one_of(std::string_view name, const u32 (&values)[count]) const {
-    return values[below(name, count)];
+  u32 one_of(std::string_view name, std::span<const u32> values) const {
+    return values[below(name, values.size())];
+  }
+  u32 one_of(std::string_view name, std::initializer_list<u32> values) const {
+    return one_of(name, std::span(values.begin(), values.size()));
   }
 
  private:

@@ -44,17 +44,7 @@ struct Counts {
   std::array<std::array<u64, transition_count>, tree_names_max> transitions{};
   std::array<u64, span_count> spans{};
 
-  void add(const Counts& other) {
-    // All members are counters.
-    static_assert(sizeof(Counts) % sizeof(u64) == 0);
-    for (std::size_t i = 0; i < sizeof(Counts) / sizeof(u64); ++i) {
-      u64 sum = 0, more = 0;
-      std::memcpy(&sum, reinterpret_cast<const std::byte*>(this) + i * sizeof sum, sizeof sum);
-      std::memcpy(&more, reinterpret_cast<const std::byte*>(&other) + i * sizeof more, sizeof more);
-      sum += more;
-      std::memcpy(reinterpret_cast<std::byte*>(this) + i * sizeof sum, &sum, sizeof sum);
-    }
-  }
+  void add(const Counts& other) { add_counters(this, other); }
 
   std::string text() const {
     std::string text;

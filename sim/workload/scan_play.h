@@ -6,11 +6,23 @@
 #include <cstring>
 #include <map>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "sim/model/scan_model.h"
 
 namespace tonearm::sim {
+
+// For structs of u64 counters and nothing else.
+template <class Counters>
+void add_counters(Counters* sum, const Counters& more) {
+  static_assert(std::is_trivially_copyable_v<Counters> && sizeof(Counters) % sizeof(u64) == 0);
+  std::array<u64, sizeof(Counters) / sizeof(u64)> left, right;
+  std::memcpy(left.data(), sum, sizeof *sum);
+  std::memcpy(right.data(), &more, sizeof more);
+  for (std::size_t i = 0; i < left.size(); ++i) left[i] += right[i];
+  std::memcpy(static_cast<void*>(sum), left.data(), sizeof *sum);
+}
 
 struct ScanCounts {
   u64 queries = 0, refused = 0, empty = 0, partial = 0, all = 0;
@@ -22,17 +34,7 @@ struct ScanCounts {
   std::array<u64, query_leaves_max + 1> by_depth{};
   std::array<u64, 4> by_kind{};
 
-  void add(const ScanCounts& other) {
-    // All members are counters.
-    static_assert(sizeof(ScanCounts) % sizeof(u64) == 0);
-    for (std::size_t i = 0; i < sizeof(ScanCounts) / sizeof(u64); ++i) {
-      u64 sum = 0, more = 0;
-      std::memcpy(&sum, reinterpret_cast<const std::byte*>(this) + i * sizeof sum, sizeof sum);
-      std::memcpy(&more, reinterpret_cast<const std::byte*>(&other) + i * sizeof more, sizeof more);
-      sum += more;
-      std::memcpy(reinterpret_cast<std::byte*>(this) + i * sizeof sum, &sum, sizeof sum);
-    }
-  }
+  void add(const ScanCounts& other) { add_counters(this, other); }
 
   std::string text() const {
     std::string text;

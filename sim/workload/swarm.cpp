@@ -17,25 +17,21 @@ namespace {
 
 constexpr u64 op_lines_min = 4;  // Fewer leave no room for a scope.
 
-// What the weights mean: how many of the lines that are neither commit nor scope write into the tree
-// that is written most.
-struct Rates {
-  u64 others;  // Weights besides that of the commit.
-  u64 writes;
-  u64 trees;
-  u64 busiest;
+Rates rates_of(const RunOptions& o) {
+  return {.others = u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan + o.weight_checkpoint +
+                    o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_scan_open,
+          .writes = u64{o.weight_put} + o.weight_remove,
+          .targets = u64{o.weight_kv} + o.weight_index + o.weight_id,
+          .busiest = std::max({o.weight_kv, o.weight_index, o.weight_id})};
+}
 
-  explicit Rates(const RunOptions& o)
-      : others(u64{o.weight_put} + o.weight_remove + o.weight_get + o.weight_scan + o.weight_checkpoint +
-               o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_scan_open),
-        writes(u64{o.weight_put} + o.weight_remove),
-        trees(u64{o.weight_kv} + o.weight_index + o.weight_id),
-        busiest(std::max({o.weight_kv, o.weight_index, o.weight_id})) {}
-
-  // Values that go into the busiest tree in so many lines, and the lines that so many values need.
-  u64 values(u64 lines) const { return lines * writes * busiest / (others * trees); }
-  u64 lines(u64 values) const { return div_ceil(values * others * trees, writes * busiest); }
-};
+Pace pace_of(const RunOptions& o, u64 op_lines_max) {
+  return {.rates = rates_of(o),
+          .batch_use_percent_min = 35,
+          .batch_use_percent_max = 85,
+          .op_lines_min = op_lines_min,
+          .op_lines_max = op_lines_max};
+}
 
 void draw_weights(const Draw& draw, RunOptions* o) {
   const auto weight = [&draw](std::string_view name, u32 numerator, u32 denominator, u64 min, u64 max) {
@@ -75,94 +71,39 @@ void draw_episodes(const Draw& draw, RunOptions* o) {
   o->episode_lines = static_cast<u32>(o->ops / draw.between("episodes of a run", 2, 4));
 }
 
-// Ops are as long as their batches allow; checkpoints as far apart as the number of ops allows.
-void draw_pace(const Draw& draw, u64 op_lines_max, RunOptions* o) {
-  const Rates rates(*o);
-  FormatOptions& f = o->format;
-  const u64 values = std::max<u64>(1, u64{f.batch_values_max} * draw.between("batch use", 35, 85) / 100);
-  const u64 op_lines = std::clamp<u64>(1 + rates.lines(values), op_lines_min, op_lines_max);
-  o->weight_commit = static_cast<u32>(std::max<u64>(1, rates.others / (op_lines - 1)));
-  o->ops = std::max<u64>(o->ops, op_lines * f.beats * 11);
-  const u64 ops = o->ops / op_lines;
-  const u64 bars_max = std::min<u64>(ops / 5 / f.beats, 20);
-  ASSERT(bars_max >= 2);
-  f.checkpoint_interval = static_cast<u32>(draw.skewed("checkpoint interval", 2, bars_max)) * f.beats;
-  o->phase_lines = static_cast<u32>(
-      std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
-}
-
 // The deepest tree whose lower levels the run can fill; or a flat one, whose last level fills up.
 u32 levels_for(const Draw& draw, const RunOptions& o, u32 levels_max) {
   if (draw.happens("levels few", 1, 6)) return 3;
-  const u64 values = Rates(o).values(o.ops) * 6 / 10;
-  const FormatOptions& format = o.format;
-  u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;  // What fills all levels but the last.
-  u32 levels = 2;
-  while (levels < levels_max) {
-    above += level_tables(format, levels - 1) * bar_changes(format) * 7 / 10;
-    if (above > values) break;
-    ++levels;
-  }
-  levels = std::max<u32>(levels, 4 - std::min<u32>(1, format.growth - 2));
-  return std::min(levels_max, levels + (draw.happens("level more", 1, 4) ? 1 : 0));
+  return draw_levels(draw, o.format, rates_of(o).values(o.ops) * 6 / 10, levels_max);
 }
 
 bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
   static constexpr u32 blocks[] = {512, 512, 1024, 1024, 2048};
-  static constexpr u32 beats[] = {2, 2, 4, 4, 8};
-  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4};
   FormatOptions& f = o->format;
-  f.sector_size = 512;
-  f.block_size = draw.one_of("tiny block", blocks);
-  f.beats = draw.one_of("tiny beats", beats);
-  f.growth = draw.one_of("tiny growth", growths);
-  f.batch_values_max = draw.between("tiny batch", 1, 8);
-  f.values_per_block_max = draw.between("tiny values", 1, 8);
-  f.value_blocks_max = 0;
-  f.coalescing_percent = draw.between("coalescing", 0, 100);
-  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+  draw_tiny_format(draw, blocks, &f);
   if (bar_changes(f) < 3 || !index_fits(f, world_tree)) return false;
-
   // Ops of four lines and up: smaller batches would mostly be full.
-  if (Rates(*o).values(op_lines_min - 1) > f.batch_values_max) return false;
-  draw_pace(draw, 60, o);
+  if (rates_of(*o).values(op_lines_min - 1) > f.batch_values_max) return false;
+  draw_pace(draw, pace_of(*o, 60), o);
   f.levels = levels_for(draw, *o, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
   const u64 universe = std::min<u64>(universe_max(f, world_tree), 2048);
   if (universe < 32) return false;
   o->key_universe = draw.between("tiny universe", std::max<u64>(32, universe * 3 / 4), universe);
-  if (draw.happens("value blocks", 1, 4)) {
-    // More slots than any table needs: the rest of each part of an index block stays empty.
-    const u64 needed = value_blocks_needed(f, world_tree);
-    f.value_blocks_max = static_cast<u32>(needed + draw.below("value blocks more", 3));
-    if (!index_fits(f, world_tree)) f.value_blocks_max = 0;
-  }
+  draw_value_blocks(draw, world_tree, &f);
   return true;
 }
 
 bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
-  static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
   static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4, 4, 5, 6, 8};
-  static constexpr u32 caps[] = {0, 0, 0, 64, 32};
   FormatOptions& f = o->format;
-  f.block_size = draw.one_of("block", blocks);
-  f.sector_size = f.block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
-  f.beats = draw.happens("beats", 1, 8) ? 8 : 4;
-  f.growth = draw.one_of("growth", growths);
+  draw_usual_format(draw, growths, &f);
   f.levels = f.growth > 5 ? 5 : draw.between("levels", f.growth < 4 ? 6 : 5, f.growth == 5 ? 6 : 7);
   // Narrow levels and short bars, so that a run of usual blocks comes to level 2, too.
   f.batch_values_max =
       static_cast<u32>(f.growth < 4 ? draw.skewed("batch", 9, 36) : draw.skewed("batch", 30, 120));
-  f.values_per_block_max = draw.one_of("values", caps);
-  f.value_blocks_max = 0;
-  f.coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
-  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
   if (!index_fits(f, world_tree)) return false;
-
-  draw_pace(draw, 110, o);
-  const u64 universe = std::min<u64>(universe_max(f, world_tree), 20'000);
-  const u64 level_0 = bar_changes(f) * f.growth;
-  const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
-  o->key_universe = static_cast<u32>(draw.skewed("universe", std::min(least, universe), universe));
+  draw_pace(draw, pace_of(*o, 110), o);
+  o->key_universe = draw_usual_universe(draw, f, std::min<u64>(universe_max(f, world_tree), 20'000));
   return true;
 }
 
@@ -181,18 +122,12 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
     if (tiny ? draw_tiny_geometry(draw, o) : draw_usual_geometry(draw, o)) break;
   }
   draw.attempt(0);
-  if (tiny) {
-    draw_tiny_runtime(draw, &o->runtime);
-  } else {
-    draw_usual_runtime(draw, &o->runtime);
-  }
+  draw_runtime(draw, tiny, &o->runtime);
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
   draw_episodes(draw, o);
-  o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
-  if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
-  o->directed_every_lines = 10U << draw.below("directed every", 5);
+  draw_watch(draw, o);
 }
 
 }  // namespace

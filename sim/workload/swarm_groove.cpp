@@ -14,28 +14,17 @@ namespace {
 
 constexpr u64 op_lines_min = 6;  // Fewer leave no room for a scope behind lines that make keys known.
 
-// What the weights mean: how many of the lines that are neither commit nor scope change the groove that is
-// changed most.
-struct Rates {
-  u64 others;  // Weights besides that of the commit.
-  u64 changes;
-  u64 grooves;
-  u64 busiest;
-
-  Rates(const RunOptions& o, const World& world)
-      : others(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan +
-               o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan + o.weight_checkpoint +
-               o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_query + o.weight_page +
-               o.weight_scan_open),
-        changes(u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan),
-        grooves(u64{o.weight_things} + o.weight_notes + o.weight_events),
-        busiest(std::max({o.weight_things, o.weight_notes, o.weight_events})) {
-    if (world.groove_count == 1) grooves = busiest = 1;
-  }
-
-  u64 values(u64 lines) const { return lines * changes * busiest / (others * grooves); }
-  u64 lines(u64 values) const { return div_ceil(values * others * grooves, changes * busiest); }
-};
+Rates rates_of(const RunOptions& o, const World& world) {
+  const bool one = world.groove_count == 1;
+  return {
+      .others = u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan +
+                o.weight_get + o.weight_exists + o.weight_prefetch + o.weight_scan + o.weight_checkpoint +
+                o.weight_scope + o.weight_crash + o.weight_reopen + o.weight_query + o.weight_page +
+                o.weight_scan_open,
+      .writes = u64{o.weight_insert} + o.weight_update + o.weight_upsert + o.weight_remove + o.weight_orphan,
+      .targets = one ? 1 : u64{o.weight_things} + o.weight_notes + o.weight_events,
+      .busiest = one ? 1 : std::max({o.weight_things, o.weight_notes, o.weight_events})};
+}
 
 void draw_weights(const Draw& draw, RunOptions* o) {
   const auto weight = [&draw](std::string_view name, u32 numerator, u32 denominator, u64 min, u64 max) {
@@ -78,20 +67,7 @@ void draw_weights(const Draw& draw, RunOptions* o) {
   o->timestamps = draw.happens("groove timestamps any", 1, 2) ? Timestamps::any : Timestamps::increasing;
 }
 
-// Ops are as long as their batches allow; checkpoints as far apart as the number of ops allows.
-void draw_pace(const Draw& draw, const World& world, u64 op_lines_max, RunOptions* o) {
-  const Rates rates(*o, world);
-  FormatOptions& f = o->format;
-  const u64 values = std::max<u64>(1, u64{f.batch_values_max} * draw.between("batch use", 40, 100) / 100);
-  const u64 op_lines = std::clamp<u64>(1 + rates.lines(values), op_lines_min, op_lines_max);
-  o->weight_commit = static_cast<u32>(std::max<u64>(1, rates.others / (op_lines - 1)));
-  o->ops = std::max<u64>(o->ops, op_lines * f.beats * 11);
-  const u64 ops = o->ops / op_lines;
-  const u64 bars_max = std::min<u64>(ops / 5 / f.beats, 20);
-  ASSERT(bars_max >= 2);
-  f.checkpoint_interval = static_cast<u32>(draw.skewed("checkpoint interval", 2, bars_max)) * f.beats;
-  o->phase_lines = static_cast<u32>(
-      std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
+void draw_prefetch_keys(const Draw& draw, u64 op_lines, RunOptions* o) {
   // Each line asks for one key at most.
   const u64 keys = draw.happens("prefetch tight", 1, 8)
                        ? std::max<u64>(2, op_lines / 2)
@@ -99,70 +75,42 @@ void draw_pace(const Draw& draw, const World& world, u64 op_lines_max, RunOption
   o->prefetch_keys_max = static_cast<u32>(keys);
 }
 
-// The deepest levels that the run can fill, if half of its changes put a value into the object tree.
-u32 levels_for(const Draw& draw, const World& world, const RunOptions& o, u32 levels_max) {
-  const u64 values = Rates(o, world).values(o.ops) / 2;
-  const FormatOptions& format = o.format;
-  u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;
-  u32 levels = 2;
-  while (levels < levels_max) {
-    above += level_tables(format, levels - 1) * bar_changes(format) * 7 / 10;
-    if (above > values) break;
-    ++levels;
-  }
-  levels = std::max<u32>(levels, 4 - std::min<u32>(1, format.growth - 2));
-  return std::min(levels_max, levels + (draw.happens("level more", 1, 4) ? 1 : 0));
+void draw_op(const Draw& draw, const World& world, u64 op_lines_max, RunOptions* o) {
+  const Pace pace{.rates = rates_of(*o, world),
+                  .batch_use_percent_min = 40,
+                  .batch_use_percent_max = 100,
+                  .op_lines_min = op_lines_min,
+                  .op_lines_max = op_lines_max};
+  draw_prefetch_keys(draw, draw_pace(draw, pace, o), o);
 }
 
 bool draw_tiny_geometry(const Draw& draw, const World& world, RunOptions* o) {
   static constexpr u32 blocks[] = {512, 1024, 1024, 1024, 2048, 2048, 4096};
-  static constexpr u32 beats[] = {2, 2, 4, 4, 8};
-  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4};
   FormatOptions& f = o->format;
-  f.sector_size = 512;
-  f.block_size = draw.one_of("tiny block", blocks);
-  f.beats = draw.one_of("tiny beats", beats);
-  f.growth = draw.one_of("tiny growth", growths);
-  f.batch_values_max = draw.between("tiny batch", 1, 8);
-  f.values_per_block_max = draw.between("tiny values", 1, 8);
-  f.value_blocks_max = 0;
-  f.coalescing_percent = draw.between("coalescing", 0, 100);
-  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+  draw_tiny_format(draw, blocks, &f);
   if (bar_changes(f) < 3 || !index_fits(f, world)) return false;
-  if (Rates(*o, world).values(op_lines_min - 1) > f.batch_values_max) return false;
-  draw_pace(draw, world, 60, o);
-  f.levels = levels_for(draw, world, *o, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
+  const Rates rates = rates_of(*o, world);
+  if (rates.values(op_lines_min - 1) > f.batch_values_max) return false;
+  draw_op(draw, world, 60, o);
+  // Half of the changes put a value into the object tree.
+  f.levels = draw_levels(draw, f, rates.values(o->ops) / 2, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
   const u64 universe = std::min<u64>(universe_max(f, world), 1024);
   if (universe < 32) return false;
   o->key_universe = draw.between("tiny universe", std::max<u64>(32, universe * 3 / 4), universe);
-  if (draw.happens("value blocks", 1, 4)) {
-    f.value_blocks_max = static_cast<u32>(value_blocks_needed(f, world) + draw.below("value blocks more", 3));
-    if (!index_fits(f, world)) f.value_blocks_max = 0;
-  }
+  draw_value_blocks(draw, world, &f);
   return true;
 }
 
 bool draw_usual_geometry(const Draw& draw, const World& world, RunOptions* o) {
-  static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
   static constexpr u32 growths[] = {4, 4, 4, 4, 5, 6, 8};
-  static constexpr u32 caps[] = {0, 0, 0, 64, 32};
   FormatOptions& f = o->format;
-  f.block_size = draw.one_of("block", blocks);
-  f.sector_size = f.block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
-  f.beats = draw.happens("beats", 1, 8) ? 8 : 4;
-  f.growth = draw.one_of("growth", growths);
+  draw_usual_format(draw, growths, &f);
   f.levels = f.growth > 5 ? 4 : draw.between("levels", 4, 5);  // 26 trees of more levels take long to open.
   f.batch_values_max = static_cast<u32>(draw.skewed("batch", 20, 80));
-  f.values_per_block_max = draw.one_of("values", caps);
-  f.value_blocks_max = 0;
-  f.coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
-  f.manifest_extra_blocks = draw.between("manifest extra", 1, 8);
   if (!index_fits(f, world)) return false;
-  draw_pace(draw, world, 110, o);
+  draw_op(draw, world, 110, o);
   const u64 universe = std::min<u64>(universe_max(f, world), world.groove_count > 1 ? 2500 : 5000);
-  const u64 level_0 = bar_changes(f) * f.growth;
-  const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
-  o->key_universe = static_cast<u32>(draw.skewed("universe", std::min(least, universe), universe));
+  o->key_universe = draw_usual_universe(draw, f, universe);
   return true;
 }
 
@@ -208,19 +156,13 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
     if (tiny ? draw_tiny_geometry(draw, world, o) : draw_usual_geometry(draw, world, o)) break;
   }
   draw.attempt(0);
-  if (tiny) {
-    draw_tiny_runtime(draw, &o->runtime);
-  } else {
-    draw_usual_runtime(draw, &o->runtime);
-  }
+  draw_runtime(draw, tiny, &o->runtime);
   draw_objects(draw, tiny, o);
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
   maybe_draw_faults(seed, o);
-  o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
-  if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
-  o->directed_every_lines = 10U << draw.below("directed every", 5);
+  draw_watch(draw, o);
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <string>
 
+#include "base/assert.h"
 #include "base/math.h"
+#include "sim/workload/geometry.h"
 
 namespace tonearm::sim {
 
@@ -28,8 +30,6 @@ void draw_budget(const Draw& draw, u32 compaction_blocks, RuntimeOptions* r) {
   r->manifest_node_size = draw.one_of("manifest node", nodes);
 }
 
-}  // namespace
-
 void draw_tiny_runtime(const Draw& draw, RuntimeOptions* r) {
   static constexpr u32 caches[] = {16, 16, 16, 32, 64};
   static constexpr u32 hash_bits[] = {0, 1, 2, 4, 8, 16, 32, 64};
@@ -48,6 +48,88 @@ void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
   r->write_iops = draw.between("write iops", 1, 32);
   draw_budget(draw, draw.between("compaction blocks", compaction_blocks_min, 64), r);
   r->read_attempts_max = draw.between("read attempts", 1, 6);
+}
+
+}  // namespace
+
+void draw_tiny_format(const Draw& draw, std::span<const u32> block_sizes, FormatOptions* f) {
+  static constexpr u32 beats[] = {2, 2, 4, 4, 8};
+  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4};
+  f->sector_size = 512;
+  f->block_size = draw.one_of("tiny block", block_sizes);
+  f->beats = draw.one_of("tiny beats", beats);
+  f->growth = draw.one_of("tiny growth", growths);
+  f->batch_values_max = draw.between("tiny batch", 1, 8);
+  f->values_per_block_max = draw.between("tiny values", 1, 8);
+  f->value_blocks_max = 0;
+  f->coalescing_percent = draw.between("coalescing", 0, 100);
+  f->manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+}
+
+void draw_usual_format(const Draw& draw, std::span<const u32> growths, FormatOptions* f) {
+  static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
+  static constexpr u32 caps[] = {0, 0, 0, 64, 32};
+  f->block_size = draw.one_of("block", blocks);
+  f->sector_size = f->block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
+  f->beats = draw.happens("beats", 1, 8) ? 8 : 4;
+  f->growth = draw.one_of("growth", growths);
+  f->values_per_block_max = draw.one_of("values", caps);
+  f->value_blocks_max = 0;
+  f->coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
+  f->manifest_extra_blocks = draw.between("manifest extra", 1, 8);
+}
+
+void draw_value_blocks(const Draw& draw, const World& world, FormatOptions* f) {
+  if (!draw.happens("value blocks", 1, 4)) return;
+  f->value_blocks_max =
+      static_cast<u32>(value_blocks_needed(*f, world) + draw.below("value blocks more", 3));
+  if (!index_fits(*f, world)) f->value_blocks_max = 0;
+}
+
+u64 draw_pace(const Draw& draw, const Pace& pace, RunOptions* o) {
+  FormatOptions& f = o->format;
+  const Rates& rates = pace.rates;
+  const u64 use = draw.between("batch use", pace.batch_use_percent_min, pace.batch_use_percent_max);
+  const u64 values = std::max<u64>(1, u64{f.batch_values_max} * use / 100);
+  const u64 op_lines = std::clamp<u64>(1 + rates.lines(values), pace.op_lines_min, pace.op_lines_max);
+  o->weight_commit = static_cast<u32>(std::max<u64>(1, rates.others / (op_lines - 1)));
+  o->ops = std::max<u64>(o->ops, op_lines * f.beats * 11);
+  const u64 ops = o->ops / op_lines;
+  const u64 bars_max = std::min<u64>(ops / 5 / f.beats, 20);
+  ASSERT(bars_max >= 2);
+  f.checkpoint_interval = static_cast<u32>(draw.skewed("checkpoint interval", 2, bars_max)) * f.beats;
+  o->phase_lines = static_cast<u32>(
+      std::clamp<u64>(rates.lines(bar_changes(f)) * draw.between("phase tables", 1, 4), 40, o->ops / 6));
+  return op_lines;
+}
+
+u32 draw_levels(const Draw& draw, const FormatOptions& format, u64 values, u32 levels_max) {
+  u64 above = level_tables(format, 0) * bar_changes(format) * 7 / 10;  // What fills all levels but the last.
+  u32 levels = 2;
+  while (levels < levels_max) {
+    above += level_tables(format, levels - 1) * bar_changes(format) * 7 / 10;
+    if (above > values) break;
+    ++levels;
+  }
+  levels = std::max<u32>(levels, 4 - std::min<u32>(1, format.growth - 2));
+  return std::min(levels_max, levels + (draw.happens("level more", 1, 4) ? 1 : 0));
+}
+
+u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 universe_max) {
+  const u64 level_0 = bar_changes(format) * format.growth;
+  const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
+  return static_cast<u32>(draw.skewed("universe", std::min(least, universe_max), universe_max));
+}
+
+void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r) {
+  if (tiny) return draw_tiny_runtime(draw, r);
+  draw_usual_runtime(draw, r);
+}
+
+void draw_watch(const Draw& draw, RunOptions* o) {
+  o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
+  if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
+  o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
 
 void draw_disk(const Draw& draw, u64 seed, RunOptions* o) {
