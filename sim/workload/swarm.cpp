@@ -94,7 +94,7 @@ bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
 }
 
 bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
-  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4, 4, 5, 6, 8};
+  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 6, 8};
   FormatOptions& f = o->format;
   draw_usual_format(draw, growths, &f);
   f.levels = f.growth > 5 ? 5 : draw.between("levels", f.growth < 4 ? 6 : 5, f.growth == 5 ? 6 : 7);

@@ -111,13 +111,16 @@ u32 draw_levels(const Draw& draw, const FormatOptions& format, u64 values, u32 l
     if (above > values) break;
     ++levels;
   }
-  levels = std::max<u32>(levels, 4 - std::min<u32>(1, format.growth - 2));
+  // Fewer have no universe that fills the levels before the last one.
+  levels = std::max<u32>(levels, format.growth == 2 ? 5 : format.growth == 3 ? 4 : 3);
   return std::min(levels_max, levels + (draw.happens("level more", 1, 4) ? 1 : 0));
 }
 
 u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 universe_max) {
   const u64 level_0 = bar_changes(format) * format.growth;
-  const u64 least = draw.happens("universe wide", 3, 4) ? level_0 * 3 / 2 : 200;
+  // Narrow levels are filled two deep; of the keys of a universe, not all are present.
+  const u64 filled = format.growth < 4 ? level_0 * (1 + format.growth) * 5 / 2 : level_0 * 3 / 2;
+  const u64 least = draw.happens("universe wide", 3, 4) ? filled : 200;
   return static_cast<u32>(draw.skewed("universe", std::min(least, universe_max), universe_max));
 }
 

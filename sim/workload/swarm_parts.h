@@ -41,7 +41,7 @@ void draw_value_blocks(const Draw& draw, const World& world, FormatOptions* f);
 u64 draw_pace(const Draw& draw, const Pace& pace, RunOptions* o);
 // The deepest levels that so many values fill.
 u32 draw_levels(const Draw& draw, const FormatOptions& format, u64 values, u32 levels_max);
-// Of a usual geometry: mostly enough keys for level 0 and more.
+// Of a usual geometry: mostly enough keys for level 0 and more, or even for levels 0 and 1.
 u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 universe_max);
 void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r);
 // How often the run is looked at from outside.
