@@ -171,7 +171,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void heal();
   void reconfigure();
   bool is_truth(u64 address, std::span<const std::byte> delivered) const;
-  bool was_brought(const BlockRef& ref) const;
+  bool was_brought(const DecodedBlock& block) const;
   bool later_lies(u64 opened) const;
   void judge_older(u64 opened);
   void begin_call();
