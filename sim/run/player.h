@@ -370,7 +370,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   Error sticky_;
   u64 lines_out_ = 0;
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
-  bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
+  bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
   bool faults_paused_ = false;            // For a recovery that would not end.

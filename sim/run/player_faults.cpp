@@ -180,6 +180,7 @@ void Player::begin_open() {
   damaged_before_.clear();
   predicted_.reset();
   predicted_older_ = false;
+  losses_at_open_ = legal_losses();  // A verified checkpoint has lost nothing.
   if (!faulty_ || !disk_->damage()) return;
   for (u64 address = 1; address <= options_.disk.blocks_count; ++address) {
     if (disk_->damaged(address, options_.format.block_size) &&
@@ -221,7 +222,7 @@ bool Player::was_brought(const DecodedBlock& block) const {
 // The superblock was found. Only trailers and manifest log are read now.
 void Player::judge_open_blocks(const Error& error) {
   const OpenPrediction& predicted = *predicted_;
-  predicted_older_ = !predicted.reached.damaged.empty();
+  predicted_older_ = predicted.reached.op < model_.checkpoint_op() || later_lies(predicted.reached.op);
   const DecodedBlock* needed = nullptr;  // One that cannot have been read.
   const DecodedBlock* named = nullptr;   // By the error.
   for (const DecodedBlock& block : predicted.reached.blocks) {
