@@ -2,6 +2,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "sim/decode/block_fault.h"
 #include "sim/decode/image_writer.h"
 
 namespace tonearm::sim {
@@ -106,6 +107,34 @@ TEST_CASE("a block that a fault delivered is read where the image's own is damag
   CHECK(damaged(brought) == 0);
   brought[1].address = newest.address + 1;
   CHECK(damaged(brought) == 1);
+}
+
+TEST_CASE("a delivery is the block that was meant only with every byte of it", "[ground_truth]") {
+  File file;
+  const OpenPrediction whole = file.predict();
+  u32 looked = 0;
+  for (const DecodedBlock& block : whole.reached.blocks) {
+    const u64 offset = grid_offset + (block.ref.address - 1) * block_size;
+    const u64 written = block_truth(file.image, offset, block_size).written;
+    std::vector<Brought> brought(1);
+    brought[0] = {.address = block.ref.address, .bytes = std::vector<std::byte>(block_size)};
+    file.image.read(offset, brought[0].bytes);
+    const auto is_block = [&] {
+      std::vector<std::byte> bytes;
+      return brought_block(brought, block.ref, block_type(block.use), whole.reached, &bytes);
+    };
+    REQUIRE(is_block());
+    for (u64 byte = 0; byte < written; byte += 7, ++looked) {
+      brought[0].bytes[byte] ^= std::byte{4};
+      REQUIRE_FALSE(is_block());
+      brought[0].bytes[byte] ^= std::byte{4};
+    }
+    brought[0].bytes.resize(written);  // The rest of its place need not be read.
+    REQUIRE(is_block());
+    brought[0].address += 1;
+    REQUIRE_FALSE(is_block());
+  }
+  REQUIRE(looked > 500);
 }
 
 TEST_CASE("the truth about one block", "[ground_truth]") {

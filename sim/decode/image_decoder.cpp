@@ -6,6 +6,7 @@
 #include <set>
 #include <tuple>
 
+#include "sim/decode/block_fault.h"
 #include "sim/decode/disk_format.h"
 #include "sim/decode/superblock_copies.h"
 
@@ -121,7 +122,6 @@ class Decoder {
   bool read_format(Bytes copy);
   bool read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block);
   bool read_brought(const BlockRef& ref, u8 type, Bytes* block);
-  std::string block_fault(Bytes block, const BlockRef& ref, u8 type) const;
   void read_trailer(BlockUse use, const BlockRef& last, u64 size, u128 payload, std::vector<u64>* words);
   void read_manifest(Bytes state);
   void read_manifest_block(Bytes block);
@@ -239,31 +239,6 @@ bool Decoder::read_format(Bytes copy) {
   return true;
 }
 
-std::string Decoder::block_fault(Bytes block, const BlockRef& ref, u8 type) const {
-  if (load<u128>(block, 0) != f::checksum(block.first(f::header_size).subspan(f::header_checksum_from))) {
-    return "header checksum";
-  }
-  if (load<u128>(block, 16) != 0) return "header checksum padding";
-  const u32 size = load<u32>(block, f::header_block_size);
-  if (size < f::header_size || size > block.size()) return "size";
-  if (load<u128>(block, f::header_body_checksum) !=
-      f::checksum(block.subspan(f::header_size, size - f::header_size))) {
-    return "body checksum";
-  }
-  if (load<u128>(block, f::header_body_checksum + 16) != 0) return "body checksum padding";
-  if (load<u128>(block, 0) != ref.checksum) return "another block";
-  const u64 sector = out_.format.sector_size;
-  const u64 end = (size + sector - 1) / sector * sector;
-  if (!f::all_zero(block.subspan(size, end - size))) return "padding";
-  // Authentic from here on: what does not fit is a mistake of whoever wrote it.
-  if (load<u8>(block, f::header_command) != f::command_block) return "command";
-  if (load<u64>(block, f::header_address) != ref.address) return "address";
-  if (load<u128>(block, f::header_cluster) != out_.cluster) return "cluster";
-  if (load<u8>(block, f::header_type) != type) return "type";
-  if (load<u32>(block, f::header_release) != f::release_known) return "release";
-  return "";
-}
-
 // False if the block cannot be used; then it is damaged. `block` is valid until the next read.
 bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   out_.blocks.push_back({.ref = ref, .use = use});
@@ -278,7 +253,7 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
     DecodeMemo::Entry known{.checksum = ref.checksum, .type = type};
     if (seen != nullptr) known.stamp = image_.stamp(offset, buffer_.size());
     if (options_.memo != nullptr && options_.memo->knows(ref.address, known)) return true;
-    fault = block_fault(*block, ref, type);
+    fault = block_fault(*block, ref, type, out_);
     if (options_.memo != nullptr && fault.empty()) options_.memo->learn(ref.address, known);
   }
   if (fault.empty() || read_brought(ref, type, block)) return true;
@@ -287,13 +262,9 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
 }
 
 bool Decoder::read_brought(const BlockRef& ref, u8 type, Bytes* block) {
-  for (const Brought& brought : options_.brought) {
-    buffer_ = brought.bytes;
-    buffer_.resize(out_.format.block_size);  // Only whole sectors of what was written are read.
-    *block = buffer_;
-    if (brought.address == ref.address && block_fault(*block, ref, type).empty()) return true;
-  }
-  return false;
+  if (!brought_block(options_.brought, ref, type, out_, &buffer_)) return false;
+  *block = buffer_;
+  return true;
 }
 
 // Into the processor's caches: what read_table() looks at in the index block of a small table.

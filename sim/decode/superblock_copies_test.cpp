@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "sim/decode/open_error.h"
 #include "storage/superblock_quorums.h"
 
 namespace tonearm::sim {
@@ -63,19 +64,6 @@ std::vector<Variant> variants() {
   };
 }
 
-ErrorKind kind_of(DecodeOutcome outcome) {
-  switch (outcome) {
-    case DecodeOutcome::ok: return ErrorKind::none;
-    case DecodeOutcome::not_found: return ErrorKind::not_found;
-    case DecodeOutcome::quorum_lost: return ErrorKind::quorum_lost;
-    case DecodeOutcome::fork: return ErrorKind::fork;
-    case DecodeOutcome::parent_not_connected: return ErrorKind::parent_not_connected;
-    case DecodeOutcome::byte_order: return ErrorKind::byte_order;
-    case DecodeOutcome::release_unknown: return ErrorKind::release_unknown;
-  }
-  return ErrorKind::none;
-}
-
 struct Combination {
   std::array<CopyBytes, f::copies> bytes;
   std::array<const SuperblockHeader*, f::copies> engine{};
@@ -126,7 +114,7 @@ TEST_CASE("all combinations of copies are judged alike, and no torn repair chang
     const CopiesVerdict verdict = judge_copies(combination.view, f::quorum);
     const SuperblockQuorum quorum = superblock_quorum(combination.engine, superblock_quorum_open);
     ++outcomes[verdict.outcome];
-    bool same = quorum.error.kind == kind_of(verdict.outcome);
+    bool same = quorum.error.kind == error_of(verdict.outcome);
     if (same && verdict.outcome == DecodeOutcome::ok) {
       same = quorum.slot == verdict.slot && quorum.mixed == (verdict.headers > 1);
       for (u32 slot = 0; slot < f::copies; ++slot) {

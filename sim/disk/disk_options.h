@@ -34,7 +34,7 @@ struct DiskOptions {
   u64 seed = 0;          // Of the run: streams derive theirs from it unless given below.
   u64 seed_latency = 0;  // 0: derived.
   u64 seed_poison = 0;   // 0: derived.
-  // A write to a block makes the sectors behind it poison again, as if they had never been written.
+  // What a shorter write to a block leaves behind it reads as poison, as if it had never been written.
   bool poison_recycled = false;
 };
 

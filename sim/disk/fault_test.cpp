@@ -169,6 +169,51 @@ TEST_CASE("fault: only the written length of a block counts as damaged", "[fault
   REQUIRE_FALSE(disk.storage.damaged(3, 1000));
 }
 
+// Block 4 was longer once; behind what is written there now lie the very bytes that block 3 has in that
+// place.
+TEST_CASE("fault: nothing depends on what another block has left behind it", "[fault]") {
+  const auto shorten = [](FaultyDisk& disk, u64 address, u64 length, u8 value) {
+    Disk::Io& io = disk.add();
+    io.bytes = Disk::filled(length, value);
+    io.write.buffer = io.bytes;
+    io.write.offset = (address - 1) * disk.storage.options().block_size;
+    io.write.tag = write_tag;
+    io.write.done = Callback<Storage::Write&>::to<&Disk::Io::write_done>(&io);
+    disk.storage.write(io.write);
+    disk.run();
+  };
+  for (const DurabilityProfile profile : {DurabilityProfile::durable, DurabilityProfile::cached}) {
+    for (const FaultKind kind :
+         {FaultKind::corrupt_transfer, FaultKind::rot, FaultKind::misdirected_read, FaultKind::stale_read}) {
+      CAPTURE(fault_kind_name(kind));
+      std::vector<u64> digests;
+      std::vector<Disk::Bytes> delivered;
+      for (const bool poisoned : {false, true}) {
+        DiskOptions options = small(profile);
+        options.poison_recycled = poisoned;
+        FaultyDisk disk(options);
+        disk.write_now(4, 30);
+        shorten(disk, 4, 512, 40);
+        disk.write_now(3, 30);
+        if (kind == FaultKind::stale_read) shorten(disk, 4, 1024, 50);
+        const u64 read = kind == FaultKind::stale_read ? 4 : 3;
+        const Fault other{.kind = kind, .shape = RotShape::other_block, .at = 1024, .to = 4};
+        disk.strike(read_tag, 0, other);
+        Disk::Io& io = disk.read(read);
+        disk.run();
+        CHECK(disk.storage.fault_count(kind) == 1);
+        CHECK(disk.damaged(3) == (kind == FaultKind::rot));
+        const std::size_t written = kind == FaultKind::stale_read ? 1024 : options.block_size;
+        delivered.emplace_back(io.bytes.begin(), io.bytes.begin() + static_cast<std::ptrdiff_t>(written));
+        CHECK(delivered.back() != Disk::filled(written, kind == FaultKind::stale_read ? 50 : 30));
+        digests.push_back(disk.trace.digests().digest);
+      }
+      CHECK(digests[0] == digests[1]);
+      CHECK(delivered[0] == delivered[1]);
+    }
+  }
+}
+
 TEST_CASE("fault: two units change places", "[fault]") {
   FaultyDisk disk(small());
   Disk::Io& io = disk.add();

@@ -44,7 +44,6 @@ FaultyMedium::FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& o
 void FaultyMedium::grow(u64 size) {
   if (size > truth_.image().size()) truth_.grow(size);
   if (size > former_.size()) former_.grow(size);
-  lengths_.resize((size - grid_offset_) / block_size_);
   suspects_.resize(div_ceil(div_ceil(size, u64{sector_size_}), u64{64}));
 }
 
@@ -79,7 +78,7 @@ bool FaultyMedium::deliver_another(const FaultTarget& target, u64 offset, std::s
     const Fault fault = strike->given ? *strike->given
                                       : draw_shape(FaultKind::corrupt_transfer, target, offset, buffer.size(),
                                                    strike->random);
-    if (!bend(fault, target.zone, buffer.first(written_prefix(offset, buffer.size())))) return false;
+    if (!bend(fault, target.zone, buffer.first(owned_prefix(offset, buffer.size())))) return false;
     plan_->fired(fault, target);
     return true;
   }
@@ -87,7 +86,7 @@ bool FaultyMedium::deliver_another(const FaultTarget& target, u64 offset, std::s
     Fault fault = strike->given.value_or(Fault{.kind = FaultKind::misdirected_read});
     if (!strike->given && !other_place(&fault, target, offset, strike->random)) return false;
     const Place place = place_of(fault, buffer.size());
-    medium_->image().read(place.offset, buffer.first(place.length));
+    bring(place.offset, buffer.first(place.length));
     plan_->fired(fault, target);
     return true;
   }
@@ -107,7 +106,6 @@ IoResult FaultyMedium::write(const FaultTarget& target, const MediumWrite& write
   using Strike = std::optional<FaultPlan::Strike>;
   const u64 length = write.data.size();
   u64 random = 0;
-  note_length(write.offset, length);
   if (error_strikes(FaultKind::write_error, target, write.offset, write.offset + length, &random)) {
     mix(write, durability, random);
     count_streak(bad_writes_, target, write.offset, true);
@@ -147,6 +145,7 @@ void FaultyMedium::write_elsewhere(const MediumWrite& write, Durability durabili
   MediumWrite stray = write;
   stray.offset = place.offset;
   stray.data = write.data.first(place.length);
+  stray.tail = 0;  // The block that lies there goes on behind it.
   remember(place.offset, place.length);
   medium_->complete(stray, durability);
   readable_again(place.offset, place.length);
@@ -165,6 +164,7 @@ void FaultyMedium::mix(const MediumWrite& write, Durability durability, u64 rand
     MediumWrite piece = write;
     piece.offset += at;
     piece.data = write.data.subspan(at, std::min(tear_unit, write.data.size() - at));
+    piece.tail = 0;
     land(piece, durability);
   }
 }
@@ -181,7 +181,7 @@ void FaultyMedium::remember(u64 offset, u64 length) {
   former_.forget(begin, end - begin);
   std::array<std::byte, unit_size> unit;
   for (u64 at = offset; at < offset + length; at += unit_size) {
-    if (!image.written_any(at, unit_size)) continue;
+    if (!image.owned_any(at, unit_size)) continue;
     image.read(at, unit);
     former_.write(at, unit);
   }
@@ -225,11 +225,6 @@ void FaultyMedium::crash_unreadable(std::span<const MediumWrite> writes, std::sp
     const u64 sector = (offset + at) / sector_size_;
     unreadable_from_now(sector, sector + 1);
   }
-}
-
-void FaultyMedium::forget(u64 offset, u64 length) {
-  medium_->forget(offset, length);
-  truth_.forget(offset, length);
 }
 
 void FaultyMedium::heal() {

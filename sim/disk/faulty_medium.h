@@ -34,7 +34,6 @@ class FaultyMedium {
   void fail(u64 covered, std::span<const Fate> fates) { truth_.fail(covered, fates); }
   void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);  // Of the truth.
   void crash_unreadable(std::span<const MediumWrite> writes, std::span<const Fate> fates);
-  void forget(u64 offset, u64 length);
   void grow(u64 size);
   void heal();
 
@@ -75,8 +74,8 @@ class FaultyMedium {
   u64 address_of(u64 offset) const { return (offset - grid_offset_) / block_size_ + 1; }
   u64 zone_end(Zone zone) const;
   Place place_of(const Fault& fault, u64 length) const;
-  u64 written_prefix(u64 offset, u64 length) const;
-  void note_length(u64 offset, u64 length);
+  u64 owned_prefix(u64 offset, u64 length) const;
+  void bring(u64 from, std::span<std::byte> bytes) const;
   bool other_place(Fault* fault, const FaultTarget& target, u64 offset, u64 random) const;
 
   bool error_strikes(FaultKind kind, const FaultTarget& target, u64 begin, u64 end, u64* random);
@@ -105,7 +104,6 @@ class FaultyMedium {
   u32 block_size_;
   Medium truth_;
   Image former_;
-  std::vector<u32> lengths_;     // By block: bytes of its last write; 0: not known.
   std::vector<u64> unreadable_;  // Sectors, ascending.
   std::vector<u64> suspects_;    // Bit by sector: the only ones that may differ from the truth.
   std::vector<Transient> transients_;

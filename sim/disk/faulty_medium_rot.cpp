@@ -14,6 +14,7 @@ namespace {
 constexpr u32 unit_size = PageStore::unit_size;
 constexpr u32 candidates_max = 64;  // Blocks looked at for one that was written.
 constexpr u32 other_zone_one_in = 8;
+constexpr std::byte nobodys_byte{0xa5};
 
 // Salts of the draws that share a fault's value.
 enum Salt : u64 {
@@ -31,19 +32,25 @@ u64 down(u64 value, u64 unit) { return value / unit * unit; }
 
 }  // namespace
 
-void FaultyMedium::note_length(u64 offset, u64 length) {
-  if (offset >= grid_offset_) lengths_[address_of(offset) - 1] = static_cast<u32>(length);
+// How much of a range means something, from its beginning: the block that lies there. What lies behind is
+// nobody's, and nothing may depend on it.
+u64 FaultyMedium::owned_prefix(u64 offset, u64 length) const {
+  if (offset < grid_offset_) return length;
+  u64 prefix = 0;
+  while (prefix < length && medium_->image().owned_any(offset + prefix, unit_size)) prefix += unit_size;
+  return std::max<u64>(prefix, unit_size);
 }
 
-// How much of a range means something, from its beginning: what was written last. What lies behind is
-// nobody's, and nothing may depend on it.
-u64 FaultyMedium::written_prefix(u64 offset, u64 length) const {
-  if (offset < grid_offset_) return length;
-  const u64 last = lengths_[address_of(offset) - 1];
-  if (last != 0) return std::min(last, length);
-  u64 prefix = 0;
-  while (prefix < length && medium_->image().written_any(offset + prefix, unit_size)) prefix += unit_size;
-  return prefix == 0 ? length : prefix;
+// What lies in another place. What is nobody's there is some bytes, the same whatever lies there.
+void FaultyMedium::bring(u64 from, std::span<std::byte> bytes) const {
+  for (u64 at = 0; at < bytes.size(); at += unit_size) {
+    const std::span<std::byte> unit = bytes.subspan(at, unit_size);
+    if (medium_->image().owned_any(from + at, unit_size)) {
+      medium_->image().read(from + at, unit);
+    } else {
+      std::fill(unit.begin(), unit.end(), nobodys_byte);
+    }
+  }
 }
 
 u64 FaultyMedium::zone_end(Zone zone) const {
@@ -84,7 +91,7 @@ bool FaultyMedium::other_place(Fault* fault, const FaultTarget& target, u64 offs
   const u64 first = below(place, blocks);
   for (u64 i = 0; i < std::min<u64>(blocks, candidates_max); ++i) {
     fault->to = 1 + (first + i) % blocks;
-    if (fault->to != own && image.written_any(place_of(*fault, unit_size).offset, unit_size)) return true;
+    if (fault->to != own && image.owned_any(place_of(*fault, unit_size).offset, unit_size)) return true;
   }
   return false;
 }
@@ -93,7 +100,7 @@ bool FaultyMedium::other_place(Fault* fault, const FaultTarget& target, u64 offs
 
 Fault FaultyMedium::draw_shape(FaultKind kind, const FaultTarget& target, u64 offset, u64 length,
                                u64 random) const {
-  const u64 written = written_prefix(offset, length);
+  const u64 written = owned_prefix(offset, length);
   Fault fault{.kind = kind,
               .shape = static_cast<RotShape>(below(remix(random, salt_shape), rot_shape_count))};
   // Headers are small and matter.
@@ -155,7 +162,7 @@ bool FaultyMedium::bend(const Fault& fault, Zone zone, std::span<std::byte> byte
       from.superblock = zone == Zone::superblock;
       const Place place = place_of(from, size);
       if (place.length <= unit) break;
-      medium_->image().read(place.offset + unit, bytes.subspan(unit, place.length - unit));
+      bring(place.offset + unit, bytes.subspan(unit, place.length - unit));
       break;
     }
     case RotShape::truncated:
@@ -171,7 +178,7 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
   const std::optional<FaultPlan::Strike> strike = plan_->strikes(FaultKind::unreadable, target);
   if (!strike) return;
   Fault fault{.kind = FaultKind::unreadable, .sectors = 1};
-  const u64 written = written_prefix(offset, length);
+  const u64 written = owned_prefix(offset, length);
   fault.at = down(below(remix(strike->random, salt_at), written), sector_size_);
   if (below(remix(strike->random, salt_burst), 2) == 0) {
     fault.sectors =
@@ -185,7 +192,7 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
 }
 
 void FaultyMedium::maybe_rot(const FaultTarget& target, u64 offset, u64 length) {
-  if (!medium_->image().written_any(offset, length)) return;
+  if (!medium_->image().owned_any(offset, length)) return;
   const std::optional<FaultPlan::Strike> strike = plan_->strikes(FaultKind::rot, target);
   if (!strike) return;
   const Fault fault =
@@ -195,13 +202,14 @@ void FaultyMedium::maybe_rot(const FaultTarget& target, u64 offset, u64 length) 
 
 // A burst may go on behind the range. What was never written cannot rot.
 bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
-  const u64 own = length;
+  const u64 meant = owned_prefix(offset, length);
   if (fault.shape == RotShape::zeroed || fault.shape == RotShape::ones) {
     const u64 begin = down(fault.at % length, sector_size_);
     const u64 end = begin + std::min(fault.sectors, fault_sectors_max) * u64{sector_size_};
     length = std::min(std::max(length, end), zone_end(zone) - offset);
+  } else {
+    length = meant;
   }
-  const u64 meant = written_prefix(offset, own);
   scratch_.resize(length);
   medium_->image().read(offset, scratch_);
   bend(fault, zone, scratch_);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr u32 page_size = PageStore::page_size;
 constexpr u32 unit_size = PageStore::unit_size;
-static_assert(page_size / unit_size <= 32);
+static_assert(page_size / unit_size <= 16);
 
 // The part of a range that lies in one page.
 struct Piece {
@@ -28,13 +28,12 @@ struct Piece {
 Piece piece_at(u64 offset, u64 end) {
   const u32 inside = static_cast<u32>(offset % page_size);
   const u32 length = static_cast<u32>(std::min<u64>(page_size - inside, end - offset));
-  const u32 count = length / unit_size;
-  const u32 ones = count == 32 ? ~u32{0} : (u32{1} << count) - 1;
+  const u32 ones = (u32{1} << length / unit_size) - 1;
   return {
       .page = offset / page_size, .offset = inside, .length = length, .units = ones << (inside / unit_size)};
 }
 
-constexpr u32 all_units = page_size / unit_size == 32 ? ~u32{0} : (u32{1} << page_size / unit_size) - 1;
+constexpr u32 all_units = (u32{1} << page_size / unit_size) - 1;
 
 }  // namespace
 
@@ -50,8 +49,11 @@ void PageStore::allocate_chunk() {
   prefer_large_pages(chunks_.back().get(), chunk_size);
   const u32 first = static_cast<u32>(pages_.size());
   for (u32 i = 0; i < pages_per_chunk; ++i) {
-    pages_.push_back(
-        {.data = chunks_.back().get() + u64{i} * page_size, .stamp = 0, .references = 0, .written = 0});
+    pages_.push_back({.data = chunks_.back().get() + u64{i} * page_size,
+                      .stamp = 0,
+                      .references = 0,
+                      .written = 0,
+                      .abandoned = 0});
   }
   for (u32 i = pages_per_chunk; i-- > 0;) free_.push_back(first + i);
 }
@@ -64,6 +66,7 @@ u32 PageStore::acquire() {
   ASSERT(page.references == 0);
   page.references = 1;
   page.written = 0;
+  page.abandoned = 0;
   return index;
 }
 
@@ -77,6 +80,7 @@ u32 PageStore::copy(u32 index) {
   const u32 target = acquire();
   std::memcpy(pages_[target].data, pages_[index].data, page_size);
   pages_[target].written = pages_[index].written;
+  pages_[target].abandoned = pages_[index].abandoned;
   release(index);
   return target;
 }
@@ -107,8 +111,12 @@ PageHold::~PageHold() {
   if (store_ != nullptr) store_->release(page_);
 }
 
-Image::Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed)
-    : store_(&store), size_(size), sector_size_(sector_size), poison_seed_(poison_seed) {
+Image::Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed, bool poison_abandoned)
+    : store_(&store),
+      size_(size),
+      sector_size_(sector_size),
+      poison_seed_(poison_seed),
+      poison_abandoned_(poison_abandoned) {
   ASSERT(std::has_single_bit(sector_size));
   ASSERT(sector_size >= unit_size);
   ASSERT(size % sector_size == 0);
@@ -119,6 +127,7 @@ Image::Image(const Image& other)
       size_(other.size_),
       sector_size_(other.sector_size_),
       poison_seed_(other.poison_seed_),
+      poison_abandoned_(other.poison_abandoned_),
       table_(other.table_) {
   for (const u32 page : table_) {
     if (page != PageStore::none) ++store_->pages_[page].references;
@@ -135,6 +144,7 @@ Image& Image::operator=(const Image& other) {
   size_ = other.size_;
   sector_size_ = other.sector_size_;
   poison_seed_ = other.poison_seed_;
+  poison_abandoned_ = other.poison_abandoned_;
   table_ = other.table_;
   return *this;
 }
@@ -188,13 +198,19 @@ void Image::poison(u64 offset, std::byte* target, u32 length) const {
   }
 }
 
+u32 Image::readable(u32 index) const {
+  if (index == PageStore::none) return 0;
+  const PageStore::Page& page = store_->pages_[index];
+  return poison_abandoned_ ? page.written & ~u32{page.abandoned} : page.written;
+}
+
 void Image::read(u64 offset, std::span<std::byte> target) const {
   check_range(offset, target.size());
   const u64 end = offset + target.size();
   for (std::byte* to = target.data(); offset < end;) {
     const Piece piece = piece_at(offset, end);
     const u32 index = page_at(piece.page);
-    const u32 written = index == PageStore::none ? 0 : store_->pages_[index].written & piece.units;
+    const u32 written = readable(index) & piece.units;
     if (written == piece.units) {
       std::memcpy(to, store_->pages_[index].data + piece.offset, piece.length);
     } else if (written == 0) {
@@ -219,8 +235,8 @@ const std::byte* Image::view(u64 offset, u64 length) const {
   if (piece.length != length) return nullptr;
   const u32 index = page_at(piece.page);
   if (index == PageStore::none) return nullptr;
-  const PageStore::Page& page = store_->pages_[index];
-  return (page.written & piece.units) == piece.units ? page.data + piece.offset : nullptr;
+  if ((readable(index) & piece.units) != piece.units) return nullptr;
+  return store_->pages_[index].data + piece.offset;
 }
 
 void Image::write(u64 offset, std::span<const std::byte> source) {
@@ -230,7 +246,8 @@ void Image::write(u64 offset, std::span<const std::byte> source) {
     const Piece piece = piece_at(offset, end);
     PageStore::Page& page = page_for_write(piece.page, piece.length == page_size);
     std::memcpy(page.data + piece.offset, from, piece.length);
-    page.written |= piece.units;
+    page.written = static_cast<u16>(page.written | piece.units);
+    page.abandoned = static_cast<u16>(page.abandoned & ~piece.units);
     from += piece.length;
     offset += piece.length;
   }
@@ -286,6 +303,20 @@ bool Image::written_any(u64 offset, u64 length) const {
   return false;
 }
 
+bool Image::owned_any(u64 offset, u64 length) const {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    if (index != PageStore::none) {
+      const PageStore::Page& page = store_->pages_[index];
+      if ((page.written & ~u32{page.abandoned} & piece.units) != 0) return true;
+    }
+    offset += piece.length;
+  }
+  return false;
+}
+
 bool Image::shares(const Image& other, u64 offset, u64 length) const {
   check_range(offset, length);
   ASSERT(store_ == other.store_);
@@ -299,7 +330,21 @@ void Image::forget(u64 offset, u64 length) {
     const Piece piece = piece_at(offset, end);
     const u32 index = page_at(piece.page);
     if (index != PageStore::none && (store_->pages_[index].written & piece.units) != 0) {
-      page_for_write(piece.page, false).written &= ~piece.units;
+      PageStore::Page& page = page_for_write(piece.page, false);
+      page.written = static_cast<u16>(page.written & ~piece.units);
+      page.abandoned = static_cast<u16>(page.abandoned & ~piece.units);
+    }
+    offset += piece.length;
+  }
+}
+
+void Image::abandon(u64 offset, u64 length) {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    if (owned_any(offset, piece.length)) {
+      PageStore::Page& page = page_for_write(piece.page, false);
+      page.abandoned = static_cast<u16>(page.abandoned | (page.written & piece.units));
     }
     offset += piece.length;
   }

@@ -10,6 +10,10 @@
 // Whenever a page changes it gets a stamp that no page had before. Equal stamps are equal bytes.
 //
 // A unit that was never written reads as poison keyed by (poison seed, offset), never as zeros.
+//
+// A unit may be *abandoned*: written once, but what it belonged to is gone, since a shorter block was written
+// over it. Its bytes lie there until it is written again (or read as poison, in a poison twin), and nothing
+// may depend on them. Everything else is the same in the twin, because both abandon the same.
 #pragma once
 
 #include <cstdlib>
@@ -26,7 +30,7 @@ namespace tonearm::sim {
 class PageStore {
  public:
   static constexpr u32 page_size = 4096;
-  static constexpr u32 unit_size = 512;  // What is known to be written or not: one bit of 32 per page.
+  static constexpr u32 unit_size = 512;  // What is known to be written or not: one bit of 16 per page.
   static constexpr u32 none = ~u32{0};
 
   PageStore();
@@ -47,7 +51,8 @@ class PageStore {
     std::byte* data;
     u64 stamp;
     u32 references;
-    u32 written;  // Bit i: unit i was written.
+    u16 written;    // Bit i: unit i was written.
+    u16 abandoned;  // Of those.
   };
 
   u32 acquire();  // One reference, nothing written, contents arbitrary.
@@ -88,7 +93,7 @@ class PageHold {
 
 class Image {
  public:
-  Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed);
+  Image(PageStore& store, u64 size, u32 sector_size, u64 poison_seed, bool poison_abandoned = false);
   Image(const Image& other);  // Shares all pages.
   Image& operator=(const Image& other);
   ~Image();
@@ -100,7 +105,7 @@ class Image {
   // Offsets and lengths are multiples of PageStore::unit_size: tearing may be finer than sectors.
   void read(u64 offset, std::span<std::byte> target) const;
   // The same without a copy, where that is possible: the range lies in one page and all of it was
-  // written. Else null. Valid until this image changes or goes.
+  // written and does not read as poison. Else null. Valid until this image changes or goes.
   const std::byte* view(u64 offset, u64 length) const;
   void write(u64 offset, std::span<const std::byte> source);
   // The page at this offset, a multiple of its size. Every unit of it must have been written.
@@ -112,6 +117,8 @@ class Image {
   bool written(u64 offset, u64 length) const;      // Every unit of the range was written.
   bool written_any(u64 offset, u64 length) const;  // At least one was.
   void forget(u64 offset, u64 length);             // Back to unwritten (a lost first write).
+  void abandon(u64 offset, u64 length);            // What of the range is written.
+  bool owned_any(u64 offset, u64 length) const;    // At least one unit was written and is not abandoned.
   void grow(u64 size);                             // What is added is unwritten.
   // Equal bytes in the range, at a glance: it lies in one page that both share. Else it is not known.
   bool shares(const Image& other, u64 offset, u64 length) const;
@@ -121,6 +128,7 @@ class Image {
  private:
   u32 page_at(u64 index) const { return index < table_.size() ? table_[index] : PageStore::none; }
   PageStore::Page& page_for_write(u64 index, bool whole);
+  u32 readable(u32 page) const;  // Mask of the units that do not read as poison.
   void check_range(u64 offset, u64 length) const;
   void poison(u64 offset, std::byte* target, u32 length) const;
 
@@ -128,6 +136,7 @@ class Image {
   u64 size_;
   u32 sector_size_;
   u64 poison_seed_;
+  bool poison_abandoned_;
   std::vector<u32> table_;  // Only as long as the highest page ever written demands.
 };
 

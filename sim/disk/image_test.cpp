@@ -82,6 +82,33 @@ TEST_CASE("unwritten units read as poison that is stable and keyed", "[image]") 
   REQUIRE_FALSE(image.written_any(0, size));
 }
 
+TEST_CASE("what was abandoned keeps its bytes, or reads as poison, until it is written again", "[image]") {
+  for (const bool poisoned : {false, true}) {
+    PageStore store;
+    Image image(store, 65'536, 512, 1, poisoned);
+    image.write(0, Bytes(4096, std::byte{7}));
+    const Image before = image;
+    image.abandon(1024, 8192);  // The second page was never written.
+    REQUIRE(image.written(0, 4096));
+    REQUIRE_FALSE(image.written_any(4096, 8192));
+    REQUIRE(image.owned_any(512, 1024));
+    REQUIRE_FALSE(image.owned_any(1024, 8192));
+    REQUIRE(before.owned_any(1024, 512));
+    Bytes bytes(3072);
+    image.read(1024, bytes);
+    REQUIRE((bytes == Bytes(3072, std::byte{7})) != poisoned);
+    REQUIRE((image.view(0, 4096) == nullptr) == poisoned);
+    const Image after = image;
+    image.write(2048, Bytes(512, std::byte{8}));
+    REQUIRE(image.owned_any(2048, 512));
+    REQUIRE_FALSE(image.owned_any(2560, 512));
+    REQUIRE_FALSE(after.owned_any(2048, 512));
+    image.forget(1024, 512);
+    image.write(1024, Bytes(512, std::byte{9}));
+    REQUIRE(image.owned_any(1024, 512));
+  }
+}
+
 TEST_CASE("copies share pages until one of them writes", "[image]") {
   constexpr u64 bytes = u64{4} * PageStore::page_size;
   PageStore store;

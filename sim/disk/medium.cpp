@@ -35,13 +35,18 @@ void Medium::grow(u64 size) {
   durable_.grow(size);
 }
 
+void Medium::land(Image& target, const MediumWrite& write) {
+  target.write(write.offset, write.data);
+  if (write.tail != 0) target.abandon(write.offset + write.data.size(), write.tail);
+}
+
 void Medium::complete(const MediumWrite& write, Durability durability) {
-  image_.write(write.offset, write.data);
+  land(image_, write);
   if (profile_ == DurabilityProfile::durable) return durable(write);
   if (durability == Durability::on_completion) {
     // What this overwrites in the cache must not come back over it.
     write_back(write.offset, write.data.size());
-    durable_.write(write.offset, write.data);
+    land(durable_, write);
     return durable(write);
   }
   if (!log_.empty() && log_size_ + write.data.size() > cache_bytes_max) {
@@ -65,8 +70,12 @@ void Medium::write_back(u64 offset, u64 length) {
 
 void Medium::overwrite(u64 offset, std::span<const std::byte> bytes) {
   for (u64 i = 0; i < log_.size(); ++i) ASSERT(!overlaps(log_[i].write, offset, bytes.size()));
-  image_.write(offset, bytes);
-  if (profile_ == DurabilityProfile::cached) durable_.write(offset, bytes);
+  const bool abandoned = !image_.owned_any(offset, bytes.size());
+  for (Image* const image : {&image_, &durable_}) {
+    if (image == &durable_ && profile_ == DurabilityProfile::durable) continue;
+    image->write(offset, bytes);
+    if (abandoned) image->abandon(offset, bytes.size());
+  }
 }
 
 MediumWrite Medium::logged(u64 index) const {
@@ -100,8 +109,9 @@ void Medium::make_durable(u64 position) {
     const MediumWrite write = logged(i);
     if (log_[i].page) {
       durable_.write(write.offset, log_[i].page);
+      if (write.tail != 0) durable_.abandon(write.offset + write.data.size(), write.tail);
     } else {
-      durable_.write(write.offset, write.data);
+      land(durable_, write);
     }
     durable(write);
   }
@@ -114,6 +124,7 @@ void Medium::restore(u64 offset, u64 length) {
     if (durable_.written(at, unit.size())) {
       durable_.read(at, unit);
       image_.write(at, unit);
+      if (!durable_.owned_any(at, unit.size())) image_.abandon(at, unit.size());
     } else {
       image_.forget(at, unit.size());
     }
@@ -127,10 +138,10 @@ void Medium::fail(u64 position, std::span<const Fate> fates) {
     apply(durable_, logged(i), fates[i]);
     durable(logged(i));
   }
-  for (u64 i = 0; i < count; ++i) restore(logged(i).offset, logged(i).data.size());
+  for (u64 i = 0; i < count; ++i) restore(logged(i).offset, logged(i).data.size() + logged(i).tail);
   destage(count);
   // Newer writes over the same ranges are in the cache still.
-  for (u64 i = 0; i < log_.size(); ++i) image_.write(logged(i).offset, logged(i).data);
+  for (u64 i = 0; i < log_.size(); ++i) land(image_, logged(i));
 }
 
 void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fates) {
@@ -166,7 +177,7 @@ u64 Medium::garbage_unit(const Fate& fate, u64 size) const {
 
 void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
   if (fate.outcome == CrashOutcome::lost) return;
-  if (fate.outcome == CrashOutcome::landed) return target.write(write.offset, write.data);
+  if (fate.outcome == CrashOutcome::landed) return land(target, write);
   const u64 units = (write.data.size() + tear_unit_ - 1) / tear_unit_;
   const u64 garbage = has_garbage(fate.outcome) ? garbage_unit(fate, write.data.size()) : u64_max;
   const auto lands = [&fate](u64 unit) {

@@ -55,6 +55,8 @@ struct MediumWrite {
   u32 n = 0;
   u64 offset = 0;
   std::span<const std::byte> data;
+  // To the end of the block: it was another block's, and is nobody's once this write has landed.
+  u64 tail = 0;
 };
 
 class Medium {
@@ -70,12 +72,10 @@ class Medium {
   DiskObserver* observer() const { return observer_; }
 
   void complete(const MediumWrite& write, Durability durability);
-  // What reads see there is as if it had never been written.
-  void forget(u64 offset, u64 length) { image_.forget(offset, length); }
-
   // What is in the cache of this range is written back, which a device may do at any time.
   void write_back(u64 offset, u64 length);
-  // Not a write: what the medium holds there is another thing from now on. No write to it may be undecided.
+  // Not a write: what the medium holds there is another thing from now on, and belongs to whom it did. No
+  // write to it may be undecided.
   void overwrite(u64 offset, std::span<const std::byte> bytes);
 
   // The undecided writes, in order of completion. Spans are valid until the next change.
@@ -109,6 +109,7 @@ class Medium {
     u64 data_offset = 0;
   };
 
+  static void land(Image& target, const MediumWrite& write);
   void apply(Image& target, const MediumWrite& write, Fate fate) const;
   void destage(u64 count);               // Removes the oldest of the log.
   void restore(u64 offset, u64 length);  // The image that reads see, from the durable one.

@@ -95,6 +95,41 @@ TEST_CASE("an older write never undoes a newer one that landed", "[medium]") {
   }
 }
 
+// Sectors 1 and 2 are a block.
+TEST_CASE("what a shorter block leaves behind it is nobody's only if it lands", "[medium]") {
+  for (const Fate& fate : {lost, landed}) {
+    for (const bool crash : {false, true}) {
+      Fixture f;
+      f.write(1, 10);
+      f.write(2, 10);
+      f.sync();
+      const Bytes bytes = filled(sector, 11);
+      f.medium.complete({.submission = 9, .offset = sector, .data = bytes, .tail = sector},
+                        Durability::on_sync);
+      REQUIRE_FALSE(f.medium.image().owned_any(2 * sector, sector));
+      REQUIRE(f.medium.durable_image().owned_any(2 * sector, sector));
+      crash ? f.crash({fate}) : f.fail({fate});
+      const bool gone = fate.outcome == CrashOutcome::landed;
+      REQUIRE(f.read(1) == filled(sector, gone ? 11 : 10));
+      REQUIRE(f.read(2) == filled(sector, 10));
+      REQUIRE(f.medium.image().owned_any(2 * sector, sector) != gone);
+      REQUIRE(f.medium.durable_image().owned_any(2 * sector, sector) != gone);
+    }
+  }
+}
+
+TEST_CASE("rot does not make somebody's what is nobody's", "[medium]") {
+  Fixture f;
+  f.write(2, 10);
+  const Bytes bytes = filled(sector, 11);
+  f.medium.complete({.submission = 9, .offset = sector, .data = bytes, .tail = sector}, Durability::on_sync);
+  f.sync();
+  f.medium.overwrite(2 * sector, filled(unit, 12));
+  REQUIRE_FALSE(f.medium.image().owned_any(2 * sector, sector));
+  REQUIRE_FALSE(f.medium.durable_image().owned_any(2 * sector, sector));
+  REQUIRE(f.read(2) != filled(sector, 10));
+}
+
 TEST_CASE("tears are subsets of units, all of them, and garbage is one unit", "[medium]") {
   std::set<u64> masks;
   std::set<u64> garbage_units;

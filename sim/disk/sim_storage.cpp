@@ -68,8 +68,9 @@ SimStorage::Streams::Streams(const DiskOptions& options)
       crash_outcome(faults("crash.outcome", options)) {}
 
 SimStorage::SimStorage(PageStore& pages, const DiskOptions& options, Trace* trace)
-    : SimStorage(Image(pages, image_size(options), options.sector_size, poison_seed(options)), options,
-                 trace) {}
+    : SimStorage(Image(pages, image_size(options), options.sector_size, poison_seed(options),
+                       options.poison_recycled),
+                 options, trace) {}
 
 SimStorage::SimStorage(const Image& image, const DiskOptions& options, Trace* trace)
     : options_(options),
@@ -385,6 +386,12 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
   read.done(read);
 }
 
+// From the end of a write to that of its block.
+u64 SimStorage::tail_of(const Pending& pending) const {
+  if (pending.superblock) return 0;
+  return round_up(pending.end - grid_offset_, u64{options_.block_size}) + grid_offset_ - pending.end;
+}
+
 void SimStorage::complete_write(const Request& request, const Pending& pending) {
   Write& write = *static_cast<Write*>(request.node);
   const bool node_changed_in_flight =
@@ -396,7 +403,8 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
                             .tag = request.tag,
                             .n = request.n,
                             .offset = pending.begin,
-                            .data = write.buffer};
+                            .data = write.buffer,
+                            .tail = tail_of(pending)};
   write.result = IoResult::ok;
   if (faulty_) [[unlikely]] {
     write.result = faulty_->write(target_of(request, pending.superblock), landing, write.durability);
@@ -406,10 +414,6 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
     medium_.complete(landing, write.durability);
   }
   if (observer_ != nullptr) observer_->write_completed(pending.begin, pending.end);
-  if (options_.poison_recycled && !pending.superblock) {
-    const u64 block_end = round_up(pending.end - grid_offset_, options_.block_size) + grid_offset_;
-    if (block_end > pending.end) forget(pending.end, block_end - pending.end);
-  }
   record(EventKind::complete_write, pending.begin, static_cast<u64>(write.result),
          pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);

@@ -249,7 +249,7 @@ class SimStorage final : public Storage {
   void draw_sync_faults(Request& request);
   void tell_of_faults(u64 offset);
   void deliver(const Read& read, u64 offset);
-  void forget(u64 offset, u64 length);
+  u64 tail_of(const Pending& pending) const;
   std::span<const Fate> failed_fates(const Medium& medium, u64 covered, bool count);
   void fail_covered(const Request& request);
   void collect_undecided();

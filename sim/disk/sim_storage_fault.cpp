@@ -72,11 +72,6 @@ void SimStorage::set_fault_listener(void* context, void (*listener)(void*, const
   fault_listener_ = listener;
 }
 
-void SimStorage::forget(u64 offset, u64 length) {
-  if (faulty_) return faulty_->forget(offset, length);
-  medium_.forget(offset, length);
-}
-
 // --- what is wrong
 
 bool SimStorage::damaged(u64 address, u64 size) const {
@@ -241,7 +236,8 @@ void SimStorage::collect_undecided() {
                                     .tag = request.tag,
                                     .n = request.n,
                                     .offset = pending.begin,
-                                    .data = {request.buffer, pending.end - pending.begin}},
+                                    .data = {request.buffer, pending.end - pending.begin},
+                                    .tail = tail_of(pending)},
                           .on_medium = true,
                           .on_truth = true});
   }

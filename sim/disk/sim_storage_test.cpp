@@ -417,7 +417,8 @@ TEST_CASE("timing may change in mid-run", "[sim_storage]") {
   REQUIRE(disk.ios[1]->tick_done == 50);
 }
 
-TEST_CASE("a shorter write to a block makes what is behind it poison, if asked for", "[sim_storage]") {
+TEST_CASE("what a shorter write to a block leaves behind it is nobody's, and poison if asked for",
+          "[sim_storage]") {
   for (const bool poisoned : {false, true}) {
     DiskOptions options = options_with();
     options.poison_recycled = poisoned;
@@ -434,8 +435,13 @@ TEST_CASE("a shorter write to a block makes what is behind it poison, if asked f
     disk.run();
     const Image& image = disk.storage.image();
     const u64 begin = disk.storage.grid_offset() + 2 * options.block_size;
-    CHECK(image.written(begin, 1024));
-    CHECK(image.written_any(begin + 1024, options.block_size - 1024) != poisoned);
+    const u64 behind = options.block_size - 1024;
+    CHECK(image.owned_any(begin + 512, 512));
+    CHECK(image.written(begin + 1024, behind));
+    CHECK_FALSE(image.owned_any(begin + 1024, behind));
+    std::vector<std::byte> bytes(behind);
+    image.read(begin + 1024, bytes);
+    CHECK((bytes == Disk::filled(behind, 7)) != poisoned);
     CHECK(disk.block(4) == 7);  // The block behind it is as it was.
   }
 }

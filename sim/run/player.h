@@ -171,7 +171,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void heal();
   void reconfigure();
   bool is_truth(u64 address, std::span<const std::byte> delivered) const;
-  bool was_brought(const BlockRef& ref) const;
+  bool was_brought(const DecodedBlock& block) const;
   bool later_lies(u64 opened) const;
   void judge_older(u64 opened);
   void begin_call();
@@ -370,7 +370,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   Error sticky_;
   u64 lines_out_ = 0;
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
-  bool predicted_older_ = false;  // The checkpoint that is open reaches blocks that were overwritten since.
+  bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
   bool faults_paused_ = false;            // For a recovery that would not end.

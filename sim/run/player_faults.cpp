@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "sim/decode/block_fault.h"
 #include "sim/decode/open_error.h"
 #include "sim/run/player.h"
 
@@ -179,6 +180,7 @@ void Player::begin_open() {
   damaged_before_.clear();
   predicted_.reset();
   predicted_older_ = false;
+  losses_at_open_ = legal_losses();  // A verified checkpoint has lost nothing.
   if (!faulty_ || !disk_->damage()) return;
   for (u64 address = 1; address <= options_.disk.blocks_count; ++address) {
     if (disk_->damaged(address, options_.format.block_size) &&
@@ -211,27 +213,24 @@ void Player::judge_open(const Error& error) {
        copies_text(copies));
 }
 
-// A stale read, say, may bring the very block that the medium has no more.
-bool Player::was_brought(const BlockRef& ref) const {
-  const std::span<const Brought> brought = disk_->brought();
-  return std::any_of(brought.begin(), brought.end(), [&ref](const Brought& each) {
-    return each.address == ref.address && f::load<u128>(each.bytes, 0) == ref.checksum;
-  });
+// A stale read, say, may bring the very block that the medium has no more, every byte of it.
+bool Player::was_brought(const DecodedBlock& block) const {
+  std::vector<std::byte> bytes;
+  return brought_block(disk_->brought(), block.ref, block_type(block.use), predicted_->reached, &bytes);
 }
 
 // The superblock was found. Only trailers and manifest log are read now.
 void Player::judge_open_blocks(const Error& error) {
   const OpenPrediction& predicted = *predicted_;
-  predicted_older_ = !predicted.reached.damaged.empty();
+  predicted_older_ = predicted.reached.op < model_.checkpoint_op() || later_lies(predicted.reached.op);
   const DecodedBlock* needed = nullptr;  // One that cannot have been read.
   const DecodedBlock* named = nullptr;   // By the error.
   for (const DecodedBlock& block : predicted.reached.blocks) {
     if (!OpenPrediction::read_by_open(block.use)) continue;
     const u64 address = block.ref.address;
     if (address == error.address) named = &block;
-    if (was_brought(block.ref)) continue;
     const bool was = std::binary_search(damaged_before_.begin(), damaged_before_.end(), address);
-    if (was && disk_->damaged(address, truth_of(address).written)) needed = &block;
+    if (was && disk_->damaged(address, truth_of(address).written) && !was_brought(block)) needed = &block;
   }
   if (error) {
     std::string why = why_false(error);
