@@ -169,6 +169,7 @@ void SuperblockComponent::open_struck(const FormatOptions& given) {
   if (writes) check_repairs(verdict, view_of(before_));
   // However far the repair came: from now on only this may be found.
   if (verdict.outcome == DecodeOutcome::ok) legal_ = {verdict.checksum};
+  if (writes && made_whole(verdict)) legal_whole();
 }
 
 // --- format and checkpoint

@@ -134,6 +134,32 @@ void SuperblockComponent::check_repairs(const CopiesVerdict& verdict, CopiesAsRe
   }
 }
 
+// Whether a crash in the last repair has made a damaged copy whole: one of another header than the chosen,
+// whose damage lay in tear units that are alike in both. So it can be only if each unit is as it was or as
+// written.
+bool SuperblockComponent::made_whole(const CopiesVerdict& verdict) const {
+  const Tap::WriteSeen& write = tap_.writes_seen().back();
+  const CopyBytes& was = before_[write.slot];
+  const CopyBytes is = medium()[write.slot];
+  if (copy_fault(was) == nullptr || copy_fault(is) != nullptr) return false;
+  if (checksum_in(is) == verdict.checksum) return false;
+  const u64 size = referee_->options().disk.tear_unit;
+  for (u64 at = 0; at < is.size(); at += size) {
+    const auto unit = [at, size](const CopyBytes& copy) { return f::Bytes(copy).subspan(at, size); };
+    if (!equal(unit(is), unit(was)) && !equal(unit(is), unit(write.bytes))) return false;
+  }
+  return true;
+}
+
+// That copy counts again, and may decide: its header can be a later one that has a quorum with it.
+void SuperblockComponent::legal_whole() {
+  const Copies after = medium();
+  const CopiesVerdict whole = judge_copies(view_of(after), f::quorum);
+  ++referee_->counters().checks;
+  legal_.reset();
+  if (whole.outcome == DecodeOutcome::ok) legal_ = {whole.checksum};
+}
+
 void SuperblockComponent::check_medium(const CopyBytes& header) {
   const Copies after = medium();
   for (u32 slot = 0; slot < f::copies; ++slot) {

@@ -56,6 +56,8 @@ class SuperblockComponent final : public Component {
                            const FormatOptions& given);
   void check_legal(const CopiesVerdict& verdict);
   void check_repairs(const CopiesVerdict& verdict, CopiesAsRead view);
+  bool made_whole(const CopiesVerdict& verdict) const;
+  void legal_whole();
   void check_writes(const CopyBytes& header, IoPurpose purpose);
   void check_write(const SuperblockTap::WriteSeen& write, const CopyBytes& header, IoPurpose purpose);
   void check_medium(const CopyBytes& header);
