@@ -180,11 +180,34 @@ class When {
       fmt::print("{:>12} {:>12} {:>9} {:>6} {:>10}\n", line_text(place), ticks_.at(place), share.played,
                  share.alike, share.otherwise);
     }
+    print_rise(search);
     print_bound(search);
     fmt::print("measured:  {} of {} places, {} suffixes in {} s{}\n", search.shares().size(), last + 1,
                played_, (clock_millis() - started_) / 1000,
                search.stopped() ? "; stopped early, of the other places nothing is known" : "");
     fmt::print("{}\n", verdict_line(original_, failed_));
+  }
+
+  // The line that makes it likely need not be the one that makes it certain.
+  void print_rise(const TurningPoint& search) const {
+    const std::optional<TurningPoint::Rise> rise = search.rise();
+    if (!rise) return;
+    fmt::print("rises:     most after line {}: from {} to {} suffixes{}\n", line_text(rise->to),
+               of_all(search.shares().at(rise->from)), of_all(search.shares().at(rise->to)),
+               rise->to == rise->from + 1
+                   ? ""
+                   : fmt::format("; nothing is known since line {}", line_text(rise->from)));
+    print_line(rise->to);
+  }
+
+  // The last one in front of this place.
+  void print_line(u64 place) const {
+    if (place == 0) return;
+    std::string text;
+    Operation line;
+    original_.source->at(place - 1, &line);
+    print_operation(line, &text);
+    fmt::print("           {}", text);
   }
 
   void print_bound(const TurningPoint& search) const {
@@ -202,13 +225,7 @@ class When {
     }
     fmt::print("bound:     after line {} it is bound to fail ({} suffixes)\n", line_text(*bound),
                of_all(search.shares().at(*bound)));
-    if (*bound > 0) {
-      std::string text;
-      Operation line;
-      original_.source->at(*bound - 1, &line);
-      print_operation(line, &text);
-      fmt::print("           {}", text);
-    }
+    print_line(*bound);
     if (!before) return;
     fmt::print("           after line {} {} do{}\n", line_text(*before), of_all(search.shares().at(*before)),
                search.exact() ? "" : ", and of the lines between the two nothing is known");
@@ -228,12 +245,14 @@ class When {
                         {"otherwise", u64{share.otherwise}}});
     }
     const std::optional<u64> bound = search.bound();
+    const std::optional<TurningPoint::Rise> rise = search.rise();
     fmt::print("{}\n", json_text(JsonFields{{"schema", std::string("tonearm.when/1")},
                                             {"signature", fmt::format("{:08x}", failed_.failure.signature())},
                                             {"fails_at", failed_op_text(failed_.failure)},
                                             {"bound_after", bound ? line_text(*bound) : std::string()},
                                             {"exact", search.exact()},
-                                            {"stopped", search.stopped()},
+                                            {"rises_after", rise ? line_text(rise->to) : std::string()},
+                                    {"stopped", search.stopped()},
                                             {"places", std::move(places)}}));
   }
 

@@ -11,6 +11,11 @@ namespace {
 
 constexpr u64 intervals = 8;    // At first.
 constexpr u64 places_max = 28;  // More are no table to look at.
+constexpr i64 whole = 1000;
+
+i64 share_of(const TurningShare& share) {
+  return static_cast<i64>(share.alike) * whole / std::max(1U, share.played);
+}
 
 }  // namespace
 
@@ -72,6 +77,19 @@ bool TurningPoint::exact() const {
   return *first == 0 || before_bound() == *first - 1;
 }
 
+std::optional<TurningPoint::Rise> TurningPoint::rise() const {
+  std::optional<Rise> found;
+  i64 steepest = whole / 2 - 1;
+  for (auto at = shares_.begin(); at != shares_.end() && std::next(at) != shares_.end(); ++at) {
+    const auto next = std::next(at);
+    const i64 rise = share_of(next->second) - share_of(at->second);
+    if (rise <= steepest) continue;
+    steepest = rise;
+    found = {.from = at->first, .to = next->first};
+  }
+  return found;
+}
+
 void TurningPoint::halve() {
   while (!stopped_) {
     const std::optional<u64> first = bound();
@@ -90,14 +108,12 @@ void TurningPoint::halve() {
 void TurningPoint::refine() {
   while (!stopped_ && shares_.size() < places_max) {
     u64 middle = 0;
-    u64 steepest = 0;
+    i64 steepest = 0;
     for (auto at = shares_.begin(); std::next(at) != shares_.end(); ++at) {
       const auto next = std::next(at);
       if (next->first - at->first < 2) continue;
-      constexpr u64 whole = 1000;
-      const u64 one = at->second.alike * whole / std::max(1U, at->second.played);
-      const u64 other = next->second.alike * whole / std::max(1U, next->second.played);
-      const u64 steep = one < other ? other - one : one - other;
+      const i64 rise = share_of(next->second) - share_of(at->second);
+      const i64 steep = rise < 0 ? -rise : rise;
       if (steep < whole / 4 || steep <= steepest) continue;
       steepest = steep;
       middle = at->first + (next->first - at->first) / 2;

@@ -56,6 +56,12 @@ class TurningPoint {
   std::optional<u64> before_bound() const;
   // Nothing lies between the two.
   bool exact() const;
+  // The measured neighbours between which the share rises most, if by half or more: less is chance as well.
+  struct Rise {
+    u64 from = 0;
+    u64 to = 0;
+  };
+  std::optional<Rise> rise() const;
   bool stopped() const { return stopped_; }
 
  private:

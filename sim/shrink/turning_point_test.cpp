@@ -39,6 +39,9 @@ TEST_CASE("turning point: of a run that turns at once it is found exactly") {
   CHECK_FALSE(searched.search.stopped());
   CHECK(searched.search.shares().at(1234).played == 8 * TurningPoint::sure);
   CHECK(searched.search.shares().at(1233).alike == 0);
+  REQUIRE(searched.search.rise());
+  CHECK(searched.search.rise()->from == 1233);
+  CHECK(searched.search.rise()->to == 1234);
   CHECK(searched.played < 400);
 }
 
@@ -60,8 +63,17 @@ TEST_CASE("turning point: it may be the start, and it may be nowhere") {
   CHECK_FALSE(never.search.bound());
   CHECK_FALSE(never.search.exact());
   CHECK(never.search.shares().at(300).alike == 1);
+  CHECK_FALSE(never.search.rise());
   const Searched nothing(0, [](u64, u32) { return true; });
   CHECK(nothing.search.bound() == u64{0});
+}
+
+TEST_CASE("turning point: what makes it likely is found, though nothing makes it certain") {
+  const Searched searched(1000, [](u64 place, u32 number) { return place >= 333 && number % 8 != 2; });
+  CHECK_FALSE(searched.search.bound());
+  REQUIRE(searched.search.rise());
+  CHECK(searched.search.rise()->from == 332);
+  CHECK(searched.search.rise()->to == 333);
 }
 
 TEST_CASE("turning point: a place that few suffixes made look bound is given up") {
