@@ -49,6 +49,7 @@ bool names_key(const Operation& line) {
     case K::fault:
     case K::heal:
     case K::latency:
+    case K::reseed:
     case K::call:
     case K::query:
     case K::page:
@@ -221,6 +222,7 @@ void change_line(Scenario* scenario, u64 at, u64 random) {
     case K::crash: return change_crash(&line, more);
     case K::fault: return change_fault(&line, more);
     case K::latency: line.count = near_number(line.count, 100'000, more); return;
+    case K::reseed: line.value = more; return;
     case K::call: return change_call(lines, &line, more);
     case K::checkpoint:
     case K::heal:

@@ -43,7 +43,7 @@ Lines generated_lines_of(const Scenario& scenario, u64 random, u64 count) {
   options.ops = generated_lines;
   options.phase_lines = 50;
   options.key_universe = 2 + static_cast<u32>(below(remix(random, 1), universe_max));
-  const auto source = workload->source(random, options);
+  const auto source = workload->source(random, options, {});
   Lines lines(count);
   const u64 first = below(remix(random, 2), source->count() - count);
   for (u64 i = 0; i < count; ++i) {

@@ -59,7 +59,7 @@ DataFile::DataFile(const char* workload, u64 seed) : world(world_of(workload, Gr
   config.seed = seed;
   config.options = options;
   config.record_image = true;
-  const std::unique_ptr<OperationSource> source = find_workload(workload)->source(seed, options);
+  const std::unique_ptr<OperationSource> source = find_workload(workload)->source(seed, options, {});
   config.source = source.get();
   const RunResult result = run(config, memory);
   ASSERT(!result.failed());

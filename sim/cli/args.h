@@ -28,6 +28,7 @@ struct PlayArgs {
   std::string oracles;
   bool check_determinism = false;
   std::string twins;
+  std::vector<std::string> reseed;  // Of those that add_reseed() was given.
 };
 
 // Of failures that are found on the way.
@@ -68,6 +69,8 @@ struct ShrinkArgs {
   std::string jobs;
   std::string cpu_limit;
   std::string output_file;
+  bool when = false;
+  std::string suffixes;
 };
 
 struct SweepArgs {
@@ -91,6 +94,8 @@ struct CampaignArgs {
   std::string duration;
   std::string jobs;
   std::string digests;
+  bool guided = false;
+  bool until_failure = false;
   ShrinkFoundArgs shrink;
 };
 
@@ -124,6 +129,7 @@ int run_command(const RunArgs& args);
 int replay_command(const ReplayArgs& args);
 int print_command(const PrintArgs& args);
 int shrink_command(const ShrinkArgs& args);
+int when_command(const ShrinkArgs& args);  // `shrink --when`.
 int sweep_command(const SweepArgs& args);
 int diff_command(const DiffArgs& args);
 int events_command(const DiffArgs& args);

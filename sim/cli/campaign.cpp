@@ -63,6 +63,11 @@ class Progress {
   bool dirty_ = false;
 };
 
+// Of the seeds of a workload fewer than one in so many hit a rare mark, once so many seeds are known.
+constexpr u64 rare_one_in = 16;
+constexpr u64 rare_seeds_min = 16;
+constexpr u32 branches_of_a_seed = 4;
+
 class Campaign {
  public:
   Campaign(const PlayPlan& plan, const CampaignPlan& campaign)
@@ -87,7 +92,8 @@ class Campaign {
                 [&](const Outcome& outcome) { take(outcome); },
                 [&] {
                   progress_.show(end_.totals, done_);
-                  return interrupted != 0;
+                  const bool enough = campaign_.until_failure && failures() > 0;
+                  return interrupted != 0 || enough;
                 });
     }
     progress_.clear();
@@ -103,6 +109,8 @@ class Campaign {
   }
 
  private:
+  u64 failures() const { return end_.totals.failed + end_.totals.branches.failed; }
+
   u64 saturated(u64 seeds) const {
     return seeds > u64_max / plan_.workloads.size() ? u64_max : seeds * plan_.workloads.size();
   }
@@ -111,16 +119,47 @@ class Campaign {
     if (next_ == jobs_) return std::nullopt;
     pending_.insert(next_);
     const u64 index = next_++;
-    return Job{.workload = index % plan_.workloads.size(),
-               .seed = campaign_.seeds.first + index / plan_.workloads.size()};
+    const u64 workload = index % plan_.workloads.size();
+    return Job{.workload = workload,
+               .seed = campaign_.seeds.first + index / plan_.workloads.size(),
+               .guidance = guidance(workload),
+               .branch = std::nullopt};
+  }
+
+  // Branches play as many lines as seeds do, and not more. (Lines, not time: a campaign in one process is the
+  // same each time.)
+  Guidance guidance(u64 workload) const {
+    Guidance wish;
+    const std::string_view name = plan_.workloads[workload]->name;
+    if (!campaign_.guided || !can_reseed(name) || name == "canary") return wish;
+    const MarksKnown& known = known_[workload];
+    if (known.seeds < rare_seeds_min || end_.totals.branches.lines > end_.totals.counters.ops) return wish;
+    wish.branches_max = branches_of_a_seed;
+    for (u32 i = 0; i < mark_count; ++i) {
+      if (known.hit[i] * rare_one_in <= known.seeds) wish.want(static_cast<Mark>(i));
+    }
+    return wish;
+  }
+
+  void take_branch(const Outcome& outcome) {
+    end_.totals.add_branch(outcome);
+    if (outcome.result.failed()) take_failure(*plan_.workloads[outcome.job.workload], outcome);
+  }
+
+  void learn_marks(const Outcome& outcome) {
+    MarksKnown& known = known_[outcome.job.workload];
+    ++known.seeds;
+    for (u32 i = 0; i < mark_count; ++i) known.hit[i] += outcome.result.marks[i] > 0 ? 1 : 0;
   }
 
   void take(const Outcome& outcome) {
+    if (outcome.job.branch) return take_branch(outcome);
     ++done_;
     pending_.erase((outcome.job.seed - campaign_.seeds.first) * plan_.workloads.size() +
                    outcome.job.workload);
     end_.totals.add(outcome);
     if (!outcome.impossible.empty()) return;
+    learn_marks(outcome);
     if (!campaign_.digests_file.empty()) {
       digests_.emplace_back(outcome.job.seed, outcome.result.digests);
     }
@@ -138,7 +177,8 @@ class Campaign {
     SignatureTotal& total = end_.totals.signatures[failure.signature()];
     const bool first = total.count++ == 0;
     std::string problem;
-    const PreparedRun prepared = prepare_seed(plan_, workload, outcome.job.seed, &problem);
+    const PreparedRun prepared =
+        prepare_reseeded(plan_, workload, outcome.job.seed, outcome.job.branch, &problem);
     if (first) {
       total.failure = failure;
       total.first = outcome.job;
@@ -169,8 +209,14 @@ class Campaign {
     write_text_file(campaign_.digests_file, text);
   }
 
+  struct MarksKnown {
+    u64 seeds = 0;
+    std::array<u64, mark_count> hit{};  // By how many of them.
+  };
+
   const PlayPlan& plan_;
   const CampaignPlan& campaign_;
+  std::vector<MarksKnown> known_ = std::vector<MarksKnown>(plan_.workloads.size());  // Of each workload.
   u64 jobs_;
   u64 next_ = 0;
   u64 done_ = 0;

@@ -16,6 +16,8 @@ struct CampaignPlan {
   bool announce = true;  // Failures, on standard output.
   bool progress = true;  // On standard error.
   std::string digests_file;
+  bool guided = false;         // See guide.h.
+  bool until_failure = false;  // Ends with the first one.
 };
 
 struct CampaignEnd {

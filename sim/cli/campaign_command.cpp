@@ -24,7 +24,7 @@ Judged judge(const PlayPlan& plan, const Totals& totals) {
     if (status > judged.status) judged.status = status;
     judged.why += words + "\n";
   };
-  if (totals.failed > 0) judged.status = exit_failed;
+  if (totals.failed + totals.branches.failed > 0) judged.status = exit_failed;
   if (!canary) {
     for (const std::string& kind : totals.silent_faults()) {
       say(exit_failed, fmt::format("fault {} could have fired and never did", kind));
@@ -55,8 +55,8 @@ std::string workload_names(const PlayPlan& plan) {
 
 std::string resume_words(const PlayPlan& plan, const CampaignPlan& campaign, u64 from) {
   const std::string name = plan.workloads.size() > 1 ? "all" : plan.workloads.front()->name;
-  return fmt::format("tonearm campaign --workload {} --seeds {:#x}..{:#x}{}", name, from, campaign.seeds.last,
-                     plan.words);
+  return fmt::format("tonearm campaign --workload {} --seeds {:#x}..{:#x}{}{}", name, from,
+                     campaign.seeds.last, campaign.guided ? " --guided" : "", plan.words);
 }
 
 void print_text(const PlayPlan& plan, const CampaignEnd& end, const Judged& judged, const std::string& resume,
@@ -68,10 +68,14 @@ void print_text(const PlayPlan& plan, const CampaignEnd& end, const Judged& judg
     for (u32 i = 0; i < mark_count; ++i) fmt::print("mark {}\n", totals.mark_words(static_cast<Mark>(i)));
   }
   if (!resume.empty()) fmt::print("interrupted; what is left: {}\n", resume);
+  std::string branches;
+  if (args.guided) {
+    branches = fmt::format(" branches={} branches_failed={}", totals.branches.played, totals.branches.failed);
+  }
   const std::string line = fmt::format(
-      "{} workload={} seeds={} passed={} failed={} signatures={} ops={} checks={} gen={} git={} build={}",
+      "{} workload={} seeds={} passed={} failed={} signatures={}{} ops={} checks={} gen={} git={} build={}",
       judged.status == exit_passed ? "PASS" : "FAIL", workload_names(plan), totals.seeds,
-      totals.seeds - totals.failed, totals.failed, totals.signatures.size(), totals.counters.ops,
+      totals.seeds - totals.failed, totals.failed, totals.signatures.size(), branches, totals.counters.ops,
       totals.counters.checks, generator_version, git_commit(), build_name());
   fmt::print("{}\n", colored(args.play.output, line));
 }
@@ -108,6 +112,8 @@ CampaignPlan parse_campaign(const CampaignArgs& args, const PlayPlan& plan) {
                          ? processors()
                          : static_cast<u32>(number_argument("--jobs", args.jobs, 1, workers_max));
   campaign.digests_file = args.digests;
+  campaign.guided = args.guided;
+  campaign.until_failure = args.until_failure;
   if (!args.digests.empty() && plan.workloads.size() > 1)
     throw UsageError("--digests: expected one workload, not all");
   campaign.announce = !output.json && !output.quiet;
@@ -125,7 +131,8 @@ int shrink_failures(const PlayPlan& plan, const CampaignEnd& end, const Campaign
     if (std::string_view(workload.name) == "canary") continue;  // It must fail.
     if (total.file.empty() || shrunk++ == failures_max) break;
     std::string problem;
-    const PreparedRun prepared = prepare_seed(plan, workload, total.first.seed, &problem);
+    const PreparedRun prepared =
+        prepare_reseeded(plan, workload, total.first.seed, total.first.branch, &problem);
     if (!problem.empty()) continue;
     const FoundShrunk found =
         shrink_found(plan, prepared, total.file,

@@ -14,6 +14,7 @@ RunConfig silent(const RunConfig& config) {
   RunConfig again = config;
   again.answer_listener = nullptr;
   again.timeline = nullptr;
+  again.reached = nullptr;
   again.event_listener = nullptr;
   again.break_at.reset();
   again.break_at_tick.reset();

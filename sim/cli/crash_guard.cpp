@@ -173,6 +173,8 @@ CpuLimit::CpuLimit(const RunLimits& limits, const Trace* trace) {
   set_timer(each, true);
 }
 
+void CpuLimit::restart(const RunLimits& limits) { set_timer(limits.cpu_seconds * u64{1'000'000}, false); }
+
 CpuLimit::~CpuLimit() { set_timer(0, false); }
 
 Failure signal_failure(int signal, int exit_status) {

@@ -36,6 +36,7 @@ class CpuLimit {
   explicit CpuLimit(u32 cpu_seconds) : CpuLimit(RunLimits{.cpu_seconds = cpu_seconds}, nullptr) {}
   CpuLimit(const RunLimits& limits, const Trace* trace);
   ~CpuLimit();
+  static void restart(const RunLimits& limits);  // Of a process that was forked off inside; not of stalls.
   CpuLimit(const CpuLimit&) = delete;
   CpuLimit& operator=(const CpuLimit&) = delete;
 };

@@ -126,6 +126,13 @@ class CommandLine {
                    "of one seed in eight");
   }
 
+  static void add_reseed(CLI::App* to, PlayArgs* play) {
+    add_many(
+        to, "--reseed", &play->reseed,
+        "ID:SEED, repeatable: behind the line with this id (0: before the first) everything is drawn from "
+        "this seed; of a seed the lines that follow, too, of a file they stay");
+  }
+
   static void add_stops(CLI::App* to, RunArgs* run) {
     to->add_option("--answers", run->answers, "Write each query's answer to this file, one line each");
     to->add_option("--trace", run->trace,
@@ -149,9 +156,12 @@ class CommandLine {
                     "Decimal, 0x hexadecimal or a 40-digit git hash; without it a fresh one");
     run->add_option("--scenario", run_.scenario, "A scenario file instead of a seed");
     add_play(run, &run_.play);
+    add_reseed(run, &run_.play);
     add_stops(run, &run_);
     add_shrink_found(run, &run_.shrink, "20s; with --json and --quiet: not at all");
-    run->footer("Example:\n  tonearm run --workload tree --seed 0x5eed --ops 5000");
+    run->footer(
+        "Examples:\n  tonearm run --workload tree --seed 0x5eed --ops 5000\n  tonearm run --seed 7 --reseed "
+        "1200:9    seed 7 up to line 1200, then as seed 9 goes on");
   }
 
   void add_replay() {
@@ -173,6 +183,7 @@ class CommandLine {
     print->add_flag("--frozen", print_.frozen, "Play it, and print every fault that struck as a line");
     print->add_option("-o,--output", print_.output_file, "Write to this file");
     add_settings(print, &print_.play);
+    add_reseed(print, &print_.play);
     print->footer("Example:\n  tonearm print --seed 7 -o seven.scenario");
   }
 
@@ -187,10 +198,15 @@ class CommandLine {
                        "CPU seconds that the original may take before it counts as hanging; default 60");
     shrink->add_option("-o,--output", shrink_.output_file,
                        "Write to this file; default: failures/SIGNATURE.scenario");
+    shrink->add_flag("--when", shrink_.when,
+                     "Instead of shrinking: from which line on is it bound to fail? Goes on with other seeds "
+                     "from lines along the run, and tells the share that fails alike");
+    shrink->add_option("--suffixes", shrink_.suffixes, "Of --when: played from each line; default: 8");
     add_play(shrink, &shrink_.play);
+    add_reseed(shrink, &shrink_.play);
     shrink->footer(
-        "Example:\n  tonearm shrink last\n\nExit status 1: shrunk, since what fails was found; 0: it "
-        "passes, there is nothing to shrink.");
+        "Examples:\n  tonearm shrink last\n  tonearm shrink --when --seed 0x5eed --for 2m\n\nExit status 1: "
+        "shrunk, since what fails was found; 0: it passes, there is nothing to shrink.");
   }
 
   void add_sweep() {
@@ -221,6 +237,7 @@ class CommandLine {
       app->add_option("FILE,--scenario", diff_.scenario, "A scenario file");
       app->add_option("--seed", diff_.seed, "A seed");
       add_play(app, &diff_.play);
+      add_reseed(app, &diff_.play);
     }
     diff->footer("Example:\n  tonearm diff --seed 7 --against build/asan/tonearm");
   }
@@ -232,9 +249,14 @@ class CommandLine {
     campaign->add_option("--for", campaign_.duration, "30s, 5m, 8h");
     campaign->add_option("--jobs", campaign_.jobs, "Worker processes; default: one per processor");
     campaign->add_option("--digests", campaign_.digests, "Write `seed answers digest` lines to this file");
+    campaign->add_flag("--guided", campaign_.guided,
+                       "Go on from rare marks with other seeds, too: as many lines again at most");
+    campaign->add_flag("--until-failure", campaign_.until_failure, "End with the first failure");
     add_play(campaign, &campaign_.play);
     add_shrink_found(campaign, &campaign_.shrink, "20s; with --json and --quiet: not at all");
-    campaign->footer("Example:\n  tonearm campaign --workload all --for 5m --jobs 2");
+    campaign->footer(
+        "Examples:\n  tonearm campaign --workload all --for 5m --jobs 2\n  tonearm campaign --guided "
+        "--workload tree --for 5m");
   }
 
   void add_enumerate() {

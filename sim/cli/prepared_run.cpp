@@ -8,6 +8,7 @@
 #include "sim/cli/problems.h"
 #include "sim/scenario/number.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/reseeded_source.h"
 #include "sim/workload/swarm_faults.h"
 
 namespace tonearm::sim {
@@ -157,6 +158,62 @@ OracleSet parse_oracles(const std::string& list) {
   return set;
 }
 
+// `17:0x9`; 0: before the first line.
+PlayPlan::ReseedAt parse_reseed(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) {
+    throw UsageError(fmt::format("--reseed: found {}, expected ID:SEED", quoted(text)));
+  }
+  PlayPlan::ReseedAt reseed;
+  const std::string id = text.substr(0, colon);
+  if (id != "0") reseed.after = op_argument("--reseed", id);
+  reseed.seed = seed_argument(text.substr(colon + 1));
+  return reseed;
+}
+
+void check_reseeds(const PlayPlan& plan, std::string_view workload) {
+  if (plan.reseeds.empty() || can_reseed(workload)) return;
+  throw UsageError(
+      fmt::format("--reseed: found the workload {}, expected one of trees or grooves: a component has no "
+                  "harness around it",
+                  workload));
+}
+
+// The lines of a seed are numbered from 1.
+Reseeds reseeds_of_seed(const PlayPlan& plan, u64 count) {
+  Reseeds reseeds;
+  for (const PlayPlan::ReseedAt& reseed : plan.reseeds) {
+    const u64 first = reseeds.empty() ? 0 : reseeds.back().from;
+    if (reseed.after.child != 0 || reseed.after.number > count || reseed.after.number < first) {
+      throw UsageError(fmt::format("--reseed: found {}, expected a line from {} to {}",
+                                   op_id_text(reseed.after), first, count));
+    }
+    reseeds.push_back({.from = reseed.after.number, .seed = reseed.seed});
+  }
+  return reseeds;
+}
+
+// The other lines of a file stay: they are what it says.
+void reseed_file(const PlayPlan& plan, const std::string& file, std::vector<Operation>* lines) {
+  for (const PlayPlan::ReseedAt& reseed : plan.reseeds) {
+    auto place = lines->begin();
+    if (reseed.after.number != 0) {
+      const auto named = [&](const Operation& line) { return line.id == reseed.after; };
+      place = std::find_if(lines->begin(), lines->end(), named);
+      if (place == lines->end()) {
+        throw UsageError(fmt::format("--reseed: found {}, expected the id of a line of {}",
+                                     op_id_text(reseed.after), file));
+      }
+      ++place;
+    }
+    Operation line;
+    line.kind = OperationKind::reseed;
+    line.value = reseed.seed;
+    lines->insert(place, line);
+  }
+  assign_ids(lines);
+}
+
 std::string geometry_problem(std::string_view workload, RunOptions* options, const PlayPlan& plan) {
   for (const SettingChange& change : plan.changes) settings()[change.setting].set(*options, change.value);
   finish_options(options);
@@ -193,6 +250,10 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload, bool of_
     append_words(&plan.words, "--disable", name);
   }
   if (!of_files) check_disabled(plan, plan.workloads);
+  for (const std::string& text : args.reseed) {
+    plan.reseeds.push_back(parse_reseed(text));
+    plan.words += reseed_words(plan.reseeds.back());
+  }
   if (!args.oracles.empty()) {
     plan.oracles = parse_oracles(args.oracles);
     append_words(&plan.judged, "--oracles", args.oracles);
@@ -206,6 +267,11 @@ PlayPlan parse_play(const PlayArgs& args, const char* default_workload, bool of_
   }
   plan.words += plan.judged;
   return plan;
+}
+
+std::string reseed_words(const PlayPlan::ReseedAt& reseed) {
+  const std::string after = reseed.after.number == 0 ? "0" : op_id_text(reseed.after);
+  return fmt::format(" --reseed {}:{:#x}", after, reseed.seed);
 }
 
 RunConfig PreparedRun::config() const {
@@ -238,7 +304,13 @@ PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 see
     // What is given one by one counts more.
     *problem = geometry_problem(workload.name, &prepared.options, plan);
   }
-  prepared.source = workload.source(seed, prepared.options);
+  check_reseeds(plan, workload.name);
+  if (plan.reseeds.empty()) {
+    prepared.source = workload.source(seed, prepared.options, {});
+  } else {
+    const Reseeds reseeds = reseeds_of_seed(plan, prepared.options.ops);
+    prepared.source = std::make_unique<ReseededSource>(workload, seed, prepared.options, reseeds);
+  }
   if (find_alphabet(workload.name) != nullptr && !plan.verbs.empty()) {
     prepared.source = std::make_unique<WithoutVerbs>(std::move(prepared.source), plan.verbs);
   }
@@ -251,6 +323,15 @@ PreparedRun prepare_seed(const PlayPlan& plan, u64 seed) {
   PreparedRun prepared = prepare_seed(plan, *plan.workloads.front(), seed, &problem);
   if (!problem.empty()) throw UsageError(fmt::format("seed {:#x}: {}", seed, problem));
   return prepared;
+}
+
+PreparedRun prepare_reseeded(const PlayPlan& plan, const Workload& workload, u64 seed,
+                             const std::optional<Reseed>& reseed, std::string* problem) {
+  if (!reseed) return prepare_seed(plan, workload, seed, problem);
+  PlayPlan branched = plan;
+  branched.reseeds.push_back({.after = {.number = reseed->from, .child = 0}, .seed = reseed->seed});
+  branched.words.insert(0, reseed_words(branched.reseeds.back()));
+  return prepare_seed(branched, workload, seed, problem);
 }
 
 PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
@@ -268,6 +349,7 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
   }
   const Workload* const played[] = {find_workload(scenario.workload)};
   check_disabled(plan, played);
+  check_reseeds(plan, scenario.workload);
   prepared.options = scenario.options;
   const std::string problem = geometry_problem(scenario.workload, &prepared.options, plan);
   if (!problem.empty()) {
@@ -279,6 +361,7 @@ PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
     }
     return std::find(plan.disabled.begin(), plan.disabled.end(), operation.kind) != plan.disabled.end();
   });
+  reseed_file(plan, file, &scenario.operations);
   prepared.workload = scenario.workload;
   prepared.seed = scenario.seed;
   prepared.oracles = plan.oracles;

@@ -21,12 +21,19 @@ struct PlayPlan {
   std::vector<OperationKind> disabled;     // Of a scenario file these lines are dropped.
   std::vector<std::string> not_settings;   // Of --disable: verbs of a component workload, or nothing.
   std::vector<std::string> verbs;          // Of --disable: lines of these verbs are dropped.
+  // Of --reseed: after the line with this id (number 0: before all), and of a seed the lines that follow too.
+  struct ReseedAt {
+    OpId after;
+    u64 seed = 0;
+  };
+  std::vector<ReseedAt> reseeds;
   OracleSet oracles = OracleSet::all();
   Checks checks;
   std::string words;   // The same again as options, to end a `reproduce:` line; begins with a space.
   std::string judged;  // Those of them that a scenario file does not hold, to end a `replay:` line.
 };
 // `of_files`: which workload is played, and so which verbs can be disabled, is known with the file only.
+std::string reseed_words(const PlayPlan::ReseedAt& reseed);  // ` --reseed 17:0x9`.
 PlayPlan parse_play(const PlayArgs& args, const char* default_workload, bool of_files = false);
 
 struct PreparedRun {
@@ -49,6 +56,9 @@ struct PreparedRun {
 PreparedRun prepare_seed(const PlayPlan& plan, const Workload& workload, u64 seed, std::string* problem);
 PreparedRun prepare_seed(const PlayPlan& plan, u64 seed);  // The same, throws UsageError.
 PreparedRun prepare_file(const PlayPlan& plan, const std::string& file);
+// As prepare_seed(), and from line `reseed->from` on another seed, if there is one.
+PreparedRun prepare_reseeded(const PlayPlan& plan, const Workload& workload, u64 seed,
+                             const std::optional<Reseed>& reseed, std::string* problem);
 
 // Of a scenario in memory. `problem` as in prepare_seed().
 PreparedRun prepare_scenario(const PlayPlan& plan, Scenario scenario, std::string* problem);

@@ -50,6 +50,8 @@ int report(const ShrinkArgs& args, const PlayPlan& plan, const Shrunk& shrunk, c
 
 int shrink_command(const ShrinkArgs& args) {
   if (args.seed.empty() == args.file.empty()) throw UsageError("shrink: expected a file or --seed N");
+  if (args.when) return when_command(args);
+  if (!args.suffixes.empty()) throw UsageError("--suffixes: expected --when, too");
   const PlayPlan plan = parse_play(args.play, "tree", !args.file.empty());
   ShrinkPlan shrink;
   if (!args.duration.empty()) shrink.seconds = seconds_argument("--for", args.duration);

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 
 #include "base/assert.h"
+#include "sim/cli/interrupts.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/worker.h"
 #include "sim/run/freeze.h"
@@ -28,28 +28,6 @@ constexpr u32 stall_millis_sure = 1000;
 constexpr u32 stall_millis_candidate = 300;
 // Frozen, a run may have a hundred lines for one. Then its faults are cheaper to leave to chance.
 constexpr u64 frozen_lines_max = 20'000;
-
-volatile std::sig_atomic_t interrupted = 0;
-void on_interrupt(int signal) { interrupted = signal; }
-
-class CatchInterrupts {
- public:
-  CatchInterrupts() {
-    interrupted = 0;
-    old_int_ = std::signal(SIGINT, on_interrupt);
-    old_term_ = std::signal(SIGTERM, on_interrupt);
-  }
-  ~CatchInterrupts() {
-    std::signal(SIGINT, old_int_);
-    std::signal(SIGTERM, old_term_);
-  }
-  CatchInterrupts(const CatchInterrupts&) = delete;
-  CatchInterrupts& operator=(const CatchInterrupts&) = delete;
-
- private:
-  void (*old_int_)(int);
-  void (*old_term_)(int);
-};
 
 // One line on a terminal, rewritten; elsewhere a plain line every ten seconds.
 class ShrinkProgress {
@@ -130,14 +108,14 @@ class Shrinking {
     Shrinker shrinker(
         std::move(scenario), shrink_.jobs,
         [this](std::span<Scenario> candidates) { return judge(candidates); },
-        [this] { return interrupted != 0 || clock_millis() >= deadline_; },
+        [this] { return interrupted_by() != 0 || clock_millis() >= deadline_; },
         [this](const char* pass, const Scenario& best) { progress_.show(pass, best, shrunk_.candidates); });
     shrinker.set_freeze([this](const Scenario& best) { return frozen(best); });
     shrinker.run();
     shrunk_.best = shrinker.best();
     shrunk_.stopped = shrinker.stopped();
     believe();
-    shrunk_.interrupted_by = interrupted;
+    shrunk_.interrupted_by = interrupted_by();
     return std::move(shrunk_);
   }
 
@@ -233,7 +211,7 @@ class Shrinking {
         trials[places[i]] = Trial::same;
         if (!same) limit_steps(results[i]);
         same = true;
-      } else if (results[i].failed() && interrupted == 0) {
+      } else if (results[i].failed() && interrupted_by() == 0) {
         keep_other(candidate, results[i].failure);
       }
     }

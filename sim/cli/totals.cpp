@@ -76,6 +76,22 @@ void Totals::add(const Outcome& outcome) {
   cpu_micros += outcome.cpu_micros;
 }
 
+void Totals::add_branch(const Outcome& outcome) {
+  ASSERT(outcome.job.branch);
+  ++branches.played;
+  branches.failed += outcome.result.failed() ? 1 : 0;
+  const u64 played = outcome.result.counters.ops;
+  branches.lines += played - std::min(played, outcome.job.branch->from);
+  branches.cpu_micros += outcome.cpu_micros;
+  for (u32 i = 0; i < mark_count; ++i) branches.marks[i] += outcome.result.marks[i] > 0 ? 1 : 0;
+}
+
+u64 Totals::branches_new_marks() const {
+  u64 fresh = 0;
+  for (u32 i = 0; i < mark_count; ++i) fresh += branches.marks[i] > 0 && marks[i].hits() == 0 ? 1 : 0;
+  return fresh;
+}
+
 u64 Totals::marks_hit() const {
   return static_cast<u64>(
       std::count_if(marks.begin(), marks.end(), [](const MarkTotal& mark) { return mark.hits() > 0; }));
@@ -162,6 +178,11 @@ std::string Totals::text() const {
     }
     line("  never hit", fmt::format("{}", fmt::join(never, " ")));
   }
+  if (branches.played > 0) {
+    line("branches", fmt::format("{}, {} failed; marks that no seed has hit: {}; CPU {}.{:02} s",
+                                 branches.played, branches.failed, branches_new_marks(),
+                                 branches.cpu_micros / 1'000'000, branches.cpu_micros / 10'000 % 100));
+  }
   line("CPU", fmt::format("{}.{:02} s, {} operations per CPU second", cpu_micros / 1'000'000,
                           cpu_micros / 10'000 % 100, per_second(counters.ops, cpu_micros)));
   return text;
@@ -218,6 +239,10 @@ JsonFields Totals::json() const {
           {"marks", std::move(hits)},
           {"marks_seeds", std::move(hit_seeds)},
           {"marks_first_median", std::move(hit_first)},
+          {"branches", branches.played},
+          {"branches_failed", branches.failed},
+          {"branches_new_marks", branches_new_marks()},
+          {"branches_cpu_micros", branches.cpu_micros},
           {"cpu_micros", cpu_micros},
           {"ops_per_cpu_second", per_second(counters.ops, cpu_micros)}};
 }

@@ -54,7 +54,19 @@ struct Totals {
   u64 canary_wrong = 0;  // Seeds of the canary that failed and should not have, or the other way round.
   u64 canary_expected = 0;
 
+  // Of a guided campaign. In nothing above but the signatures.
+  struct Branches {
+    u64 played = 0;
+    u64 failed = 0;
+    u64 lines = 0;                        // That they have played themselves.
+    u64 cpu_micros = 0;                   // Of all they did: their twins begin at the beginning.
+    std::array<u64, mark_count> marks{};  // How many hit it.
+  };
+  Branches branches;
+
   void add(const Outcome& outcome);  // All but the signatures.
+  void add_branch(const Outcome& outcome);
+  u64 branches_new_marks() const;  // Hit by no seed.
   u64 marks_hit() const;
   u64 ops_median() const;
   // Fault kinds that could have fired over many seeds, and never did.

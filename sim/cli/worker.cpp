@@ -45,8 +45,11 @@ void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, 
                    const RunLimits& limits = {}) {
   const u64 before = cpu_micros();
   set_fatal_failure([pipe, before](const RunConfig&, const RunResult& result) {
-    send_report(pipe,
-                {.result = result, .cpu_micros = cpu_micros() - before, .impossible = {}, .last = true});
+    send_report(pipe, {.result = result,
+                       .cpu_micros = cpu_micros() - before,
+                       .impossible = {},
+                       .branch = {},
+                       .last = true});
   });
   RunResult result;
   {
@@ -55,16 +58,66 @@ void play_and_send(int pipe, const PreparedRun& prepared, const Checks& checks, 
     config.steps_max = limits.steps;
     result = play_checked(config, checks, memory);
   }
-  send_report(
-      pipe,
-      {.result = std::move(result), .cpu_micros = cpu_micros() - before, .impossible = {}, .last = false});
+  send_report(pipe, {.result = std::move(result),
+                     .cpu_micros = cpu_micros() - before,
+                     .impossible = {},
+                     .branch = {},
+                     .last = false});
+}
+
+Failure death_failure(int status, bool hung) {
+  if (hung) return signal_failure(SIGPROF, 0);
+  return signal_failure(WIFSIGNALED(status) ? WTERMSIG(status) : 0, WEXITSTATUS(status));
+}
+
+// What a branch has not inherited.
+void become_branch() {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  CpuLimit::restart({});
+}
+
+// The run, and each of its branches in a process that ends with it, report to the same pipe, one at a time.
+void play_guided(int pipe, const Job& job, PreparedRun& prepared, const PlayPlan& plan,
+                 RunnerMemory& memory) {
+  auto owned =
+      std::make_unique<ReseededSource>(*plan.workloads[job.workload], job.seed, prepared.options, Reseeds{});
+  Guide guide(job.guidance, job.seed, *owned);
+  prepared.source = std::move(owned);
+  guide.set_birth(become_branch);
+  guide.set_death(&pipe, [](void* context, const Guide::Death& death) {
+    WorkerReport report;
+    report.result.failure = death_failure(death.status, false);
+    report.cpu_micros = death.cpu_micros;
+    report.branch = death.branch;
+    send_report(*static_cast<const int*>(context), report);
+  });
+  const u64 before = cpu_micros();
+  const auto send = [&](const RunResult& result, bool last) {
+    const bool branch = guide.branch().has_value();
+    send_report(pipe, {.result = result,
+                       .cpu_micros = cpu_micros() - (branch ? 0 : before),
+                       .impossible = {},
+                       .branch = guide.branch(),
+                       .last = last && !branch});
+    if (branch) _exit(0);
+  };
+  set_fatal_failure([&](const RunConfig&, const RunResult& result) { send(result, true); });
+  RunResult result;
+  {
+    const CpuLimit limit(RunLimits{}, nullptr);
+    RunConfig config = prepared.config();
+    config.reached = &guide;
+    result = play_checked(config, plan.checks, memory);
+  }
+  send(result, false);
 }
 
 void play_job(int pipe, const Job& job, const PlayPlan& plan, RunnerMemory& memory) {
   std::string problem;
   const Workload& workload = *plan.workloads[job.workload];
-  const PreparedRun prepared = prepare_seed(plan, workload, job.seed, &problem);
+  PreparedRun prepared = prepare_seed(plan, workload, job.seed, &problem);
   if (problem.empty()) {
+    if (job.guidance.branches_max > 0) return play_guided(pipe, job, prepared, plan, memory);
     play_and_send(pipe, prepared, plan.checks, memory);
     return;
   }
@@ -109,11 +162,6 @@ int wait_for(pid_t child) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   return status;
-}
-
-Failure death_failure(int status, bool hung) {
-  if (hung) return signal_failure(SIGPROF, 0);
-  return signal_failure(WIFSIGNALED(status) ? WTERMSIG(status) : 0, WEXITSTATUS(status));
 }
 
 // False at the end.
@@ -247,16 +295,20 @@ void WorkerPool::give(Worker* worker, const Job& job) {
 
 void WorkerPool::receive(Worker* worker, const OnOutcome& on_outcome) {
   if (!read_more(worker->reports, &worker->bytes)) return died(worker, on_outcome);
-  std::optional<WorkerReport> report = take_report(&worker->bytes);
-  if (!report) return;
-  worker->busy = false;
-  on_outcome({.job = worker->job,
-              .result = std::move(report->result),
-              .cpu_micros = report->cpu_micros,
-              .impossible = std::move(report->impossible)});
-  if (!report->last) return;
-  reap(worker);
-  spawn(worker);
+  while (std::optional<WorkerReport> report = take_report(&worker->bytes)) {
+    Job job = worker->job;
+    job.branch = report->branch;
+    worker->busy = job.branch.has_value();
+    worker->started = clock_millis();
+    on_outcome({.job = job,
+                .result = std::move(report->result),
+                .cpu_micros = report->cpu_micros,
+                .impossible = std::move(report->impossible)});
+    if (!report->last) continue;
+    reap(worker);
+    spawn(worker);
+    return;
+  }
 }
 
 void WorkerPool::died(Worker* worker, const OnOutcome& on_outcome) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/cli/crash_guard.h"
+#include "sim/cli/guide.h"
 #include "sim/cli/prepared_run.h"
 
 namespace tonearm::sim {
@@ -21,6 +22,8 @@ inline constexpr u32 run_wall_seconds_max = 900;
 struct Job {
   u64 workload = 0;  // Index into PlayPlan::workloads.
   u64 seed = 0;
+  Guidance guidance;
+  std::optional<Reseed> branch;  // Of an outcome: that of a branch of the job.
 };
 
 struct Outcome {

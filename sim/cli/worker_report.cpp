@@ -25,11 +25,14 @@ struct Head {
   std::array<u64, mark_count> marks_first;
   OpId op;
   u64 cpu_micros;
+  u64 reseed_tick;
   u32 site_bytes, message_bytes, story_bytes, impossible_bytes;
   u32 fired_bytes, crashed_bytes;
   FailureClass failure_class;
   bool has_op;
   bool last;
+  bool branched;
+  Reseed branch;
 };
 static_assert(std::is_trivially_copyable_v<Head>);
 
@@ -68,6 +71,7 @@ void send_report(int pipe, const WorkerReport& report) {
   head.marks_first = report.result.marks_first;
   head.op = failure.op;
   head.cpu_micros = report.cpu_micros;
+  head.reseed_tick = report.result.reseed_tick;
   head.site_bytes = static_cast<u32>(texts[0].size());
   head.message_bytes = static_cast<u32>(texts[1].size());
   head.story_bytes = static_cast<u32>(texts[2].size());
@@ -75,6 +79,8 @@ void send_report(int pipe, const WorkerReport& report) {
   head.failure_class = failure.failure_class;
   head.has_op = failure.has_op;
   head.last = report.last;
+  head.branched = report.branch.has_value();
+  head.branch = report.branch.value_or(Reseed{});
   const std::string fired = bytes_of(report.result.fired);
   const std::string crashed = bytes_of(report.result.crashed);
   head.fired_bytes = static_cast<u32>(fired.size());
@@ -109,11 +115,13 @@ std::optional<WorkerReport> take_report(std::string* bytes) {
   result.variations_fired = head.variations_fired;
   result.variations_armed = head.variations_armed;
   result.marks_first = head.marks_first;
+  result.reseed_tick = head.reseed_tick;
   result.failure.failure_class = head.failure_class;
   result.failure.op = head.op;
   result.failure.has_op = head.has_op;
   report.cpu_micros = head.cpu_micros;
   report.last = head.last;
+  if (head.branched) report.branch = head.branch;
   std::size_t at = sizeof(head);
   const auto take = [&](u32 length) {
     std::string text = bytes->substr(at, length);

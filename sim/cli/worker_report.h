@@ -12,6 +12,7 @@ struct WorkerReport {
   RunResult result;
   u64 cpu_micros = 0;
   std::string impossible;
+  std::optional<Reseed> branch;  // Of one; then the job goes on.
   bool last = false;  // The sender ends with it: an assertion failed.
 };
 

@@ -20,7 +20,8 @@ Player::Player(const RunConfig& config, RunnerMemory& memory)
       shape_(&shape_of(world_)),
       trace_(memory.parts().trace),
       model_(memory.parts().model),
-      durability_("durability", stream_seed(config.seed, "durability")),
+      seed_(config.seed),
+      durability_{{.after_op = 0, .stream = {"durability", stream_seed(config.seed, "durability")}}},
       audits_("audits", stream_seed(config.seed, "audits")),
       setups_("prefetch_setup", stream_seed(config.seed, "prefetch_setup")),
       scrubs_("scrubs", stream_seed(config.seed, "scrubs")),
@@ -122,10 +123,10 @@ void Player::start() {
   const u64 count = config_->source->count();
   while (index_ < count) {
     config_->source->at(index_, &line_);
-    if (line_.kind != OperationKind::crash && !line_asks()) break;
+    if (line_.kind != OperationKind::crash && !is_silent(line_.kind)) break;
     ++index_;
-    if (line_asks()) {
-      line_request();
+    if (is_silent(line_.kind)) {
+      silent_line();
       continue;
     }
     ++result_.counters.ops;
@@ -150,13 +151,13 @@ void Player::unless_interrupted(Act&& act) {
 }
 
 void Player::play_lines() {
-  const u64 count = config_->source->count();
-  while (index_ < count) {
+  // Whoever guides the search may put a line in front of the next one: the count is no constant.
+  while (index_ < config_->source->count()) {
     config_->source->at(index_, &line_);
     line_index_ = index_++;
     ++result_.counters.ops;
-    if (line_asks()) {
-      line_request();
+    if (is_silent(line_.kind)) {
+      silent_line();
       continue;
     }
     directed_credit_ = std::min(directed_credit_ + 1, directed_credit_max());
@@ -167,6 +168,7 @@ void Player::play_lines() {
     unless_interrupted([this] { play_line(); });
     stopped_ = config_->until && line_.id == *config_->until;
     if (stopped_) return;
+    if (config_->reached != nullptr) config_->reached->line_ends(index_);
   }
 }
 
@@ -264,7 +266,8 @@ void Player::play_line() {
     case OperationKind::exists:
     case OperationKind::prefetch:  // Of grooves.
     case OperationKind::fault:
-    case OperationKind::latency:      // See line_asks().
+    case OperationKind::latency:
+    case OperationKind::reseed:       // See silent_line().
     case OperationKind::call: break;  // Of component workloads.
   }
   UNREACHABLE();
@@ -471,19 +474,16 @@ void Player::line_reopen() {
                     changed.prefetch_keys_max >= replay_keys;
   if (!fits || !validate_run(config_->workload, changed).empty()) return skip();
   options_ = changed;
-  options_.disk.seed = config_->seed;
+  options_.disk.seed = seed_;
   ++result_.counters.reopens;
   throw Recover{.line = line_.id, .strike = false};
 }
 
-// Nothing happens in such a line: it is no event of the run and pays for nothing, so that a run is the same
-// whether a fault was asked for or came by chance.
-bool Player::line_asks() {
-  return line_.kind == OperationKind::fault || line_.kind == OperationKind::latency;
-}
-
-// An explicit fault or latency names a request to come. Where it never occurs, nothing fires.
-void Player::line_request() {
+// It is no event of the run and pays for nothing, so that a run is the same whether a fault was asked for or
+// came by chance. An explicit fault or latency names a request to come; where it never occurs, nothing fires.
+void Player::silent_line() {
+  ASSERT(is_silent(line_.kind));
+  if (line_.kind == OperationKind::reseed) return line_reseed();
   const RequestName& request = line_.request;
   if (line_.kind == OperationKind::fault) {
     faulty_ |= line_.fault.kind != FaultKind::failed_sync;

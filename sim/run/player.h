@@ -6,6 +6,7 @@
 //   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_faults.cpp    which errors are true, what opening must come to, an engine that is out
+//   player_reseed.cpp    another seed from some line on
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_sweep.cpp     the same run, crashed at every step
 //   player_verify.cpp    the engine's own verification and its scrubber
@@ -116,8 +117,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_end();
   void line_crash();
   void line_reopen();
-  bool line_asks();
-  void line_request();
+  void silent_line();
   void put_result(PutResult result, bool expected_full);
   [[noreturn]] void refused(const char* what);
   bool applies(bool put);
@@ -250,6 +250,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void arm_next_crash();
   void superblock_written();
   Attribution recovering(OpId op, OpId line) const;
+
+  // --- player_reseed.cpp
+  void line_reseed();
   u64 durable_at(u64 checkpoint_op) const;
 
   // --- player_checks.cpp
@@ -312,7 +315,12 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   Trace& trace_;
   Model& model_;
   RunResult result_;
-  Stream durability_;
+  u64 seed_;  // That the harness draws from now: the run's, or that of the last reseed.
+  struct Durability {
+    u64 after_op;  // Of checkpoints behind this op.
+    Stream stream;
+  };
+  std::vector<Durability> durability_;  // Ascending.
   Stream audits_;
   Stream setups_;
   Stream scrubs_;

@@ -59,6 +59,7 @@ void Player::line_object() {
     case OperationKind::fault:
     case OperationKind::latency:
     case OperationKind::heal:
+    case OperationKind::reseed:
     case OperationKind::query:
     case OperationKind::page:
     case OperationKind::scan_open:

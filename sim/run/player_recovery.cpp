@@ -31,13 +31,6 @@ void Player::format_and_open() {
   open_engine({.line = {}, .strike = false});
 }
 
-u64 Player::durable_at(u64 checkpoint_op) const {
-  if (checkpoint_op == 0) return 0;
-  const u64 delay_max =
-      std::min<u64>(options_.durability_delay_ops_max, options_.format.checkpoint_interval - 1);
-  return checkpoint_op + options_.format.beats + below(durability_.at(checkpoint_op), delay_max + 1);
-}
-
 // --- ops
 
 void Player::commit_op(u64 op) {

@@ -69,9 +69,9 @@ std::string Player::sweep_story() const { return sweep_ ? sweep_->sweeper.story(
 // A replay must decide as the run has: what is asked about ops reaches the disk.
 u64 Player::ask_variation(Variation site, u64 a, u64 b) {
   const SimStorage* const swept = sweep_ ? sweep_->sweeper.disk() : nullptr;
-  if (swept != nullptr) return variations_.ask(site, a, b, swept->attribution());
+  if (swept != nullptr) return variations_.ask(site, a, b, swept->attribution(), sweep_->sweeper.op());
   if (muted_ || !disk_) return 0;
-  return variations_.ask(site, a, b, disk_->attribution());
+  return variations_.ask(site, a, b, disk_->attribution(), host_ ? host_->forest().op() : 0);
 }
 
 }  // namespace tonearm::sim

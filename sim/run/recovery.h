@@ -20,6 +20,7 @@ class Recovery final : public Interrupt, public DiskObserver {
 
   const Decisions& decisions() const { return decisions_; }
   u32 level() const { return level_; }
+  u64 op() const { return host_ ? host_->forest().op() : 0; }
 
  private:
   // --- Interrupt

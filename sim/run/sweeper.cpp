@@ -92,6 +92,8 @@ bool Sweeper::same_checkpoint(u64 op, u128 id) {
   return checkpoints_.try_emplace(op, id).first->second == id;
 }
 
+u64 Sweeper::op() const { return active_.empty() ? 0 : active_.back()->op(); }
+
 std::string Sweeper::story() const {
   std::string text;
   for (const Recovery* recovery : active_) {

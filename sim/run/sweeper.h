@@ -88,6 +88,7 @@ class Sweeper {
   void judge(SimStorage& disk, StepTracker& tracker, const Legal& legal, u32 level, const Recovery* outer);
   // The disk at hand is another one while recoveries run: see Player::watch_engine().
   const SimStorage* disk() const { return disk_; }
+  u64 op() const;  // That the engine of the innermost recovery plays.
   void set_disk(const SimStorage* disk) { disk_ = disk; }
 
   // A checkpoint is the same whenever it is taken: by the run, or by a replay. Returns whether it is.

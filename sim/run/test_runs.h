@@ -59,7 +59,7 @@ struct SeedRun {
     finish_options(&config.options);
     INFO("seed " << config.seed);
     REQUIRE(validate_run(config.workload, config.options) == "");
-    source = definition->source(config.seed, config.options);
+    source = definition->source(config.seed, config.options, {});
     config.source = source.get();
   }
   RunResult play() const { return run(config, runner_memory()); }

@@ -144,12 +144,12 @@ TEST_CASE("a decision is a function of what it is about", "[variation]") {
     bool by_seed = false;
     bool by_operation = false;
     for (u64 a = 0; a < 200; ++a) {
-      const u64 decided = variations.ask(site_at(i), a, 3, first);
+      const u64 decided = variations.ask(site_at(i), a, 3, first, 1);
       fired += decided != 0 ? 1 : 0;
-      CHECK(variations.ask(site_at(i), a, 3, first) == decided);
-      CHECK(again.ask(site_at(i), a, 3, first) == decided);
-      by_seed |= other.ask(site_at(i), a, 3, first) != decided;
-      by_operation |= variations.ask(site_at(i), a, 3, later) != decided;
+      CHECK(variations.ask(site_at(i), a, 3, first, 1) == decided);
+      CHECK(again.ask(site_at(i), a, 3, first, 1) == decided);
+      by_seed |= other.ask(site_at(i), a, 3, first, 1) != decided;
+      by_operation |= variations.ask(site_at(i), a, 3, later, 1) != decided;
     }
     CHECK(fired > 60);
     CHECK(fired < 140);
@@ -159,6 +159,24 @@ TEST_CASE("a decision is a function of what it is about", "[variation]") {
   }
   options.vary = {};
   CHECK(Variations(options, 7).sites() == 0);
+}
+
+TEST_CASE("after a reseed what a replay must repeat is decided as it was", "[variation]") {
+  RunOptions options;
+  options.vary.fill({.numerator = 1, .denominator = 2});
+  Variations plain(options, 7);
+  Variations other(options, 8);
+  Variations reseeded(options, 7);
+  reseeded.reseed(8, 100);
+  const Attribution line{.op = {.number = 1}, .context = 0};
+  for (u32 i = 0; i < variation_count; ++i) {
+    const bool layout = variation_kind(site_at(i)) == VariationKind::layout;
+    for (u64 a = 0; a < 50; ++a) {
+      Variations& then = layout ? plain : other;
+      CHECK(reseeded.ask(site_at(i), a, 3, line, 100) == then.ask(site_at(i), a, 3, line, 100));
+      CHECK(reseeded.ask(site_at(i), a, 3, line, 101) == other.ask(site_at(i), a, 3, line, 101));
+    }
+  }
 }
 
 }  // namespace tonearm::sim

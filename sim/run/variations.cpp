@@ -2,25 +2,38 @@
 
 #include <string>
 
+#include "base/assert.h"
 #include "base/checksum.h"
 
 namespace tonearm::sim {
 
 Variations::Variations(const RunOptions& options, u64 seed) : ratios_(options.vary) {
-  const u64 vary_seed = stream_seed(seed, "vary");
+  reseed(seed, 0);
   for (u32 i = 0; i < variation_count; ++i) {
-    streams_[i] = Stream(std::string("vary.") + variation_name(static_cast<Variation>(i)), vary_seed);
     if (ratios_[i].numerator > 0) sites_ |= 1U << i;
   }
 }
 
-u64 Variations::ask(Variation site, u64 a, u64 b, const Attribution& attribution) {
+void Variations::reseed(u64 seed, u64 after_op) {
+  ASSERT(epochs_.empty() || epochs_.back().after_op <= after_op);
+  const u64 vary_seed = stream_seed(seed, "vary");
+  Epoch& epoch = epochs_.emplace_back();
+  epoch.after_op = after_op;
+  for (u32 i = 0; i < variation_count; ++i) {
+    epoch.streams[i] = Stream(std::string("vary.") + variation_name(static_cast<Variation>(i)), vary_seed);
+  }
+}
+
+u64 Variations::ask(Variation site, u64 a, u64 b, const Attribution& attribution, u64 op) {
   const u32 index = static_cast<u32>(site);
   u64 when = 0;
+  auto epoch = epochs_.end() - 1;
   if (variation_kind(site) == VariationKind::schedule) {
     when = hash_of(attribution.op.number ^ u64{attribution.op.child} << 32) ^ attribution.context;
+  } else {
+    while (epoch != epochs_.begin() && epoch->after_op >= op) --epoch;
   }
-  const u64 random = streams_[index].at(a, b, when);
+  const u64 random = epoch->streams[index].at(a, b, when);
   ++armed_[index];
   if (!chance(random, ratios_[index])) return 0;
   ++fired_[index];

@@ -2,10 +2,12 @@
 //
 // Each site has a ratio and a stream of its own, `vary.NAME`. What reaches the disk is keyed by what the
 // engine says it is about and by nothing else, so that first run, replay and twin decide alike. What does
-// not is keyed by the operation at hand as well: a block may be missing in the cache once, and not again.
+// not is keyed by the operation at hand as well: a block may be missing in the cache once, and not again. For
+// the same reason a reseed changes what reaches the disk for later ops only: earlier ones may be replayed.
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "base/variation.h"
 #include "sim/scenario/run_options.h"
@@ -18,7 +20,9 @@ class Variations {
 
   // Bit by site: those that may fire.
   u32 sites() const { return sites_; }
-  u64 ask(Variation site, u64 a, u64 b, const Attribution& attribution);
+  u64 ask(Variation site, u64 a, u64 b, const Attribution& attribution, u64 op);
+  // From now on, and for ops behind this one.
+  void reseed(u64 seed, u64 after_op);
 
   using Counts = std::array<u64, variation_count>;
   const Counts& fired() const { return fired_; }
@@ -26,7 +30,11 @@ class Variations {
 
  private:
   std::array<Ratio, variation_count> ratios_;
-  std::array<Stream, variation_count> streams_;
+  struct Epoch {
+    u64 after_op;
+    std::array<Stream, variation_count> streams;
+  };
+  std::vector<Epoch> epochs_;  // Ascending.
   u32 sites_ = 0;
   Counts fired_{};
   Counts armed_{};

@@ -38,6 +38,7 @@ Grammar grammar_of(OperationKind kind, const GrooveSpec& groove) {
     case OperationKind::reopen:
     case OperationKind::fault:
     case OperationKind::heal:
+    case OperationKind::reseed:
     case OperationKind::latency:
     case OperationKind::query:
     case OperationKind::page:

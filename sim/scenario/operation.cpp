@@ -164,6 +164,7 @@ const char* operation_kind_name(OperationKind kind) {
     case OperationKind::scan_abort: return "scan_abort";
     case OperationKind::scan_close: return "scan_close";
     case OperationKind::heal: return "heal";
+    case OperationKind::reseed: return "reseed";
   }
   UNREACHABLE();
 }
@@ -173,12 +174,12 @@ std::span<const OperationKind> operation_kinds(const World& world) {
   static constexpr K trees[] = {K::put,        K::remove,     K::get,        K::scan,       K::scan_open,
                                 K::scan_next,  K::scan_probe, K::scan_abort, K::scan_close, K::commit,
                                 K::checkpoint, K::scope,      K::end,        K::crash,      K::reopen,
-                                K::fault,      K::heal,       K::latency};
-  static constexpr K grooves[] = {K::insert,     K::update,    K::upsert,     K::remove,     K::orphan,
-                                  K::get,        K::exists,    K::prefetch,   K::scan,       K::query,
-                                  K::page,       K::scan_open, K::scan_next,  K::scan_probe, K::scan_abort,
-                                  K::scan_close, K::commit,    K::checkpoint, K::scope,      K::end,
-                                  K::crash,      K::reopen,    K::fault,      K::heal,       K::latency};
+                                K::fault,      K::heal,       K::latency,    K::reseed};
+  static constexpr K grooves[] = {
+      K::insert,     K::update,     K::upsert, K::remove,     K::orphan,    K::get,       K::exists,
+      K::prefetch,   K::scan,       K::query,  K::page,       K::scan_open, K::scan_next, K::scan_probe,
+      K::scan_abort, K::scan_close, K::commit, K::checkpoint, K::scope,     K::end,       K::crash,
+      K::reopen,     K::fault,      K::heal,   K::latency,    K::reseed};
   return world.groove_count == 0 ? std::span<const K>(trees) : std::span<const K>(grooves);
 }
 
@@ -208,6 +209,7 @@ bool ends_scans(OperationKind kind) {
     case OperationKind::scan:
     case OperationKind::fault:
     case OperationKind::latency:
+    case OperationKind::reseed:
     case OperationKind::call:
     case OperationKind::exists:
     case OperationKind::prefetch:
@@ -220,6 +222,10 @@ bool ends_scans(OperationKind kind) {
     case OperationKind::scan_close: return false;
   }
   UNREACHABLE();
+}
+
+bool is_silent(OperationKind kind) {
+  return kind == OperationKind::fault || kind == OperationKind::latency || kind == OperationKind::reseed;
 }
 
 u32 scan_slot(const Operation& operation) {
@@ -370,6 +376,7 @@ void print_operation(const Operation& operation, std::string* target) {
     case OperationKind::scope:
     case OperationKind::heal: break;
     case OperationKind::end: target->append(operation.persist ? " persist" : " discard"); break;
+    case OperationKind::reseed: target->append(fmt::format(" seed={:#x}", operation.value)); break;
     case OperationKind::crash: print_crash(operation, target); break;
     case OperationKind::reopen: print_reopen(operation, target); break;
     case OperationKind::fault:

@@ -21,6 +21,7 @@
 //   29 fault 17/compact_write(3,2)#4 lost_write    the same of the other kinds, see fault_line.h
 //   30 heal                                    the medium is again as it was acknowledged to be
 //   30 latency 23/compact_write(1,2)#4 ticks=900
+//   31 reseed seed=0x9                        from here on the harness draws from another seed
 //
 // In a world of grooves there are objects instead of puts; scans name any of the trees:
 //
@@ -100,8 +101,10 @@ enum class OperationKind : u8 {
   scan_close,
   // About the disk.
   heal,
+  // About the harness.
+  reseed,
 };
-inline constexpr u32 operation_kind_count = 27;
+inline constexpr u32 operation_kind_count = 28;
 const char* operation_kind_name(OperationKind kind);
 // What lines of this world may be, in the order in which an error lists them.
 std::span<const OperationKind> operation_kinds(const World& world);
@@ -163,7 +166,7 @@ struct Operation {
                              // id or timestamp.
   Key key_end{};             // scan, scan_open: to, inclusive; not below from.
   u64 value = 0;             // put (63 bits); index: 0; insert, upsert: the timestamp; query:
-                             // how many objects its result buffer holds.
+                             // how many objects its result buffer holds; reseed: the seed.
   u32 limit = 0;             // scan, query; 0: none.
   u64 count = 1;             // commit: times; crash: at; latency: ticks; scan_next.
   RequestName request{};     // fault, latency.
@@ -194,6 +197,8 @@ inline bool of_scan(OperationKind kind) {
 }
 // Whether open scans end when such a line comes, whatever becomes of it: nothing may change under them.
 bool ends_scans(OperationKind kind);
+// Whether nothing happens in such a line: it is about what is to come, and no event of the run.
+bool is_silent(OperationKind kind);
 // Of a line that takes one.
 u32 scan_slot(const Operation& operation);
 

@@ -29,9 +29,10 @@ enum class Argument : u8 {
   ending,
   count,
   buffer,
-  timestamp
+  timestamp,
+  seed
 };
-constexpr u32 argument_count = 16;
+constexpr u32 argument_count = 17;
 
 struct Spelling {
   std::string_view text;  // With `=`: a value follows.
@@ -44,6 +45,7 @@ constexpr Spelling spellings[] = {
     {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
     {"persist", Argument::ending}, {"discard", Argument::ending}, {"superblock", Argument::superblock},
     {"count=", Argument::count},   {"buffer=", Argument::buffer}, {"timestamp=", Argument::timestamp},
+    {"seed=", Argument::seed},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
@@ -94,6 +96,7 @@ Grammar grammar_of(OperationKind kind, TreeName tree, bool grooves) {
     case OperationKind::heal:
     case OperationKind::reopen: return {};
     case OperationKind::end: return {.required = bit(Argument::ending)};
+    case OperationKind::reseed: return {.required = bit(Argument::seed)};
     case OperationKind::crash:
       return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
     case OperationKind::fault: return {.request = true};
@@ -242,6 +245,7 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
     case Argument::key:
     case Argument::from: expected = parse_key(operation->tree, text, &operation->key); break;
     case Argument::to: expected = parse_key(operation->tree, text, &operation->key_end); break;
+    case Argument::seed: expected = parse_number(text, 0, u64_max, &operation->value); break;
     case Argument::value: expected = parse_number(text, 0, value_max, &operation->value); break;
     case Argument::limit:
       expected = parse_number(text, 1, 0xffffffff, &limit);

@@ -62,6 +62,8 @@ TEST_CASE("operation: what is canonical prints as it was written") {
       "29 fault 24/checkpoint_sync#0 fail",
       "29 fault 0/superblock_format#2 fail",
       "30 latency 23/compact_write(1,2)#4 ticks=900",
+      "31 reseed seed=0x0",
+      "31.2 reseed seed=0xffffffffffffffff",
       "30 latency 20.1/23.2/compact_write(0,2)#4294967295 ticks=0",
       "9223372036854775807.4294967295 latency 23/scan(65535,255)#4 ticks=1099511627776",
   };

@@ -48,8 +48,8 @@ TEST_CASE("scenario errors: the file") {
       {"tonearm 1\n--- x\n", "2:5: found `x`, expected the end of the line"},
       {"tonearm 1\n---\n---\n",
        "3:1: found `---`, expected an operation: put, remove, get, scan, scan_open, scan_next, "
-       "scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault, heal or "
-       "latency"},
+       "scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault, heal, "
+       "latency or reseed"},
   });
 }
 
@@ -109,8 +109,10 @@ TEST_CASE("scenario errors: operations on trees") {
           {"17",
            "3:3: found the end of the line, expected an operation: put, remove, get, scan, scan_open, "
            "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, "
-           "fault, heal "
-           "or latency"},
+           "fault, heal, latency or reseed"},
+          {"5 reseed", "3:9: found the end of the line, expected seed="},
+          {"5 reseed seed=-1", "3:15: found `-1`, expected a number from 0 to 18446744073709551615"},
+          {"5 reseed at=3 seed=1", "3:10: found `at=3`, expected seed="},
           {"0 scope",
            "3:1: found `0`, expected an id like 17 or 17.1, a number from 1 to 9223372036854775807"},
           {"017 scope",
@@ -286,9 +288,7 @@ TEST_CASE("scenario errors: lines about objects") {
   const std::string kinds =
       "insert, update, upsert, remove, orphan, get, exists, prefetch, scan, query, page, scan_open, "
       "scan_next, scan_probe, scan_abort, scan_close, commit, checkpoint, scope, end, crash, reopen, fault, "
-      "heal "
-      "or "
-      "latency";
+      "heal, latency or reseed";
   CHECK(refusal("tonearm 1\nworkload groove\n---\nput things id=1\n") ==
         "4:1: found `put`, expected an operation: " + kinds);
   check(

@@ -250,6 +250,7 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
     case OperationKind::scan_abort:
     case OperationKind::scan_close:
     case OperationKind::heal: break;
+    case OperationKind::reseed: operation->value = draw.bits("reseed", i); break;
   }
 }
 
@@ -263,12 +264,12 @@ inline Operation random_operation(const Draw& draw, u64 i, const World& world) {
   using K = OperationKind;
   const bool of_tree = operation.kind == K::put || operation.kind == K::scan;
   const bool of_key = operation.kind == K::remove || operation.kind == K::get;
-  if (operation.kind >= K::query && operation.kind != K::heal) {
+  if (operation.kind >= K::query && operation.kind < K::heal) {
     random_scan_line(draw, i, world, &operation);
     return operation;
   }
   if (of_tree || (of_key && world.groove_count == 0)) operation.tree = tree;
-  if (world.groove_count > 0 && (of_key || (operation.kind >= K::insert && operation.kind != K::heal))) {
+  if (world.groove_count > 0 && (of_key || (operation.kind >= K::insert && operation.kind < K::heal))) {
     GrooveName groove = world.groove(static_cast<u32>(draw("groove", i, world.groove_count)));
     // Of the grooves only this one takes them.
     if (operation.kind == K::orphan) {

@@ -171,6 +171,7 @@ struct RunResult {
   std::array<u64, mark_count> marks_first{};  // Lines played when it was hit first; 0: never.
   std::array<u64, variation_count> variations_fired{};
   std::array<u64, variation_count> variations_armed{};  // Asked of a site that was on.
+  u64 reseed_tick = 0;                                  // Of the last reseed line.
   std::vector<CheckpointRecord> checkpoints;            // If RunConfig::record_checkpoints.
   std::vector<u64> effective;                           // If RunConfig::record_effective: see there.
   std::vector<u64> effective_answers;                   // One for each query in `effective`.

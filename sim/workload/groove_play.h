@@ -103,6 +103,7 @@ class ModelPlay : public Counts {
         ++scanned[static_cast<u32>(line.tree)];
         if (model_.scope_active()) skip(line);
         return;
+      case K::reseed:
       case K::heal: return;  // Nothing is damaged here.
       case K::fault:
       case K::latency:

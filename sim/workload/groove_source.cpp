@@ -37,14 +37,14 @@ u64 drawn_weights(const RunOptions& o) {
 
 }  // namespace
 
-GrooveSource::GrooveSource(u64 seed, const RunOptions& options, const World& world)
+GrooveSource::GrooveSource(u64 seed, const RunOptions& options, const World& world, const Reseeds& reseeds)
     : options_(options),
       world_(&world),
       space_(seed, options),
-      lines_("lines", stream_seed(seed, "lines")),
+      lines_("lines", seed, reseeds),
       ladders_("ladders", stream_seed(seed, "ladders")),
-      phases_(seed, options),
-      schedule_(seed, options, drawn_weights(options), scope_lead, true),
+      phases_(seed, options, reseeds),
+      schedule_(seed, options, drawn_weights(options), scope_lead, true, reseeds),
       changes_total_(changing_weights(options)),
       total_(drawn_weights(options)),
       grooves_total_(u64{options.weight_things} + options.weight_notes + options.weight_events) {

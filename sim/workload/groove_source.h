@@ -24,7 +24,7 @@ namespace tonearm::sim {
 
 class GrooveSource final : public OperationSource {
  public:
-  GrooveSource(u64 seed, const RunOptions& options, const World& world);
+  GrooveSource(u64 seed, const RunOptions& options, const World& world, const Reseeds& reseeds = {});
 
   u64 count() const override { return options_.ops; }
   void at(u64 index, Operation* operation) const override;
@@ -97,7 +97,7 @@ class GrooveSource final : public OperationSource {
   RunOptions options_;
   const World* world_;
   ObjectSpace space_;
-  Stream lines_;
+  LineStream lines_;
   Stream ladders_;
   Phases phases_;
   Schedule schedule_;

@@ -119,7 +119,8 @@ TEST_CASE("groove lines mostly apply, and every refusal happens", "[groove sourc
     CHECK(count > 1000);
   }
   CHECK(c.orphans_got > 100);
-  const OperationKind never[] = {OperationKind::fault, OperationKind::heal, OperationKind::latency};
+  const OperationKind never[] = {OperationKind::fault, OperationKind::heal, OperationKind::latency,
+                                 OperationKind::reseed};
   for (const OperationKind kind : operation_kinds(world_forest)) {
     const bool generated = std::find(std::begin(never), std::end(never), kind) == std::end(never);
     CAPTURE(operation_kind_name(kind));

@@ -23,8 +23,8 @@ const char* phase_name(Phase phase) {
   UNREACHABLE();
 }
 
-Phases::Phases(u64 seed, const RunOptions& options)
-    : phases_("phases", stream_seed(seed, "phases")),
+Phases::Phases(u64 seed, const RunOptions& options, const Reseeds& reseeds)
+    : phases_("phases", seed, reseeds, options.phase_lines),
       ops_(options.ops),
       lines_(std::max<u64>(1, options.phase_lines)),
       half_(std::max<u64>(1, options.phase_lines / 2)),

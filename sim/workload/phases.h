@@ -5,6 +5,7 @@
 
 #include "sim/disk/keyed.h"
 #include "sim/scenario/run_options.h"
+#include "sim/workload/line_stream.h"
 
 namespace tonearm::sim {
 
@@ -32,7 +33,7 @@ struct PhaseRange {
 
 class Phases {
  public:
-  Phases(u64 seed, const RunOptions& options);
+  Phases(u64 seed, const RunOptions& options, const Reseeds& reseeds);
 
   PhaseRange at(u64 index) const;
   // The number that a line of the phase takes if no bias meddles.
@@ -42,7 +43,7 @@ class Phases {
   bool deleting(const PhaseRange& phase) const { return phase.at < half_; }
 
  private:
-  Stream phases_;
+  LineStream phases_;
   u64 ops_;
   u64 lines_;
   u64 half_;

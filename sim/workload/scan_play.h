@@ -76,7 +76,7 @@ class ScanPlay {
   // False: the line does not apply. `op`: the running one.
   bool play(const Operation& line, const Model& model, u32 scans_max, u64 op) {
     if (ends_scans(line.kind)) close_all();
-    if (line.kind < OperationKind::query || line.kind == OperationKind::heal) return true;
+    if (line.kind < OperationKind::query || line.kind >= OperationKind::heal) return true;
     if (model.scope_active()) return false;
     scans_max_ = scans_max;
     if (line.kind == OperationKind::query) return query(line, model, op);

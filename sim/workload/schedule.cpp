@@ -29,11 +29,32 @@ constexpr const char* reopen_names[] = {"cache_blocks",       "cache_hash_bits",
                                         "prefetch_keys_max",  "prefetch_workers"};
 constexpr u32 reopen_names_of_trees = 7;
 
+u64 total_weight(const RunOptions& o, u64 drawn) {
+  return drawn + o.weight_scan_open + o.weight_checkpoint + o.weight_scope + o.weight_crash +
+         o.weight_reopen + o.weight_commit;
+}
+
+u64 chunk_lines(const RunOptions& o, u64 drawn) {
+  if (o.weight_commit == 0) return 0;
+  return std::max<u64>(1, 1 + (total_weight(o, drawn) - o.weight_commit) / o.weight_commit);
+}
+
+u64 chunks_per_episode(const RunOptions& o, u64 period) {
+  if (period == 0 || o.episode_lines == 0) return 0;
+  return std::max(2 * div_ceil(episode_lines_max, period), div_ceil(o.episode_lines, period));
+}
+
 }  // namespace
 
-Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, bool grooves)
-    : chunks_("chunks", stream_seed(seed, "chunks")),
-      rare_seed_(stream_seed(seed, "rare")),
+Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, bool grooves,
+                   const Reseeds& reseeds)
+    : period_(chunk_lines(o, drawn)),
+      episode_every_(chunks_per_episode(o, period_)),
+      episode_chunks_(episode_every_ == 0 ? 0 : div_ceil(episode_lines_max, period_)),
+      total_(std::max<u64>(1, total_weight(o, drawn))),
+      chunks_("chunks", seed, reseeds, period_),
+      episodes_("chunks", seed, reseeds, episode_every_ * period_),
+      rare_("rare", seed, reseeds),
       weight_crash_(o.weight_crash),
       weight_reopen_(o.weight_reopen),
       weight_checkpoint_(o.weight_checkpoint),
@@ -42,16 +63,6 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       scope_lead_(scope_lead),
       long_scopes_(grooves) {
   const Stream habits("habits", stream_seed(seed, "habits"));
-  const u64 others =
-      drawn + o.weight_scan_open + o.weight_checkpoint + o.weight_scope + o.weight_crash + o.weight_reopen;
-  total_ = std::max<u64>(1, others + o.weight_commit);
-  if (o.weight_commit > 0) period_ = std::max<u64>(1, 1 + others / o.weight_commit);
-
-  if (period_ > 0 && o.episode_lines > 0) {
-    episode_chunks_ = div_ceil(episode_lines_max, period_);
-    episode_every_ = std::max(2 * episode_chunks_, div_ceil(o.episode_lines, period_));
-  }
-
   const u64 scope_weight = period_ == 0 ? 0 : std::min(total_ / 2, o.weight_scope * period_ / 2);
   scope_chance_ = {static_cast<u32>(scope_weight), static_cast<u32>(total_)};
   // As many lines as the weight says, if the bursts are as long as they are on average.
@@ -124,7 +135,7 @@ bool Schedule::in_episode(u64 index, EpisodePlace* at) const {
   const u64 number = index / period_ / episode_every_;
   at->number = number;
   at->place = index - number * episode_every_ * period_;
-  at->random = remix(chunks_.at(number), salt_scope + 200);
+  at->random = remix(episodes_.at(number), salt_scope + 200);
   return at->place < episode_lines_max;
 }
 
@@ -154,13 +165,13 @@ bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) 
 }
 
 // Apart from the draw of the line, because a line asks about its predecessors too.
-u64 Schedule::rare_drawn(u64 index) const { return below(remix(rare_seed_ + index, salt_rare), total_); }
+u64 Schedule::rare_drawn(u64 index) const { return below(remix(rare_seed(index), salt_rare), total_); }
 
 bool Schedule::rare(u64 index, u64 random, Operation* operation) const {
   const u64 drawn = rare_drawn(index);
   const u64 crash_end = weight_crash_;
   const u64 reopen_end = crash_end + weight_reopen_;
-  if (crash_end > 0 && index == 0 && chance(remix(rare_seed_, salt_phase), crash_in_format)) {
+  if (crash_end > 0 && index == 0 && chance(remix(rare_seed(0), salt_phase), crash_in_format)) {
     operation->kind = OperationKind::crash;
     operation->count = below(remix(random, salt_limit), format_steps);
     return true;
@@ -221,8 +232,7 @@ void Schedule::crash(u64 random, bool follows, Operation* operation) const {
 bool Schedule::storm(u64 index, u64 random, Operation* operation) const {
   for (u64 back = 1; back <= storm_lines && back <= index; ++back) {
     const u64 drawn = rare_drawn(index - back);
-    if (drawn >= weight_crash_ || !chance(remix(rare_seed_ + index - back, salt_jitter), crash_storm))
-      continue;
+    if (drawn >= weight_crash_ || !chance(remix(rare_seed(index - back), salt_jitter), crash_storm)) continue;
     if (back % 2 == 1) {
       operation->kind = OperationKind::checkpoint;
     } else {

@@ -13,6 +13,7 @@
 
 #include "sim/scenario/operation.h"
 #include "sim/scenario/run_options.h"
+#include "sim/workload/line_stream.h"
 
 namespace tonearm::sim {
 
@@ -36,7 +37,8 @@ class Schedule {
   };
 
   // `drawn`: the weights of all lines about data. `scope_lead`: lines of a chunk that come before a scope.
-  Schedule(u64 seed, const RunOptions& options, u64 drawn, u64 scope_lead, bool grooves);
+  Schedule(u64 seed, const RunOptions& options, u64 drawn, u64 scope_lead, bool grooves,
+           const Reseeds& reseeds);
 
   u64 period() const { return period_; }  // Lines of a chunk; 0: no commits.
   u64 total() const { return total_; }    // Weights of all lines.
@@ -55,22 +57,24 @@ class Schedule {
  private:
   void plan_burst(Chunk* plan) const;
   bool of_episode(u64 chunk) const { return episode_every_ > 0 && chunk % episode_every_ < episode_chunks_; }
+  u64 rare_seed(u64 index) const { return rare_.seed_at(index) + index; }
   u64 rare_drawn(u64 index) const;
   bool storm(u64 index, u64 random, Operation* operation) const;
   void crash(u64 random, bool follows, Operation* operation) const;
   void reopen(u64 random, Operation* operation) const;
   u64 reopen_value(u64 setting, u64 random) const;
 
-  Stream chunks_;
-  u64 rare_seed_;
-  u32 weight_crash_, weight_reopen_, weight_checkpoint_, weight_heal_;
-  u32 prefetch_keys_max_;
-  u64 scope_lead_;
-  bool long_scopes_;  // A scope may hold more changes than a set of the object cache.
   u64 period_ = 0;
   u64 episode_every_ = 0;  // Chunks from one to the next; 0: none.
   u64 episode_chunks_ = 0;
   u64 total_;
+  LineStream chunks_;
+  LineStream episodes_;  // Of the same name: what the lines of one have in common.
+  LineStream rare_;
+  u32 weight_crash_, weight_reopen_, weight_checkpoint_, weight_heal_;
+  u32 prefetch_keys_max_;
+  u64 scope_lead_;
+  bool long_scopes_;      // A scope may hold more changes than a set of the object cache.
   Ratio scope_chance_{};  // Of a chunk.
   Ratio burst_chance_{};  // Of a chunk.
   Ratio times_chance_{};  // Of a commit.

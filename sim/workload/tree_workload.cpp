@@ -21,13 +21,13 @@ bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
 
 }  // namespace
 
-TreeSource::TreeSource(u64 seed, const RunOptions& options)
+TreeSource::TreeSource(u64 seed, const RunOptions& options, const Reseeds& reseeds)
     : options_(options),
       keys_(seed, options.key_universe),
-      lines_("lines", stream_seed(seed, "lines")),
+      lines_("lines", seed, reseeds),
       ladders_("ladders", stream_seed(seed, "ladders")),
-      phases_(seed, options),
-      schedule_(seed, options, drawn_weights(options), 0, false),
+      phases_(seed, options, reseeds),
+      schedule_(seed, options, drawn_weights(options), 0, false, reseeds),
       episodes_(seed, options, keys_) {
   const RunOptions& o = options_;
   const Stream habits("habits", stream_seed(seed, "habits"));
@@ -150,6 +150,7 @@ void TreeSource::read_or_write(u64 index, u64 random, bool in_scope, Operation* 
     case OperationKind::reopen:
     case OperationKind::fault:
     case OperationKind::heal:
+    case OperationKind::reseed:
     case OperationKind::latency:
     case OperationKind::insert:
     case OperationKind::update:

@@ -26,7 +26,7 @@ namespace tonearm::sim {
 
 class TreeSource final : public OperationSource {
  public:
-  TreeSource(u64 seed, const RunOptions& options);
+  TreeSource(u64 seed, const RunOptions& options, const Reseeds& reseeds = {});
 
   u64 count() const override { return options_.ops; }
   void at(u64 index, Operation* operation) const override;
@@ -57,7 +57,7 @@ class TreeSource final : public OperationSource {
 
   RunOptions options_;
   KeySpace keys_;
-  Stream lines_;
+  LineStream lines_;
   Stream ladders_;
   Phases phases_;
   Schedule schedule_;

@@ -91,6 +91,7 @@ struct Play {
       case OperationKind::reopen: model.forget_op(); break;
       case OperationKind::fault:
       case OperationKind::heal:
+      case OperationKind::reseed:
       case OperationKind::latency:
       case OperationKind::insert:
       case OperationKind::update:
@@ -238,7 +239,7 @@ TEST_CASE("generated lines are what the contract asks for", "[workload]") {
                        << ", batch full " << full << "; second checkpoint " << second_checkpoint << "; deep "
                        << deep << "; lines " << lines << "; skips fine " << skips_under_third
                        << "; crash chains " << follow);
-  const OperationKind never[] = {OperationKind::fault, OperationKind::latency};
+  const OperationKind never[] = {OperationKind::fault, OperationKind::latency, OperationKind::reseed};
   for (const OperationKind kind : operation_kinds(world_tree)) {
     const bool generated = std::find(std::begin(never), std::end(never), kind) == std::end(never);
     CAPTURE(operation_kind_name(kind));

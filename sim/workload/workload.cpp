@@ -36,20 +36,21 @@ class ListSource final : public OperationSource {
   const std::vector<Operation>* operations_;
 };
 
-std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options) {
-  return std::make_unique<GrooveSource>(seed, options, world_of("groove", options.groove));
+std::unique_ptr<OperationSource> groove_source(u64 seed, const RunOptions& options, const Reseeds& reseeds) {
+  return std::make_unique<GrooveSource>(seed, options, world_of("groove", options.groove), reseeds);
 }
 
-std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options) {
-  return std::make_unique<GrooveSource>(seed, options, world_forest);
+std::unique_ptr<OperationSource> forest_source(u64 seed, const RunOptions& options, const Reseeds& reseeds) {
+  return std::make_unique<GrooveSource>(seed, options, world_forest, reseeds);
 }
 
-std::unique_ptr<OperationSource> tree_source(u64 seed, const RunOptions& options) {
-  return std::make_unique<TreeSource>(seed, options);
+std::unique_ptr<OperationSource> tree_source(u64 seed, const RunOptions& options, const Reseeds& reseeds) {
+  return std::make_unique<TreeSource>(seed, options, reseeds);
 }
 
 template <const Alphabet& alphabet>
-std::unique_ptr<OperationSource> calls(u64 seed, const RunOptions& options) {
+std::unique_ptr<OperationSource> calls(u64 seed, const RunOptions& options, const Reseeds& reseeds) {
+  ASSERT(reseeds.empty());
   return std::make_unique<CallSource>(alphabet, seed, options);
 }
 

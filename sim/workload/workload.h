@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sim/scenario/scenario.h"
+#include "sim/workload/line_stream.h"
 
 namespace tonearm::sim {
 
@@ -25,8 +26,9 @@ struct Workload {
   const char* help;
   // Draws all options from the seed (swarm). Overrides are applied by the caller afterwards.
   void (*draw)(u64 seed, RunOptions* options);
-  // The generator over the final options.
-  std::unique_ptr<OperationSource> (*source)(u64 seed, const RunOptions& options);
+  // The generator over the final options. What belongs to the whole run (which keys there are, who climbs
+  // ladders) is drawn from the seed, whatever the reseeds; see reseeded_source.h for the lines that say so.
+  std::unique_ptr<OperationSource> (*source)(u64 seed, const RunOptions& options, const Reseeds& reseeds);
 };
 
 std::span<const Workload> workloads();
