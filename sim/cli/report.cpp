@@ -40,6 +40,8 @@ constexpr CounterName counters[] = {
      &RunCounters::opens_predicted},
     {"opened_older", "of them, those that demanded an older checkpoint", &RunCounters::opened_older},
     {"ended_older", "the run ended early: no other checkpoint was left", &RunCounters::ended_older},
+    {"ended_lost", "the run ended early: faults have cost the superblock its quorum, in truth too",
+     &RunCounters::ended_lost},
     {"ended_full", "the run ended early: a last level was full, as the image shows",
      &RunCounters::ended_full},
     {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},

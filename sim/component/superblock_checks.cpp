@@ -106,10 +106,26 @@ void SuperblockComponent::check_writes(const CopyBytes& header, IoPurpose purpos
   }
 }
 
+// All copies were read more than once, and the last time as the time before. One that cannot be read is as
+// good as one of zeros.
+bool SuperblockComponent::read_alike() const {
+  const CopiesAsRead before = tap_.delivered_before();
+  const CopiesAsRead read = tap_.delivered();
+  const auto zeros = [](f::Bytes copy) { return copy.empty() || f::all_zero(copy); };
+  bool alike = tap_.readings() > 1;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    alike &= equal(before[slot], read[slot]) || (zeros(before[slot]) && zeros(read[slot]));
+  }
+  return alike;
+}
+
 // `view`: the copies as open was given them. Each copy that is not right is written once; while it is,
 // it counts for nothing, and what is left must lead to the same choice.
 void SuperblockComponent::check_repairs(const CopiesVerdict& verdict, CopiesAsRead view) {
   const CopyBytes header(view[verdict.slot].begin(), view[verdict.slot].end());
+  require(tap_.writes_seen().empty() || read_alike(), FailureClass::crash_legal,
+          "a copy is written over on the strength of one reading",
+          [&] { return fmt::format("{} readings, the last two unlike", tap_.readings()); });
   Copies written;
   std::array<u64, f::copies> counts{};
   u32 last = f::copies;
@@ -204,6 +220,8 @@ void SuperblockComponent::check_error_of_open(const CopiesVerdict& verdict, cons
       break;
     }
   }
+  const bool repairs = verdict.right != (1U << f::copies) - 1;
+  if (expected == ErrorKind::none && repairs && !read_alike()) expected = ErrorKind::quorum_lost;
   for (u32 slot = 0; slot < f::copies && expected == ErrorKind::none; ++slot) {
     if ((verdict.right >> slot & 1) == 0 && lasting(slot)) expected = ErrorKind::write_failed;
   }

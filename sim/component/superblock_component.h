@@ -56,6 +56,7 @@ class SuperblockComponent final : public Component {
                            const FormatOptions& given);
   void check_legal(const CopiesVerdict& verdict);
   void check_repairs(const CopiesVerdict& verdict, CopiesAsRead view);
+  bool read_alike() const;
   bool made_whole(const CopiesVerdict& verdict) const;
   void legal_whole();
   void check_writes(const CopyBytes& header, IoPurpose purpose);

@@ -22,7 +22,8 @@ void SuperblockTap::begin(const Plan& plan) {
   plan_ = plan;
   writes_seen_.clear();
   for (CopyBytes& bytes : delivered_) bytes.clear();
-  reads_fired_ = writes_fired_ = 0;
+  readings_ = reads_fired_ = writes_fired_ = 0;
+  slot_read_ = copies;
   read_given_ = nullptr;
   write_given_ = nullptr;
 }
@@ -30,6 +31,12 @@ void SuperblockTap::begin(const Plan& plan) {
 CopiesAsRead SuperblockTap::delivered() const {
   CopiesAsRead copies_read;
   for (u32 slot = 0; slot < copies; ++slot) copies_read[slot] = delivered_[slot];
+  return copies_read;
+}
+
+CopiesAsRead SuperblockTap::delivered_before() const {
+  CopiesAsRead copies_read;
+  for (u32 slot = 0; slot < copies; ++slot) copies_read[slot] = delivered_before_[slot];
   return copies_read;
 }
 
@@ -41,6 +48,11 @@ void SuperblockTap::read(Read& read) {
   Fault<ReadFault>& fault = plan_.reads[slot];
   read_given_ = &read;
   read_fault_ = ReadFault::none;
+  if (slot == 0 && slot_read_ != 0) {  // Not one that is tried again.
+    delivered_before_ = delivered_;
+    ++readings_;
+  }
+  slot_read_ = slot;
   delivered_[slot].clear();
   u64 offset = read.offset;
   if (fault.times > 0 && fault.kind != ReadFault::none) {

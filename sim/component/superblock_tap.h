@@ -51,6 +51,9 @@ class SuperblockTap final : public Storage {
   const std::vector<WriteSeen>& writes_seen() const { return writes_seen_; }
   // As the caller was given them last; empty: could not be read, or was not asked for.
   CopiesAsRead delivered() const;
+  // The time before.
+  CopiesAsRead delivered_before() const;
+  u64 readings() const { return readings_; }  // How often all copies were asked for.
   u64 reads_fired() const { return reads_fired_; }
   u64 writes_fired() const { return writes_fired_; }
 
@@ -70,6 +73,9 @@ class SuperblockTap final : public Storage {
   Plan plan_;
   std::vector<WriteSeen> writes_seen_;
   std::array<CopyBytes, copies> delivered_;
+  std::array<CopyBytes, copies> delivered_before_;
+  u64 readings_ = 0;
+  u32 slot_read_ = copies;
   u64 reads_fired_ = 0;
   u64 writes_fired_ = 0;
 

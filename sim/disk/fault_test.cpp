@@ -359,6 +359,29 @@ TEST_CASE("fault: superblock copies are remembered as they were delivered", "[fa
   REQUIRE_FALSE(disk.storage.delivered_copy(0));
 }
 
+TEST_CASE("fault: two readings of the superblock copies in a row are compared", "[fault]") {
+  DiskOptions options = small();
+  options.block_size = superblock_copy_size;
+  FaultyDisk disk(options);
+  for (u64 copy = 1; copy <= 2; ++copy) disk.write_now(copy, 20, Zone::superblock);
+  disk.storage.begin_deliveries();
+  const auto read_both = [&] {
+    for (u64 copy = 1; copy <= 2; ++copy) {
+      disk.read(copy, read_tag, Zone::superblock);
+      disk.run();
+    }
+    return disk.storage.delivered_alike();
+  };
+  REQUIRE_FALSE(read_both());
+  REQUIRE(read_both());
+  disk.strike(read_tag, 5, {.kind = FaultKind::corrupt_transfer, .shape = RotShape::bit, .at = 9});
+  REQUIRE_FALSE(read_both());
+  REQUIRE_FALSE(read_both());
+  REQUIRE(read_both());
+  disk.storage.begin_deliveries();
+  REQUIRE_FALSE(read_both());
+}
+
 // --- by chance
 
 constexpr FaultKind lies[] = {FaultKind::unreadable, FaultKind::rot, FaultKind::lying_sync,

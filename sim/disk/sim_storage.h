@@ -141,6 +141,9 @@ class SimStorage final : public Storage {
   // never read since, or the last read failed.
   void begin_deliveries();
   std::optional<std::span<const std::byte>> delivered_copy(u32 copy) const;
+  // Whether all copies were read more than once, and the last time as the time before. A copy that
+  // cannot be read is as good as one of zeros.
+  bool delivered_alike() const;
   // Blocks of trailers and manifest log that faults delivered since begin_deliveries(), in order.
   std::span<const Brought> brought() const;
   // Told of every fault that strikes a request, but not of what a crash decides.
@@ -280,7 +283,12 @@ class SimStorage final : public Storage {
     std::array<std::byte, superblock_copy_size> bytes;
     bool valid = false;
   };
-  std::unique_ptr<std::array<Delivered, superblock_copies>> delivered_;  // Since begin_deliveries().
+  struct Readings {
+    std::array<Delivered, superblock_copies> last, before;
+    u32 copy = superblock_copies;  // The one read last.
+    bool again = false;
+  };
+  std::unique_ptr<Readings> delivered_;  // Since begin_deliveries().
   // Blocks that were written and lost under a running engine may be read; until the next crash.
   bool writes_were_lost_ = false;
 

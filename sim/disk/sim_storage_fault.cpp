@@ -102,22 +102,39 @@ u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_wr
 
 void SimStorage::begin_deliveries() {
   if (faulty_) faulty_->begin_streaks();
-  if (delivered_ == nullptr) delivered_ = std::make_unique<std::array<Delivered, superblock_copies>>();
-  for (Delivered& delivered : *delivered_) delivered.valid = false;
+  if (delivered_ == nullptr) delivered_ = std::make_unique<Readings>();
+  for (Delivered& delivered : delivered_->last) delivered.valid = false;
+  delivered_->copy = superblock_copies;
+  delivered_->again = false;
 }
 
 void SimStorage::deliver(const Read& read, u64 offset) {
   ASSERT(offset % superblock_copy_size == 0);
   ASSERT(read.buffer.size() == superblock_copy_size);
-  Delivered& delivered = (*delivered_)[offset / superblock_copy_size];
+  const u32 copy = static_cast<u32>(offset / superblock_copy_size);
+  if (copy < delivered_->copy && delivered_->copy != superblock_copies) {
+    delivered_->before = delivered_->last;
+    delivered_->again = true;
+  }
+  delivered_->copy = copy;
+  Delivered& delivered = delivered_->last[copy];
   delivered.valid = read.result == IoResult::ok;
   std::copy(read.buffer.begin(), read.buffer.end(), delivered.bytes.begin());
+  if (!delivered.valid) delivered.bytes.fill(std::byte{0});
+}
+
+bool SimStorage::delivered_alike() const {
+  if (delivered_ == nullptr || !delivered_->again) return false;
+  for (u32 copy = 0; copy < superblock_copies; ++copy) {
+    if (delivered_->last[copy].bytes != delivered_->before[copy].bytes) return false;
+  }
+  return true;
 }
 
 std::optional<std::span<const std::byte>> SimStorage::delivered_copy(u32 copy) const {
   ASSERT(copy < superblock_copies);
-  if (delivered_ == nullptr || !(*delivered_)[copy].valid) return std::nullopt;
-  return std::span<const std::byte>((*delivered_)[copy].bytes);
+  if (delivered_ == nullptr || !delivered_->last[copy].valid) return std::nullopt;
+  return std::span<const std::byte>(delivered_->last[copy].bytes);
 }
 
 std::span<const Brought> SimStorage::brought() const {

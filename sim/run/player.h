@@ -174,6 +174,10 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool was_brought(const DecodedBlock& block) const;
   bool later_lies(u64 opened) const;
   void judge_older(u64 opened);
+  u64 superblock_lies() const;
+  bool superblock_lied() const;
+  void check_lied(const char* what);
+  void judge_lost(const Error& error);
   void begin_call();
   void begin_open();
   void judge_open(const Error& error);
@@ -380,6 +384,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
+  u64 lies_at_quorum_ = 0;      // Of the superblock, when an open last began with a quorum in truth.
+  bool lie_lay_there_ = false;  // The medium of the superblock zone was damaged then.
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
   bool faults_paused_ = false;            // For a recovery that would not end.
   // Of the opening at hand: blocks that were damaged when it began, and what it must come to.

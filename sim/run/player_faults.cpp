@@ -181,7 +181,14 @@ void Player::begin_open() {
   predicted_.reset();
   predicted_older_ = false;
   losses_at_open_ = legal_losses();  // A verified checkpoint has lost nothing.
-  if (!faulty_ || !disk_->damage()) return;
+  if (!faulty_) return;
+  const std::optional<u64> demanded = demanded_op(disk_->truth());
+  if (demanded && *demanded >= model_.checkpoint_op()) {
+    lies_at_quorum_ = superblock_lies();
+    lie_lay_there_ = false;
+    for (u32 slot = 0; slot < f::copies; ++slot) lie_lay_there_ |= disk_->damaged_superblock(slot);
+  }
+  if (!disk_->damage()) return;
   for (u64 address = 1; address <= options_.disk.blocks_count; ++address) {
     if (disk_->damaged(address, options_.format.block_size) &&
         disk_->damaged(address, truth_of(address).written)) {
@@ -202,7 +209,10 @@ void Player::judge_open(const Error& error) {
                             {.shape = shape_, .memo = &memory_->decoded, .brought = disk_->brought()});
   ++result_.counters.checks;
   ++result_.counters.opens_predicted;
-  const ErrorKind expected = error_of(predicted_->copies.outcome);
+  ErrorKind expected = error_of(predicted_->copies.outcome);
+  // A copy must not be written over unless it was read twice.
+  const bool repairs = predicted_->copies.right != (1U << f::copies) - 1;
+  if (expected == ErrorKind::none && repairs && !disk_->delivered_alike()) expected = ErrorKind::quorum_lost;
   if (expected == ErrorKind::none && !of_superblock(error.kind)) return judge_open_blocks(error);
   if (error.kind == expected) return;
   if (!config_->oracles.has(Oracle::legal)) give_up();
@@ -269,10 +279,59 @@ void Player::judge_older(u64 opened) {
   ++result_.counters.opened_older;
   const std::optional<u64> healed = demanded_op(disk_->truth());
   if (opened < model_.checkpoint_op() && healed && *healed <= opened) {
+    check_lied("a verified checkpoint is lost");
     ++result_.counters.ended_older;
     throw RunFailed{};
   }
   go_down("open");
+}
+
+// Faults that have struck the superblock zone and of which the engine is not told, or gets to know only that
+// a copy cannot be read.
+u64 Player::superblock_lies() const {
+  u64 lies = 0;
+  for (const FaultKind kind : {FaultKind::read_error, FaultKind::corrupt_transfer, FaultKind::unreadable,
+                               FaultKind::rot, FaultKind::lost_write, FaultKind::misdirected_write,
+                               FaultKind::misdirected_read, FaultKind::stale_read}) {
+    lies += disk_->faults_fired().of(kind, Zone::superblock);
+  }
+  return lies;
+}
+
+bool Player::superblock_lied() const { return superblock_lies() > lies_at_quorum_ || lie_lay_there_; }
+
+// Crashes and errors alone cannot cost an engine that repairs what it finds its last checkpoint: it takes a
+// lie about the copies on which the last open went, or that was told since.
+void Player::check_lied(const char* what) {
+  ++result_.counters.checks;
+  if (superblock_lied()) return;
+  if (!config_->oracles.has(Oracle::legal)) give_up();
+  fail(FailureClass::crash_legal, fmt::format("{}: no fault has struck the superblock", what),
+       fmt::format("{} for good, in truth as well, and no fault has struck the superblock", what),
+       copies_text(delivered_copies()));
+}
+
+// Whether no open can succeed any more, because the copies demand no checkpoint, not in truth either, or one
+// before the last verified of which opening needs a block that is gone: then no heal brings anything back.
+void Player::judge_lost(const Error& error) {
+  if (!formatted_ || !error) return;
+  std::vector<std::byte> zone(superblock_zone_size);
+  disk_->truth().read(0, zone);
+  CopiesAsRead copies;
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    copies[slot] = f::Bytes(zone).subspan(u64{slot} * f::copy_size, f::copy_size);
+  }
+  const OpenPrediction truth =
+      predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded, .brought = {}});
+  bool gone = truth.copies.outcome != DecodeOutcome::ok;
+  if (!gone && truth.reached.op >= model_.checkpoint_op()) return;
+  for (const DamagedBlock& damaged : truth.reached.damaged) {
+    gone |= OpenPrediction::read_by_open(damaged.use);
+  }
+  if (!gone) return;
+  check_lied("the superblock is lost");
+  ++result_.counters.ended_lost;
+  throw RunFailed{};
 }
 
 // --- an engine that is out

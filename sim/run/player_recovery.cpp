@@ -248,6 +248,7 @@ void Player::open_engine(const Recover& cause) {
     error = host_->open();
     judge_open(error);
   }
+  if (error && faulty_) judge_lost(error);
   if (error) go_down("open");
   formatted_ = true;
   standing_ = Standing::up;

@@ -7,6 +7,8 @@ namespace {
 constexpr VerbArgument slot{.name = "slot", .max = 3, .spread = Spread::uniform};
 constexpr VerbArgument slots{.name = "slots", .max = 15, .spread = Spread::uniform};  // Bit i: copy i.
 constexpr VerbArgument times{.name = "times", .max = 4, .spread = Spread::uniform};
+constexpr VerbArgument times_read{
+    .name = "times", .max = 9, .spread = Spread::uniform};  // An open's three readings.
 
 constexpr Verb verbs[] = {
     {.name = "format",
@@ -67,7 +69,7 @@ constexpr Verb verbs[] = {
     {.name = "read_fault",
      .help = "In the next operation reads of a copy fail, return another's bytes or damaged ones.",
      .weight = 5,
-     .arguments = {slot, VerbArgument{.name = "how", .max = 2, .spread = Spread::uniform}, times,
+     .arguments = {slot, VerbArgument{.name = "how", .max = 2, .spread = Spread::uniform}, times_read,
                    VerbArgument{.name = "other", .max = 15, .spread = Spread::uniform}}},
     {.name = "write_fault",
      .help = "In the next operation writes of a copy fail, are lost, go astray or are cut short.",

@@ -107,6 +107,7 @@ namespace tonearm {
   X(superblock_copy_repaired, "a bad superblock copy was written again at open")                 \
   X(superblock_mixed_at_open, "copies of two sequences were found at open")                      \
   X(superblock_torn_at_open, "a superblock copy with a wrong checksum was found at open")        \
+  X(superblock_misread_at_open, "superblock copies that were read again were others")            \
   X(replay_op_compacted, "a replayed op skipped its compaction")                                 \
   X(storage_full, "an op or a checkpoint found too few free blocks")                             \
   X(cache_map_stashed, "a young object was evicted into the stash")                              \

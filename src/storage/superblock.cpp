@@ -11,6 +11,9 @@ namespace {
 
 // Tries of one read or write before its copy counts as unreadable, or the operation as failed.
 constexpr u32 attempts_max = 3;
+// Readings of all copies by an open that has copies to repair. A disk that gives other bytes each time
+// gets no better by more of them.
+constexpr u32 readings_max = 3;
 
 template <class T>
 std::span<const std::byte> bytes_of(const T& value) {
@@ -223,6 +226,7 @@ void Superblock::begin(Operation operation, Stage stage, Callback<> done) {
   done_ = done;
   slot_ = 0;
   attempts_ = 0;
+  readings_ = 0;
 }
 
 void Superblock::finish(const Error& error) {
@@ -345,6 +349,13 @@ void Superblock::choose() {
   }
   const Error mismatch = compare_options(slots_[quorum.slot].format, given_);
   if (mismatch) return finish(mismatch);
+  if (quorum.repair != decltype(quorum.repair){} && !read_alike()) {
+    if (readings_ == readings_max) {
+      return finish({.kind = ErrorKind::quorum_lost, .reason = "the superblock copies never read alike"});
+    }
+    slot_ = 0;
+    return read_slot();
+  }
   mark_found(quorum);
   std::memcpy(&working_, &slots_[quorum.slot], sizeof(working_));
   working_.copy = 0;
@@ -354,6 +365,18 @@ void Superblock::choose() {
   repair_ = quorum.repair;
   stage_ = Stage::repairing;
   repair_next();
+}
+
+// Whether the slots are to be believed enough to write over some of them.
+bool Superblock::read_alike() {
+  ASSERT(stage_ == Stage::reading && operation_ == Operation::open);
+  ASSERT(readings_ < readings_max);
+  const Checksum before = reading_;
+  reading_ = checksum_of(std::as_bytes(std::span<const SuperblockHeader>(slots_)));
+  if (++readings_ == 1) return false;
+  if (reading_ == before) return true;
+  mark(Mark::superblock_misread_at_open);
+  return false;
 }
 
 void Superblock::mark_found(const SuperblockQuorum& quorum) const {

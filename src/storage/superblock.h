@@ -20,7 +20,8 @@
 //
 // A checkpoint writes copies 0..3 one after the other (on completion: each is durable before the
 // next begins), reads all four back, and needs three good ones (verify). Open needs two (quorum),
-// then writes copies that are missing or wrong again, one by one.
+// then writes copies that are missing or wrong again, one by one. Such a write may destroy a good copy
+// that was merely read wrong, so all four are read until they have been the same twice running.
 #pragma once
 
 #include <array>
@@ -177,6 +178,7 @@ class Superblock {
   void read_complete();
   void verify();
   void choose();
+  bool read_alike();
   void mark_found(const SuperblockQuorum& quorum) const;
   void repair_next();
   IoPurpose purpose() const;
@@ -197,6 +199,8 @@ class Superblock {
   std::array<u8, superblock_copies> holds_{};            // Open: see SuperblockQuorum.
   std::array<bool, superblock_copies> repair_{};         // Open: slots still to be written.
   std::array<bool, superblock_copies> unreadable_{};     // The slot's read failed.
+  u32 readings_ = 0;                                     // Open: of all four slots.
+  Checksum reading_ = 0;                                 // Open: of the slots as read last.
 
   // For one request.
   u32 slot_ = 0;
