@@ -252,7 +252,7 @@ class When {
                                             {"bound_after", bound ? line_text(*bound) : std::string()},
                                             {"exact", search.exact()},
                                             {"rises_after", rise ? line_text(rise->to) : std::string()},
-                                    {"stopped", search.stopped()},
+                                            {"stopped", search.stopped()},
                                             {"places", std::move(places)}}));
   }
 
