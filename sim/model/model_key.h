@@ -25,7 +25,7 @@ struct ModelKey {
   }
   constexpr u128 number() const { return u128{middle} << 64 | low; }  // Without `high`.
 
-  // How many of the words, from the low one on, say anything; and the order of keys that have no more of them.
+  // How many words, from the low one on, say anything; and the order of keys that have no more of them.
   constexpr u32 words() const { return high != 0 ? 3 : middle != 0 ? 2 : 1; }
   template <u32 words>
   static constexpr bool less(const ModelKey& a, const ModelKey& b) {

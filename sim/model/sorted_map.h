@@ -206,9 +206,8 @@ class SortedMap {
   Place place_of(const Key& key) const {
     return in_order(key, [&](auto less) -> Place {
       const std::size_t chunk = chunk_of(key, less);
-      return {.chunk = chunk, .index = index_in(chunk, key, [less](const Key& a, const Key& b) {
-                return behind ? !less(b, a) : less(a, b);
-              })};
+      const auto before = [less](const Key& a, const Key& b) { return behind ? !less(b, a) : less(a, b); };
+      return {.chunk = chunk, .index = index_in(chunk, key, before)};
     });
   }
 
