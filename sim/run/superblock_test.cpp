@@ -61,7 +61,7 @@ class BadRepairs final : public StorageSeam, public Storage {
 TEST_CASE("the seeds of superblock meet every outcome", "[component][superblock]") {
   std::map<u64, u64> outcomes;
   std::map<u64, u64> details;  // Of opens that succeeded.
-  for (u64 seed = 1; seed <= repeats(80); ++seed) {
+  for (u64 seed = 1; seed <= repeats(50); ++seed) {
     SeedRun run(seed, "superblock");
     run.config.answer_listener = [&](const std::string& line) {
       u64 outcome = 0;

@@ -41,7 +41,7 @@ void draw_free_set(u64 seed, RunOptions* options) {
       large ? draw.magnitude("free set blocks", 13, 14) : draw.magnitude("free set blocks", 5, 11);
   options->runtime.blocks_count = round_up(blocks, 64);
   // Comparing all blocks takes its time.
-  if (large) options->ops = std::min<u64>(options->ops, 1000);
+  if (large) options->ops = std::min<u64>(options->ops, 3000);
   options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
   options->disk.blocks_count = options->runtime.blocks_count;
 }
@@ -73,7 +73,7 @@ void draw_merge(u64 seed, RunOptions* options) {
 
 void draw_superblock(u64 seed, RunOptions* options) {
   draw_component(seed, options);
-  options->ops = Draw(seed).skewed("superblock lines", 1500, 6000);
+  options->ops = Draw(seed).skewed("superblock lines", 3000, 6000);
 }
 
 }  // namespace tonearm::sim

@@ -145,7 +145,7 @@ void draw_scan_tree(u64 seed, RunOptions* options) {
 void draw_component(u64 seed, RunOptions* options) {
   const Draw draw(seed);
   draw_run(seed, draw.happens("tiny", 1, 2), options);
-  options->ops = draw.skewed("component lines", 1500, 6000);
+  options->ops = draw.skewed("component lines", 3000, 8000);
   options->phase_lines = draw.between("component phase", 40, 400);
 }
 
@@ -189,7 +189,7 @@ void draw_manifest_log(u64 seed, RunOptions* options) {
   const u64 log = live + append * div_ceil(live, f.manifest_extra_blocks);
   // A line costs more the more it may append, and the longer the log is.
   const bool costly = log + 2 * changes > 120;
-  options->ops = log > 300 ? 1300 : costly ? 2000 : draw.skewed("manifest lines", 2000, 4000);
+  options->ops = costly || log > 300 ? 2500 : draw.skewed("manifest lines", 2500, 5000);
   const u64 needed = 2 * log + 16 * (2 * append + f.manifest_extra_blocks);
   options->runtime.blocks_count = std::clamp<u64>(round_up(needed, 64), 256, u64{1} << 14);
   options->disk.blocks_count = options->runtime.blocks_count;
