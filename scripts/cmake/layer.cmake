@@ -4,13 +4,8 @@
 #
 # makes the library `tree` and the Catch2 binary `tree_test`. Test sources go straight into the
 # executable, never through an archive, so that the linker cannot drop them.
-if(TONEARM_TESTS)
-  add_library(catch_main STATIC ${CMAKE_SOURCE_DIR}/scripts/cmake/catch_main.cpp)
-  target_link_libraries(catch_main PUBLIC Catch2::Catch2)
-  # Catch2 v2's main takes a minute to optimise and gains nothing from it.
-  target_compile_options(catch_main PRIVATE -O0 -g0)
-endif()
-
+#
+# The main function comes compiled with Catch2: our own would take as long as ten test files.
 #
 # APART: tags of tests that take long; each is a test of its own for ctest, which plays them side by side,
 # labelled `slow`.
@@ -20,14 +15,9 @@ function(tonearm_test name)
     return()
   endif()
   add_executable(${name} ${TEST_SOURCES})
-  target_link_libraries(${name} PRIVATE ${TEST_DEPS} catch_main tonearm_flags)
-  # They are compiled more often than they run for long: a quarter of the time.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
-  if(TONEARM_SANITIZE)
-    target_link_options(catch_main INTERFACE -fsanitize=${TONEARM_SANITIZE})
-  endif()
+  target_link_libraries(${name} PRIVATE ${TEST_DEPS} Catch2::Catch2WithMain test_flags)
   if(TONEARM_PCH)
-    target_precompile_headers(${name} PRIVATE <catch2/catch.hpp>)
+    target_precompile_headers(${name} REUSE_FROM test_headers)
   endif()
   set(rest "~[.]")
   foreach(tag ${TEST_APART})

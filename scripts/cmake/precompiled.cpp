@@ -1,0 +1,1 @@
+// What carries precompiled headers must be a target, and a target has a source.
