@@ -231,6 +231,19 @@ TEST_CASE("fault: two units change places", "[fault]") {
   REQUIRE(disk.damaged(1));
 }
 
+// A reader who was given the damaged block and asks again would be told that there never was any damage.
+TEST_CASE("fault: rot does not undo rot", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(3, 30);
+  for (const u32 n : {0U, 1U}) {
+    disk.strike(read_tag, n, {.kind = FaultKind::rot, .shape = RotShape::bit, .at = 4000});
+  }
+  REQUIRE(disk.read_now(3) == -2);
+  REQUIRE(disk.read_now(3) == -2);
+  REQUIRE(disk.damaged(3));
+  REQUIRE(disk.storage.fault_count(FaultKind::rot) == 1);
+}
+
 TEST_CASE("fault: a burst of rot takes the next block along", "[fault]") {
   FaultyDisk disk(small());
   for (u64 address = 1; address <= 10; ++address) disk.write_now(address, 7);

@@ -1,5 +1,6 @@
 // Bytes that become others, and places that are mistaken for each other.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/assert.h"
@@ -220,6 +221,16 @@ bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
   bool bites = false;  // Where it means something: else nothing happens, in the neighbours neither.
   for (u64 at = 0; at < meant && !bites; at += unit_size) bites = changes(at);
   if (!bites) return false;
+  const auto owned = [&](u64 at) {
+    return medium_->image().owned_any(offset + at, unit_size) &&
+           truth_.image().owned_any(offset + at, unit_size);
+  };
+  std::array<std::byte, unit_size> truth;
+  for (u64 at = 0; at < length; at += unit_size) {
+    if (!owned(at) || !changes(at)) continue;
+    truth_.image().read(offset + at, truth);  // What is damaged does not come right by itself.
+    if (std::memcmp(truth.data(), scratch_.data() + at, unit_size) == 0) return false;
+  }
   medium_->write_back(offset, length);
   truth_.write_back(offset, length);
   for (u64 at = 0; at < length; at += unit_size) {
