@@ -146,11 +146,13 @@ void ManifestLogComponent::compare_pace() {
   const PlainPace& plain = model_.pace;
   const bool equal = pace.entry_count_max == plain.entries && pace.tables_max == plain.tables_max &&
                      pace.append_blocks == plain.append && pace.compact_blocks_max == plain.compact &&
-                     pace.live_blocks == plain.live && pace.cycle_blocks == plain.cycle;
+                     pace.live_blocks == plain.live && pace.cycle_blocks == plain.cycle &&
+                     pace.log_blocks_max == plain.longest;
   require(equal, "another pace", [&] {
-    return fmt::format("append {} compact {} live {} cycle {}, expected {} {} {} {}", pace.append_blocks,
-                       pace.compact_blocks_max, pace.live_blocks, pace.cycle_blocks, plain.append,
-                       plain.compact, plain.live, plain.cycle);
+    return fmt::format("append {} compact {} live {} cycle {} longest {}, expected {} {} {} {} {}",
+                       pace.append_blocks, pace.compact_blocks_max, pace.live_blocks, pace.cycle_blocks,
+                       pace.log_blocks_max, plain.append, plain.compact, plain.live, plain.cycle,
+                       plain.longest);
   });
 }
 
