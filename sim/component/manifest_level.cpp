@@ -9,6 +9,8 @@
 // the line), coalescing_percent, beats and batch_values_max (values of a table).
 #include "sim/component/manifest_level.h"
 
+#include "sim/component/support.h"
+
 namespace tonearm::sim {
 
 namespace {
@@ -26,12 +28,8 @@ void ManifestLevelComponent::build() {
   NodePool::measure(measure, nodes_max(), node_size());
   Manifest::measure(measure, format_, blocks_, node_size());
   measure.take<std::byte>(spare_size, Arena::align_max);
-  std::vector<std::byte>& memory = referee_->memory();
   const u64 size = measure.used();
-  if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
-  Arena arena{std::span<std::byte>(memory).subspan(skip, size)};
+  Arena arena{poisoned_memory(*referee_, size)};
 
   grid_.emplace(*disk_, arena, grid_options());
   grid_->set_cluster(1);

@@ -18,6 +18,8 @@
 #include <algorithm>
 #include <set>
 
+#include "sim/component/support.h"
+
 namespace tonearm::sim {
 
 namespace f = disk_format;
@@ -67,12 +69,7 @@ void ManifestLogComponent::start(u64 tables_max) {
   Arena measure;
   Grid::measure(measure, grid_options_);
   ManifestLog::measure(measure, format, trees_, tables_max, blocks_count());
-  std::vector<std::byte>& memory = referee_->memory();
-  const u64 size = measure.used() + 2 * Arena::align_max;
-  if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
-  Arena arena{std::span<std::byte>(memory).subspan(skip, size)};
+  Arena arena{poisoned_memory(*referee_, measure.used())};
   grid_.emplace(disk_, arena, grid_options_);
   grid_->set_cluster(cluster);
   log_.emplace(*grid_, arena, format, trees_, tables_max);
@@ -146,11 +143,15 @@ void ManifestLogComponent::compare_pace() {
   const PlainPace& plain = model_.pace;
   const bool equal = pace.entry_count_max == plain.entries && pace.tables_max == plain.tables_max &&
                      pace.append_blocks == plain.append && pace.compact_blocks_max == plain.compact &&
-                     pace.live_blocks == plain.live && pace.cycle_blocks == plain.cycle;
+                     pace.live_blocks == plain.live && pace.cycle_blocks == plain.cycle &&
+                     pace.log_blocks_max == plain.longest &&
+                     pace.buffer_blocks() == plain.append + plain.compact + 1 &&
+                     pace.append_entries_max() == plain.append * plain.entries;
   require(equal, "another pace", [&] {
-    return fmt::format("append {} compact {} live {} cycle {}, expected {} {} {} {}", pace.append_blocks,
-                       pace.compact_blocks_max, pace.live_blocks, pace.cycle_blocks, plain.append,
-                       plain.compact, plain.live, plain.cycle);
+    return fmt::format("append {} compact {} live {} cycle {} longest {}, expected {} {} {} {} {}",
+                       pace.append_blocks, pace.compact_blocks_max, pace.live_blocks, pace.cycle_blocks,
+                       pace.log_blocks_max, plain.append, plain.compact, plain.live, plain.cycle,
+                       plain.longest);
   });
 }
 

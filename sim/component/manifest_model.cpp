@@ -10,6 +10,26 @@ namespace {
 
 u64 quotient_up(u64 a, u64 b) { return (a + b - 1) / b; }
 
+// At full rate the whole log is compacted in the least number of half-bars in which as much is compacted as
+// is there and comes: the live entries, what is appended, a block that a checkpoint cuts short in each
+// `interval`, and the block that is begun. On top of that comes what is appended and cut short while the
+// oldest blocks turn out to be live.
+u64 longest_log(const PlainPace& pace, u64 interval) {
+  const auto enough = [&](u64 half_bars) {
+    const u128 there = u128{pace.live + 1} + u128{pace.append} * half_bars;
+    return u128{pace.compact} * half_bars * interval >= there * interval + half_bars;
+  };
+  u64 most = 1;
+  while (!enough(most)) most *= 2;
+  u64 least = 0;  // Not enough.
+  while (most - least > 1) {
+    const u64 middle = least + (most - least) / 2;
+    (enough(middle) ? most : least) = middle;
+  }
+  const u64 meanwhile = quotient_up(pace.live + 1, pace.compact);
+  return pace.live + pace.append * most + quotient_up(most, interval) + (pace.append + 1) * meanwhile + 1;
+}
+
 }  // namespace
 
 PlainPace PlainPace::of(const FormatOptions& format, u32 trees) {
@@ -30,6 +50,7 @@ PlainPace PlainPace::of(const FormatOptions& format, u32 trees) {
     before = pace.cycle;
     pace.cycle = pace.live + pace.append * quotient_up(before, pace.compact);
   }
+  pace.longest = longest_log(pace, u64{2} * format.checkpoint_interval / format.beats);
   return pace;
 }
 

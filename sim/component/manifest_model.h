@@ -19,6 +19,7 @@ struct PlainPace {
   u64 compact = 0;     // At most.
   u64 live = 0;        // Blocks of the entries of all tables.
   u64 cycle = 0;
+  u64 longest = 0;  // What the log never exceeds.
 
   static PlainPace of(const FormatOptions& format, u32 trees);
   u64 blocks(u64 log, u64 tables) const;

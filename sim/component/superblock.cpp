@@ -13,9 +13,9 @@
 
 #include <algorithm>
 
-#include "base/arena.h"
 #include "sim/component/superblock_component.h"
 #include "sim/component/superblock_forgery.h"
+#include "sim/component/support.h"
 
 namespace tonearm::sim {
 
@@ -36,12 +36,7 @@ void SuperblockComponent::start() {
   drop();
   Arena measure;
   Superblock::measure(measure);
-  std::vector<std::byte>& memory = referee_->memory();
-  const u64 size = measure.used();
-  if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
-  Arena arena{std::span<std::byte>(memory).subspan(skip, size)};
+  Arena arena{poisoned_memory(*referee_, measure.used())};
   engine_.emplace(tap_, arena);
 }
 

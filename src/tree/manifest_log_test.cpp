@@ -157,7 +157,9 @@ TEST_CASE("an empty log", "[manifest_log]") {
   const BlockReference block{.address = 1, .checksum = 1};
   for (const ManifestReferences& wrong :
        {ManifestReferences{.oldest = block}, ManifestReferences{.newest = block}}) {
-    REQUIRE(f.open(wrong)->log.error().kind == ErrorKind::block_damaged);
+    const auto refused = f.open(wrong);
+    REQUIRE(refused->log.error().kind == ErrorKind::block_damaged);
+    REQUIRE(refused->log.error().address == wrong.newest.address);
   }
 }
 

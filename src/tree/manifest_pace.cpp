@@ -7,7 +7,7 @@
 namespace tonearm {
 
 // A partly filled block that a checkpoint closes is lost space, one block in a checkpoint interval of
-// h half-bars. So the log at full rate is the least x = T + A * q + ceil(q / h) with q = ceil(x / C).
+// h half-bars. So the whole log is compacted in the least q half-bars with C * q >= T + A * q + q / h + 1.
 ManifestPace ManifestPace::of(const FormatOptions& format, u32 trees, u64 tables_max) {
   ASSERT(trees >= 1);
   ASSERT(tables_max >= 1);

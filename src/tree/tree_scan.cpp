@@ -186,12 +186,16 @@ void TreeScan::tick_done(Storage::NextTick&) {
 void TreeScan::level_submit(Level& level) {
   const bool index_wanted = level.stage == Level::Stage::index_wanted;
   if (!index_wanted && level.stage != Level::Stage::value_wanted) return;
+  // Nothing is read that lies outside what is left of the range.
   if (index_wanted) {
+    ASSERT(level.table.range().overlaps(range_));
     level.read.block = level.table.index_block();
     level.read.buffer = level.index_block;
     level.stage = Level::Stage::index_reading;
   } else {
     const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
+    const KeyRange block{.min = index.key_min(level.block_next), .max = index.key_max(level.block_next)};
+    ASSERT(block.overlaps(range_));
     level.read.block = index.value_block(level.block_next);
     level.read.buffer = nullptr;
     level.stage = Level::Stage::value_reading;
