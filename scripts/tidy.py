@@ -325,6 +325,13 @@ def check_database(sources, outputs, with_tests, registered):
             yield Finding(path, 1, "no test binary", f"CTest does not run {', '.join(binaries)}")
 
 
+def sources_of(compiled):
+    """The sources that CMake includes in one, if it is such a one (scripts/cmake/unity.cmake), or itself."""
+    if not re.search(r"/Unity/unity_\d+_cxx\.cxx$", compiled):
+        return [compiled]
+    return re.findall(r'^#include "(.+\.cpp)"$', Path(compiled).read_text(), re.MULTILINE)
+
+
 def check_symbols(library, listing):
     for symbol in sorted({line.split()[-1].split("@")[0] for line in listing.splitlines() if " U " in line}):
         if SYMBOLS.match(symbol):
@@ -336,9 +343,10 @@ def check_build(build, files):
     with_tests = "TONEARM_TESTS:BOOL=ON" in cache
     outputs = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
-        path = os.path.relpath(os.path.join(entry["directory"], entry["file"]), ROOT)
+        compiled = os.path.join(entry["directory"], entry["file"])
         written = re.search(r" -o (\S+)", entry["command"])
-        outputs.setdefault(path, []).append(written.group(1) if written else "")
+        for path in sources_of(compiled):
+            outputs.setdefault(os.path.relpath(path, ROOT), []).append(written.group(1) if written else "")
     shown = subprocess.run(["ctest", "--test-dir", str(build), "--show-only=json-v1"],
                            capture_output=True, text=True, check=True).stdout
     registered = {Path(test["command"][0]).name for test in json.loads(shown)["tests"] if "command" in test}

@@ -1,5 +1,8 @@
 """Bad examples, each of which scripts/tidy.py must flag, and good ones that it must leave alone."""
 
+import tempfile
+from pathlib import Path
+
 import tidy
 
 # rule, path, text
@@ -138,6 +141,13 @@ def failures():
             (inside, set(), {"no test binary"}), (archived, {"a_test"}, {"no test binary"})]:
         if rules(tidy.check_database(sources, outputs, True, registered)) != rule:
             yield f"compilation database: {outputs}, {registered} should give {rule}"
+    with tempfile.TemporaryDirectory() as folder:
+        one = Path(folder) / "Unity/unity_0_cxx.cxx"
+        one.parent.mkdir()
+        one.write_text('/* made */\n#include "/src/a.cpp"\n\n#include "/src/b.cpp"\n#include "/src/c.h"\n')
+        if tidy.sources_of(str(one)) != ["/src/a.cpp", "/src/b.cpp"] or \
+                tidy.sources_of("/src/a.cpp") != ["/src/a.cpp"]:
+            yield "sources that are compiled as one are not all seen"
     for symbol in ("clock_gettime@GLIBC_2.17", "getrandom", "pthread_create", "rand", "_Znwm", "malloc"):
         if not list(tidy.check_symbols("liba.a", f"                 U {symbol}\n")):
             yield f"symbol not flagged: {symbol}"
