@@ -1,5 +1,7 @@
 // The starting scenarios of `tonearm enumerate` are in the states that their names promise: what small scope
 // is worth depends on it.
+#include <fmt/format.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -28,7 +30,7 @@ struct StartRun {
   RunResult result;
 
   explicit StartRun(const std::string& name) {
-    const std::string file = std::string(TONEARM_SOURCE_DIR) + "/corpus/enumerate/" + name + ".scenario";
+    const std::string file = fmt::format("{}/corpus/enumerate/{}.scenario", TONEARM_SOURCE_DIR, name);
     std::ifstream stream(file);
     INFO(file);
     REQUIRE(stream.is_open());
