@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <span>
+#include <vector>
 
 #include "base/arena.h"
 #include "base/math.h"
+#include "base/sanitizer.h"
 #include "sim/component/component.h"
 
 namespace tonearm::sim {
@@ -24,6 +26,7 @@ void check(Referee& referee, bool holds, const char* site, Message message) {
 inline std::span<std::byte> poisoned_memory(Referee& referee, u64 size) {
   constexpr std::byte poison{0xa5};
   std::vector<std::byte>& memory = referee.memory();
+  unpoison(memory.data(), memory.size());  // Of what the part before has left poisoned for the sanitizer.
   if (memory.size() < size + Arena::align_max) memory.resize(size + Arena::align_max);
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
   const u64 skip = round_up(address, Arena::align_max) - address;

@@ -37,7 +37,8 @@ void draw_usual_format(const Draw& draw, std::span<const u32> growths, FormatOpt
 // Now and then more slots for value blocks than any table of `world` needs: the rest of each part of an index
 // block stays empty.
 void draw_value_blocks(const Draw& draw, const World& world, FormatOptions* f);
-// Ops are as long as their batches allow; checkpoints as far apart as the number of ops allows. Lines of an op.
+// Ops are as long as their batches allow, checkpoints as far apart as the number of ops allows. Returns the
+// lines of an op.
 u64 draw_pace(const Draw& draw, const Pace& pace, RunOptions* o);
 // The deepest levels that so many values fill.
 u32 draw_levels(const Draw& draw, const FormatOptions& format, u64 values, u32 levels_max);
