@@ -357,12 +357,16 @@ TEST_CASE("a campaign plays every seed once and writes its digests in order", "[
     CHECK(std::regex_match(line, std::regex(shape)));
   }
   CHECK(seed == 20);
-  const auto json = nlohmann::json::parse(f.tonearm("campaign --seeds 8..9 --ops 200 --json --quiet").out);
+  const auto json = nlohmann::json::parse(f.tonearm("campaign --seeds 8..9 --ops 2000 --json --quiet").out);
   u64 played = 0;  // By default every workload but the one that fails on purpose.
   for (const Workload& workload : workloads()) played += std::string_view(workload.name) != "canary" ? 2 : 0;
   CHECK(json["schema"] == "tonearm.campaign/1");
   CHECK(json["seeds"] == played);
   CHECK(played > 2);
+  // Components take checkpoints without a commit: shares are of those that commit.
+  CHECK(json["committing"] > 0);
+  CHECK(json["committing"] < played);
+  CHECK(json["past_second_checkpoint"] <= json["committing"]);
 }
 
 TEST_CASE("a worker that is killed costs one seed, which is named", "[cli]") {

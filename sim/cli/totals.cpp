@@ -70,9 +70,11 @@ void Totals::add(const Outcome& outcome) {
     variations_armed[i] += result.variations_armed[i];
   }
   ops.push_back(result.counters.ops);
-  committing += result.counters.commits > 0 ? 1 : 0;
-  second_checkpoint += result.counters.checkpoints >= 2 ? 1 : 0;
-  merged_level1 += result.counters.merges_level1 > 0 ? 1 : 0;
+  if (result.counters.commits > 0) {
+    ++committing;
+    second_checkpoint += result.counters.checkpoints >= 2 ? 1 : 0;
+    merged_level1 += result.counters.merges_level1 > 0 ? 1 : 0;
+  }
   cpu_micros += outcome.cpu_micros;
 }
 

@@ -48,8 +48,8 @@ struct Totals {
   std::array<u64, variation_count> variations_armed{};
   std::vector<u64> ops;       // Of each seed.
   u64 committing = 0;         // Seeds of workloads that commit: the shares below are of these.
-  u64 second_checkpoint = 0;  // Seeds that took two or more.
-  u64 merged_level1 = 0;      // Seeds with a merge into level 1 or deeper.
+  u64 second_checkpoint = 0;  // Of those, seeds that took two or more.
+  u64 merged_level1 = 0;      // Of those, seeds with a merge into level 1 or deeper.
   u64 cpu_micros = 0;
   u64 canary_wrong = 0;  // Seeds of the canary that failed and should not have, or the other way round.
   u64 canary_expected = 0;
