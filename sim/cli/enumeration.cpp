@@ -124,12 +124,8 @@ class ProgramPlayer::Steps {
 bool ProgramPlayer::play_once(const SmallProgram& program, const Variant& variant, Steps* steps,
                               EnumerationCounts* counts) {
   const Scenario scenario = scenario_of(*start_, program, variant);
-  RunConfig config;
-  config.workload = scenario.workload;
-  config.seed = scenario.seed;
-  config.options = scenario.options;
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
-  config.source = source.get();
+  RunConfig config = RunConfig::of(scenario, *source);
   config.event_context = steps;
   config.event_listener = [](void* context, u64, const Event& event) {
     static_cast<Steps*>(context)->see(event);

@@ -8,11 +8,7 @@ namespace {
 
 RunResult play_again(const Scenario& scenario) {
   const auto source = source_of(scenario.operations);
-  RunConfig config;
-  config.workload = scenario.workload;
-  config.seed = scenario.seed;
-  config.options = scenario.options;
-  config.source = source.get();
+  RunConfig config = RunConfig::of(scenario, *source);
   config.record_faults = true;
   return run(config, runner_memory());
 }

@@ -69,6 +69,15 @@ void set_fatal_failure(FatalFailure report) {
   set_assert_hook(on_assert);
 }
 
+RunConfig RunConfig::of(const Scenario& scenario, const OperationSource& source) {
+  RunConfig config;
+  config.workload = scenario.workload;
+  config.seed = scenario.seed;
+  config.options = scenario.options;
+  config.source = &source;
+  return config;
+}
+
 const World& world_of_run(std::string_view workload, const RunOptions& options) {
   return world_of(workload, options.groove);
 }

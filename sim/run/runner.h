@@ -55,6 +55,9 @@ struct RunConfig {
   std::function<void(const SimStorage&)> disk_listener;
   // Each query's answer as one line, `OPERATION-ID -> ...`, without a newline.
   std::function<void(const std::string&)> answer_listener;
+
+  // The scenario as it stands; `source` has its lines, and outlives the run.
+  static RunConfig of(const Scenario& scenario, const OperationSource& source);
 };
 
 // Memory of runs, taken once and reused from seed to seed: engine buffers, disk pages, trace.

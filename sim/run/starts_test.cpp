@@ -36,12 +36,8 @@ struct StartRun {
     REQUIRE(stream.is_open());
     const std::string text{std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
     const Scenario scenario = require_scenario(text);
-    RunConfig config;
-    config.workload = scenario.workload;
-    config.seed = scenario.seed;
-    config.options = scenario.options;
     const auto source = source_of(scenario.operations);
-    config.source = source.get();
+    RunConfig config = RunConfig::of(scenario, *source);
     config.reached = &levels;
     if (!scenario.operations.empty()) config.until = scenario.operations.back().id;
     result = run(config, runner_memory());

@@ -129,13 +129,9 @@ TEST_CASE("a run ends when lies have cost the superblock, and not otherwise", "[
   CHECK(lost.counters.ended_lost == 1);
 
   // The same loss with a fault elsewhere, and by the engine's own doing.
-  Scenario scenario = require_scenario(torn_repair("3 fault 20/lookup(1,0)#0 stale_read\n"));
-  RunConfig config;
-  config.workload = scenario.workload;
-  config.seed = scenario.seed;
-  config.options = scenario.options;
+  const Scenario scenario = require_scenario(torn_repair("3 fault 20/lookup(1,0)#0 stale_read\n"));
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
-  config.source = source.get();
+  RunConfig config = RunConfig::of(scenario, *source);
   check_passed(run(config, runner_memory()));
   BadRepairs seam;
   config.seam = &seam;

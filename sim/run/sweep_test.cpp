@@ -205,10 +205,7 @@ TEST_CASE("a sweep of crashes in recoveries", "[sweep]") {
   const std::string lines = "put kv key=1 value=1\ncommit times=5\nput kv key=2 value=2\ncommit times=6\n";
   const Scenario scenario = require_scenario(header("durability=cached") + lines);
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
-  RunConfig config;
-  config.seed = scenario.seed;
-  config.options = scenario.options;
-  config.source = source.get();
+  const RunConfig config = RunConfig::of(scenario, *source);
   const Swept once = sweep_of(config, {});
   const Swept twice = sweep_of(config, {.depth = 2});
   check_passed(once.result);
@@ -271,10 +268,7 @@ TEST_CASE("steps that need no judgement have the outcomes of the one before them
   for (const char* profile : {"durable", "cached"}) {
     const Scenario scenario = require_scenario(header(std::string("durability=") + profile) + lines);
     const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
-    RunConfig config;
-    config.seed = scenario.seed;
-    config.options = scenario.options;
-    config.source = source.get();
+    const RunConfig config = RunConfig::of(scenario, *source);
     const Swept some = sweep_of(config, {});
     const Swept all = sweep_of(config, {.every_step = true});  // Asserts it.
     check_passed(all.result);

@@ -113,14 +113,10 @@ struct Played {
 
 inline Played play(const Scenario& scenario) {
   Played played;
-  RunConfig config;
-  config.workload = scenario.workload;
-  config.seed = scenario.seed;
-  config.options = scenario.options;
-  const std::string problem = validate_run(config.workload, config.options);
+  const std::string problem = validate_run(scenario.workload, scenario.options);
   REQUIRE(problem == "");
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
-  config.source = source.get();
+  RunConfig config = RunConfig::of(scenario, *source);
   config.record_checkpoints = true;
   config.answer_listener = [&played](const std::string& line) { played.answers.push_back(line); };
   played.result = run(config, runner_memory());
