@@ -25,15 +25,6 @@ struct ModelKey {
   }
   constexpr u128 number() const { return u128{middle} << 64 | low; }  // Without `high`.
 
-  // How many words, from the low one on, say anything; and the order of keys that have no more of them.
-  constexpr u32 words() const { return high != 0 ? 3 : middle != 0 ? 2 : 1; }
-  template <u32 words>
-  static constexpr bool less(const ModelKey& a, const ModelKey& b) {
-    if constexpr (words == 1) return a.low < b.low;
-    if constexpr (words == 2) return a.number() < b.number();
-    return a < b;
-  }
-
   friend constexpr bool operator==(const ModelKey& a, const ModelKey& b) {
     return a.number() == b.number() && a.high == b.high;
   }

@@ -5,9 +5,6 @@
 // change moves the entries of one chunk. (In std::map each step to the next key is a node elsewhere in
 // memory: comparing with the model cost more than what was compared.)
 //
-// Most maps hold keys of which only the low words are not zero: where the key tells how many (`words`), a
-// search compares no more of them than the longest key has.
-//
 // No chunk is empty. One that is full splits in the middle; one that became empty goes. Chunks do not
 // merge: sparse ones cost space, which random changes fill again. Any change invalidates iterators.
 #pragma once
@@ -94,9 +91,13 @@ class SortedMap {
   const_iterator end() const { return {*this, chunks_.size(), 0}; }
 
   // The first entry whose key is not below `key`; whose key is above it.
-  iterator lower_bound(const Key& key) { return bound<iterator, false>(*this, key); }
-  const_iterator lower_bound(const Key& key) const { return bound<const_iterator, false>(*this, key); }
-  const_iterator upper_bound(const Key& key) const { return bound<const_iterator, true>(*this, key); }
+  iterator lower_bound(const Key& key) { return bound<iterator>(*this, key, std::less<Key>()); }
+  const_iterator lower_bound(const Key& key) const {
+    return bound<const_iterator>(*this, key, std::less<Key>());
+  }
+  const_iterator upper_bound(const Key& key) const {
+    return bound<const_iterator>(*this, key, std::less_equal<Key>());
+  }
   iterator find(const Key& key) { return found(*this, lower_bound(key), key); }
   const_iterator find(const Key& key) const { return found(*this, lower_bound(key), key); }
   bool contains(const Key& key) const { return find(key) != end(); }
@@ -104,8 +105,7 @@ class SortedMap {
   // Brings the entries around the key into the processor's caches, for who will look soon.
   void fetch(const Key& key) const {
     if (empty()) return;
-    const std::size_t chunk = in_order(key, [&](auto less) { return chunk_of(key, less); });
-    const value_type* const entries = entries_of(chunks_[chunk]);
+    const value_type* const entries = entries_of(chunks_[chunk_of(key)]);
     for (std::size_t at = 0; at < chunk_max; at += entries_per_line) {
       __builtin_prefetch(entries + at, 1);
     }
@@ -117,8 +117,8 @@ class SortedMap {
       chunks_.push_back({.place = take_place(), .size = 0});
       firsts_.push_back(key);
     }
-    if constexpr (counts_words) words_ = std::max(words_, key.words());
-    auto [at, index] = place_of<false>(key);
+    std::size_t at = chunk_of(key);
+    std::size_t index = index_in(at, key);
     if (index < chunks_[at].size && entries_of(chunks_[at])[index].first == key) {
       return {iterator(*this, at, index), false};
     }
@@ -184,45 +184,20 @@ class SortedMap {
     return place;
   }
 
-  static constexpr bool counts_words = requires(const Key& key) { key.words(); };
-
-  // Hands the cheapest order in which the key can be compared with those of the map to `search`.
-  template <class Search>
-  auto in_order(const Key& key, Search search) const {
-    if constexpr (counts_words) {
-      const u32 words = std::max(words_, key.words());
-      if (words == 1) return search([](const Key& a, const Key& b) { return Key::template less<1>(a, b); });
-      if (words == 2) return search([](const Key& a, const Key& b) { return Key::template less<2>(a, b); });
-    }
-    return search(std::less<Key>());
-  }
-
-  struct Place {
-    std::size_t chunk;
-    std::size_t index;
-  };
-  // In its chunk, behind those whose keys are below `key`, or also behind `key` itself.
-  template <bool behind>
-  Place place_of(const Key& key) const {
-    return in_order(key, [&](auto less) -> Place {
-      const std::size_t chunk = chunk_of(key, less);
-      const auto before = [less](const Key& a, const Key& b) { return behind ? !less(b, a) : less(a, b); };
-      return {.chunk = chunk, .index = index_in(chunk, key, before)};
-    });
-  }
-
   // The chunk in which the key is, or would be. There is at least one.
-  template <class Less>
-  std::size_t chunk_of(const Key& key, Less less) const {
+  std::size_t chunk_of(const Key& key) const {
     const Key* const firsts = firsts_.data();
     std::size_t base = 0;
     for (std::size_t left = firsts_.size(); left > 1; left -= left / 2) {
-      base += left / 2 & (0 - std::size_t{!less(key, firsts[base + left / 2])});
+      base += left / 2 & (0 - std::size_t{!(key < firsts[base + left / 2])});
     }
     return base;
   }
 
   // Of the first entry in the chunk whose key is not below `key`.
+  std::size_t index_in(std::size_t chunk, const Key& key) const {
+    return index_in(chunk, key, std::less<Key>());
+  }
   template <class Before>
   std::size_t index_in(std::size_t chunk, const Key& key, Before before) const {
     const value_type* const entries = entries_of(chunks_[chunk]);
@@ -238,10 +213,11 @@ class SortedMap {
     return base + (left == 1 && before(entries[base].first, key) ? 1 : 0);
   }
 
-  template <class It, bool behind, class Map>
-  static It bound(Map& map, const Key& key) {
+  template <class It, class Map, class Before>
+  static It bound(Map& map, const Key& key, Before before) {
     if (map.empty()) return map.end();
-    const auto [chunk, index] = map.template place_of<behind>(key);
+    const std::size_t chunk = map.chunk_of(key);
+    const std::size_t index = map.index_in(chunk, key, before);
     return index == map.chunks_[chunk].size ? It(map, chunk + 1, 0) : It(map, chunk, index);
   }
 
@@ -267,7 +243,6 @@ class SortedMap {
   std::vector<value_type> entries_;  // Of all chunks, in their places.
   std::vector<u32> free_places_;
   std::size_t size_ = 0;
-  u32 words_ = 1;  // Of the longest key there has been.
 };
 
 }  // namespace tonearm::sim

@@ -1,11 +1,10 @@
-// Against std::map, which it replaces: over plain keys, and over those that tell how many words they have.
+// Against std::map, which it replaces.
 #include "sim/model/sorted_map.h"
 
 #include <catch2/catch.hpp>
 #include <map>
 
 #include "sim/disk/keyed.h"
-#include "sim/model/model_key.h"
 
 namespace tonearm::sim {
 
@@ -103,33 +102,6 @@ TEST_CASE("keys in order, in either direction, fill and empty it", "[sorted_map]
   CHECK(Map{{2, 20}, {1, 10}} == Map{{1, 10}, {2, 20}});
   map.clear();
   CHECK(map.begin() == map.end());
-}
-
-TEST_CASE("a search compares as many words as the longest key has", "[sorted_map]") {
-  const Stream stream("sorted_map.words", 7);
-  SortedMap<ModelKey, u64> map;
-  std::map<ModelKey, u64> reference;
-  const auto key = [](u64 random) -> ModelKey {
-    const u64 low = below(remix(random, 1), 12);
-    const u64 high = below(remix(random, 2), 12);
-    if (random % 3 == 0) return u128{low};
-    return random % 3 == 1 ? ModelKey(u128{high} << 64 | low) : ModelKey::wide(u128{high} << 64 | low, low);
-  };
-  for (u64 i = 0; i < 6000; ++i) {
-    // Keys of one word, then of two, then of three; what is asked for may have more than what is there.
-    const u64 random = stream.at(i);
-    const ModelKey changed = key(remix(random, 3) / 3 * 3 + std::min<u64>(i / 2000, below(random, 3)));
-    CHECK(map.try_emplace(changed, i).second == reference.try_emplace(changed, i).second);
-    const ModelKey asked = key(remix(random, 4));
-    const auto same = [&](auto at, auto expected) {
-      REQUIRE((at == map.end()) == (expected == reference.end()));
-      if (at != map.end()) REQUIRE(at->first == expected->first);
-    };
-    same(map.lower_bound(asked), reference.lower_bound(asked));
-    same(std::as_const(map).upper_bound(asked), reference.upper_bound(asked));
-    same(map.find(asked), reference.find(asked));
-    if (i % 3 == 0) REQUIRE(map.erase(asked) == reference.erase(asked));
-  }
 }
 
 }  // namespace tonearm::sim
