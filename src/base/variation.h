@@ -72,9 +72,14 @@ namespace detail {
 extern VariationSource variation_source;
 }
 
+// Whether anybody varies it in this process at all: who works ahead must not work past a place that is asked.
+inline bool varied(Variation site) {
+  return (detail::variation_source.sites >> static_cast<u32>(site) & 1) != 0;
+}
+
 // 0: as usual. Otherwise: otherwise; where there is a choice, the number makes it.
 inline u64 variation(Variation site, u64 a, u64 b = 0) {
-  if ((detail::variation_source.sites >> static_cast<u32>(site) & 1) == 0) return 0;
+  if (!varied(site)) return 0;
   return detail::variation_source.ask(detail::variation_source.context, site, a, b);
 }
 

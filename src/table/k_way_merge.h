@@ -10,6 +10,9 @@
 // The heads play a knockout tournament whose inner nodes remember the losers. When the winner's stream
 // has a new head, only the matches on the way from its leaf to the root are played again.
 //
+// It serves where a head must be asked for: unions of scans. The streams of one tree lie in memory as typed
+// values, and its kernel merges them (TableKernel::merge_heads).
+//
 // The merge is a template over its source because both are called for each value, and are little more than
 // a comparison and a step. MergeSource is a source for those who do not mind.
 //
@@ -35,12 +38,10 @@ class MergeSource {
   ~MergeSource() = default;
 };
 
-inline constexpr u32 merge_streams_max = 80;
-
 template <class Source>
 class KWayMergeOf {
  public:
-  static constexpr u32 streams_max = merge_streams_max;
+  static constexpr u32 streams_max = 80;
 
   enum class Result : u8 { value, end, pending };
 

@@ -63,6 +63,20 @@ struct MergeResult {
   Key tombstone_key{};
 };
 
+// A sorted stream of values, as far as it is in memory: its next value in the direction of a scan, and how
+// many there are. They lie side by side, in ascending order.
+struct StreamHead {
+  const std::byte* next = nullptr;
+  u32 left = 0;
+};
+inline constexpr u32 merge_streams_max = 80;
+
+struct MergedHeads {
+  u32 count = 0;             // Values, tombstones among them.
+  u32 versions_dropped = 0;  // Older ones, of all keys together.
+  u32 versions_dropped_max = 0;
+};
+
 class TableKernel {
  public:
   constexpr TableKernel(u32 key_size, u32 value_size, TableUsage usage)
@@ -93,6 +107,12 @@ class TableKernel {
   virtual u32 dedupe(std::byte* values, u32 count, Key* dropped) const = 0;
 
   virtual MergeResult merge(const MergeStep& step) const = 0;
+
+  // What comes next of several streams: of each key the version of the first stream that has it. Takes values
+  // from the heads until there are `output.size()`, or a stream that had some has none left, or none has. So
+  // whoever refills its streams in time misses nothing. At most merge_streams_max heads.
+  virtual MergedHeads merge_heads(std::span<StreamHead> heads, Direction direction,
+                                  std::span<const std::byte*> output) const = 0;
 
   // Keys as they stand in index blocks: `key_size` bytes each, native order.
   virtual Key key_read(const std::byte* keys, u32 index) const = 0;

@@ -1,4 +1,6 @@
+#include <array>
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "table/test_values.h"
 
@@ -262,6 +264,76 @@ TEST_CASE("tombstones of the older input are dropped as well", "[kernel][merge]"
   CHECK(result.produced == 2);
   CHECK(result.tombstones_dropped == 1);
   CHECK(result.tombstone_key == Key::of(1));
+}
+
+// Streams that run dry in the middle are refilled as a scan would: between calls.
+TEMPLATE_TEST_CASE("heads merge to the newest versions, in both directions", "[kernel][merge]", KvTraits,
+                   IndexTraits, IdTraits, WideTraits) {
+  using Value = typename TestType::Value;
+  const auto& kernel = kernel_of<TestType>();
+  Random random(7);
+  for (u32 round = 0; round < 400; ++round) {
+    const u32 domain = 1 + random.below(80);
+    const u32 streams = random.below(6);
+    const Direction direction = random.chance(50) ? Direction::ascending : Direction::descending;
+    const bool up = direction == Direction::ascending;
+    std::map<Key, std::pair<Row, u32>> newest;  // With the number of versions.
+    std::vector<std::vector<Value>> values(streams);
+    for (u32 stream = 0; stream < streams; ++stream) {
+      const u32 percent = random.below(101);
+      std::vector<Row> rows;
+      for (u32 index = 0; index < domain; ++index) {
+        if (!random.chance(percent)) continue;
+        const Row row{.key = domain_key(TestType{}, index),
+                      .payload = TestType::usage == TableUsage::general ? u64{stream} << 32 | index : 0,
+                      .tombstone = random.chance(30)};
+        rows.push_back(row);
+        ++newest.try_emplace(row.key, row, 0).first->second.second;
+      }
+      std::sort(rows.begin(), rows.end(), key_less);
+      values[stream] = values_of<TestType>(rows);
+    }
+
+    std::vector<StreamHead> heads(streams);
+    std::vector<u64> given(streams, 0);
+    const auto refill = [&] {
+      for (u32 stream = 0; stream < streams; ++stream) {
+        if (heads[stream].left > 0 || given[stream] == values[stream].size()) continue;
+        const u64 left = values[stream].size() - given[stream];
+        const u64 count = 1 + random.below(static_cast<u32>(std::min<u64>(left, 9)));
+        const u64 first = up ? given[stream] : values[stream].size() - 1 - given[stream];
+        heads[stream] = {.next = bytes_of(values[stream]) + first * sizeof(Value),
+                         .left = static_cast<u32>(count)};
+        given[stream] += count;
+      }
+    };
+    std::vector<Row> merged;
+    u64 dropped = 0;
+    u32 dropped_max = 0;
+    for (;;) {
+      refill();
+      std::array<const std::byte*, 16> output{};
+      const u32 room = 1 + random.below(16);
+      const MergedHeads step = kernel.merge_heads(heads, direction, {output.data(), room});
+      REQUIRE(step.count <= room);
+      dropped += step.versions_dropped;
+      dropped_max = std::max(dropped_max, step.versions_dropped_max);
+      for (u32 i = 0; i < step.count; ++i) merged.push_back(row_of<TestType>(output[i]));
+      if (step.count == 0) break;
+    }
+    std::vector<Row> expected;
+    u64 versions = 0;
+    u32 versions_max = 1;
+    for (const auto& [key, row] : newest) {
+      expected.push_back(row.first);
+      versions += row.second;
+      versions_max = std::max(versions_max, row.second);
+    }
+    if (!up) std::reverse(expected.begin(), expected.end());
+    REQUIRE(merged == expected);
+    REQUIRE(dropped == versions - expected.size());
+    REQUIRE(dropped_max == versions_max - 1);
+  }
 }
 
 }  // namespace tonearm

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/math.h"
@@ -100,6 +101,11 @@ class TypedKernel final : public TableKernel {
   void merge_runs(std::byte* bytes, u32 left, u32 right, std::byte* scratch) const override;
   u32 dedupe(std::byte* bytes, u32 count, Key* dropped) const override;
   MergeResult merge(const MergeStep& step) const override;
+  MergedHeads merge_heads(std::span<StreamHead> heads, Direction direction,
+                          std::span<const std::byte*> output) const override {
+    return direction == Direction::ascending ? merge_heads_in<Direction::ascending>(heads, output)
+                                             : merge_heads_in<Direction::descending>(heads, output);
+  }
 
   Key key_read(const std::byte* keys, u32 index) const override {
     return Convert::widen(load_key(keys, index));
@@ -194,6 +200,8 @@ class TypedKernel final : public TableKernel {
   static void merge_into(const Value* left, u32 left_count, const Value* right, u32 right_count, Value* to);
   template <bool drop>
   static void merge_both(Merging& merging);
+  template <Direction direction>
+  static MergedHeads merge_heads_in(std::span<StreamHead> heads, std::span<const std::byte*> output);
   template <bool drop>
   static void merge_alone(Merging& merging, const Value* from, u32 count, u32* at);
 };
@@ -375,6 +383,64 @@ void TypedKernel<T>::merge_alone(Merging& m, const Value* from, u32 count, u32* 
     m.tombstones += tombstones;
     *at += static_cast<u32>(round);
   }
+}
+
+// Streams are few, mostly two to six: a walk over their keys costs less than the upkeep of a tree of them, and
+// the winner keeps its place for as long as it stays before the second.
+template <TableTraits T>
+template <Direction direction>
+MergedHeads TypedKernel<T>::merge_heads_in(std::span<StreamHead> heads, std::span<const std::byte*> output) {
+  struct Live {
+    StreamHead* head;
+    Native key;
+  };
+  const auto before = [](const Native& a, const Native& b) {
+    return direction == Direction::ascending ? a < b : b < a;
+  };
+  constexpr std::ptrdiff_t step =
+      direction == Direction::ascending ? std::ptrdiff_t{sizeof(Value)} : -std::ptrdiff_t{sizeof(Value)};
+  ASSERT(heads.size() <= merge_streams_max);
+  std::array<Live, merge_streams_max> live;
+  u32 live_count = 0;
+  for (StreamHead& head : heads) {
+    if (head.left > 0) live[live_count++] = {.head = &head, .key = T::key(*view(head.next))};
+  }
+  MergedHeads merged;
+  if (live_count == 0 || output.empty()) return merged;
+  // False: that was the last value of the stream.
+  const auto advance = [&before](Live& of) {
+    if (--of.head->left == 0) return false;
+    of.head->next += step;
+    const Native key = T::key(*view(of.head->next));
+    ASSERT(before(of.key, key));
+    of.key = key;
+    return true;
+  };
+  for (bool all_have = true; all_have && merged.count < output.size();) {
+    Live* winner = live.data();
+    for (u32 i = 1; i < live_count; ++i) {
+      if (before(live[i].key, winner->key)) winner = &live[i];
+    }
+    const Live* second = nullptr;
+    u32 dropped = 0;
+    for (Live* other = live.data(); other != live.data() + live_count; ++other) {
+      if (other == winner) continue;
+      if (other->key == winner->key) {
+        ++dropped;
+        all_have &= advance(*other);
+        if (other->head->left == 0) continue;
+      }
+      if (second == nullptr || before(other->key, second->key)) second = other;
+    }
+    merged.versions_dropped += dropped;
+    merged.versions_dropped_max = std::max(merged.versions_dropped_max, dropped);
+    do {
+      output[merged.count++] = winner->head->next;
+      all_have &= advance(*winner);
+    } while (all_have && merged.count < output.size() &&
+             (second == nullptr || before(winner->key, second->key)));
+  }
+  return merged;
 }
 
 template <TableTraits T>

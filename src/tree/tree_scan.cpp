@@ -10,8 +10,6 @@
 
 namespace tonearm {
 
-using Merge = KWayMergeOf<TreeScan>;
-
 void TreeScan::open(Tree& tree, ScanBuffer& buffer, const KeyRange& range, Direction direction,
                     bool cache_read) {
   static_assert(TableMemory::runs_max + 1 + levels_max <= merge_streams_max);
@@ -35,13 +33,16 @@ void TreeScan::open(Tree& tree, ScanBuffer& buffer, const KeyRange& range, Direc
   values_ = 0;
   run_count_ = 0;
   level_streams_.clear();
+  ahead_at_ = ahead_count_ = 0;
+  ahead_wanted_ = 1;
+  last_ = nullptr;
+  last_key_.reset();
   if (range.max < range.min) {
     state_ = State::finished;
     return;
   }
   open_runs();
   open_levels();
-  merge_.init(*this, run_count_ + level_streams_.count(), direction);
   state_ = State::idle;
 }
 
@@ -86,7 +87,7 @@ std::span<const std::byte> TreeScan::in_range(std::span<const std::byte> values)
   return values.subspan(u64{first} * value_size, u64{end - first} * value_size);
 }
 
-TreeScan::Head TreeScan::head_of(std::span<const std::byte> values) const {
+StreamHead TreeScan::head_of(std::span<const std::byte> values) const {
   ASSERT(!values.empty());
   const u32 value_size = tree_->layout().value_size;
   const u64 last = values.size() - value_size;
@@ -157,6 +158,9 @@ void TreeScan::level_leave_table(Level& level) {
 
 void TreeScan::read(Callback<> done) {
   ASSERT(state_ == State::idle || state_ == State::needs_data);
+  ASSERT(ahead_at_ == ahead_count_);  // Its values are about to be overwritten.
+  if (last_ != nullptr) last_key_ = tree_->kernel().key_of(last_);
+  last_ = nullptr;
   state_ = State::buffering;
   span_begins(SpanKind::scan_refill, this, {.tree = tree_->config().id});
   values_since_read_ = 0;
@@ -231,41 +235,6 @@ void TreeScan::level_read_done(Level& level, const Grid::Read& read) {
   dispatch();
 }
 
-PeekResult TreeScan::peek(u32 stream, Key* key) {
-  const Head& head = heads_[stream];
-  if (head.left > 0) {
-    *key = tree_->kernel().key_of(head.next);
-    return PeekResult::value;
-  }
-  if (stream < run_count_) return PeekResult::end;
-  switch (level_streams_[stream - run_count_]->stage) {
-    case Level::Stage::finished: return PeekResult::end;
-    case Level::Stage::index_wanted:
-    case Level::Stage::value_wanted: return PeekResult::pending;
-    case Level::Stage::buffered:
-    case Level::Stage::index_reading:
-    case Level::Stage::value_reading: break;
-  }
-  UNREACHABLE();
-}
-
-const std::byte* TreeScan::pop(u32 stream) {
-  Head& head = heads_[stream];
-  ASSERT(head.left > 0);
-  const std::byte* value = head.next;
-  const u32 value_size = tree_->layout().value_size;
-  --head.left;
-  if (head.left > 0) {
-    head.next = ascending() ? value + value_size : value - value_size;
-  } else if (stream >= run_count_) {
-    // The values stay in their buffer until the next read(), so the pointer outlives the move.
-    Level& level = *level_streams_[stream - run_count_];
-    ASSERT(level.stage == Level::Stage::buffered);
-    level_next_block(level);
-  }
-  return value;
-}
-
 TreeScan::Next TreeScan::next(const std::byte** value) {
   if (state_ != State::seeking) return next_state();
   // Legal: read_again may come at any time. A value between two of them, so that the scan gets on.
@@ -275,18 +244,40 @@ TreeScan::Next TreeScan::next(const std::byte** value) {
   }
   // Each turn drops one tombstone; the streams are finite, so the loop is.
   for (;;) {
-    const u64 dropped = merge_.versions_dropped();
-    u32 stream = 0;
-    switch (merge_.pop(value, &stream)) {
-      case Merge::Result::end: state_ = State::finished; return Next::end;
-      case Merge::Result::pending: return read_again();
-      case Merge::Result::value: break;
+    if (ahead_at_ == ahead_count_) {
+      for (const Level* level : level_streams_) {
+        if (level->wanted()) return read_again();
+      }
+      work_ahead();
+      if (ahead_count_ == 0) {
+        state_ = State::finished;
+        return Next::end;
+      }
     }
-    if (merge_.versions_dropped() != dropped) versions_met(merge_.versions_dropped() - dropped);
+    last_ = ahead_[ahead_at_++];
     ++values_since_read_;
     ++values_;
-    if (!tree_->kernel().is_tombstone(*value)) return Next::value;
+    *value = last_;
+    if (!tree_->kernel().is_tombstone(last_)) return Next::value;
     mark(Mark::scan_tombstone, tree_->config().id);
+  }
+}
+
+// Every stream has a value or is at its end. The values stay in their buffers until the next read().
+void TreeScan::work_ahead() {
+  ASSERT(ahead_at_ == ahead_count_);
+  const u32 wanted = varied(Variation::scan_refilled_early) ? 1 : ahead_wanted_;
+  const MergedHeads merged = tree_->kernel().merge_heads(
+      {heads_.data(), run_count_ + level_streams_.count()}, direction_, {ahead_.data(), wanted});
+  ASSERT(merged.count <= wanted);
+  ahead_at_ = 0;
+  ahead_count_ = merged.count;
+  ahead_wanted_ = std::min(2 * ahead_wanted_, ahead_max);
+  const u16 id = tree_->config().id;
+  if (merged.versions_dropped > 0) mark(Mark::scan_merge_versions, id);
+  if (merged.versions_dropped_max >= 2) mark(Mark::scan_three_versions, id);
+  for (Level* level : level_streams_) {
+    if (level->stage == Level::Stage::buffered && heads_[level->stream].left == 0) level_next_block(*level);
   }
 }
 
@@ -305,18 +296,10 @@ TreeScan::Next TreeScan::next_state() {
   UNREACHABLE();
 }
 
-// Of the key that was returned before this one, older versions were dropped on the way.
-void TreeScan::versions_met(u64 dropped) const {
-  mark(Mark::scan_merge_versions, tree_->config().id);
-  if (dropped >= 2) mark(Mark::scan_three_versions, tree_->config().id);
-}
-
 TreeScan::Next TreeScan::read_again() {
   state_ = State::needs_data;
   for (const Level* level : level_streams_) {
-    const bool wanted =
-        level->stage == Level::Stage::index_wanted || level->stage == Level::Stage::value_wanted;
-    if (!wanted) continue;
+    if (!level->wanted()) continue;
     switch (level->index) {
       case 0: mark(Mark::scan_read_again_level0, tree_->config().id); break;
       case 1: mark(Mark::scan_read_again_level1, tree_->config().id); break;
@@ -326,7 +309,6 @@ TreeScan::Next TreeScan::read_again() {
   return Next::read_again;
 }
 
-// The merge is told only if a stream has moved: what it has seen of the others stays true.
 void TreeScan::probe(const Key& key) {
   ASSERT(state_ != State::closed);
   ASSERT(state_ != State::buffering);
@@ -341,49 +323,64 @@ void TreeScan::probe(const Key& key) {
   (ascending() ? range_.min : range_.max) = key;
   // A caller that was given one key may ask for an earlier one: tombstones were skipped, or what it probes
   // for comes from somebody who lags behind. Every stream is beyond the key already.
-  if (merge_.returned(key)) return mark(Mark::scan_probe_lagging, id, &key);
-  bool moved = false;
-  for (u32 i = 0; i < run_count_; ++i) moved |= head_probe(heads_[i], key);
-  for (Level* level : level_streams_) moved |= level_probe(*level, key);
-  if (moved) merge_.reset();
+  if (passed(key)) return mark(Mark::scan_probe_lagging, id, &key);
+  ahead_wanted_ = 1;
+  if (ahead_probe(key)) return;
+  for (u32 i = 0; i < run_count_; ++i) (void)head_probe(heads_[i], key);
+  for (Level* level : level_streams_) level_probe(*level, key);
 }
 
-// Drops the values before the key. True: there were some.
-bool TreeScan::head_probe(Head& head, const Key& key) const {
-  if (head.left == 0) return false;
-  const u32 value_size = tree_->layout().value_size;
-  const TableKernel& kernel = tree_->kernel();
-  if (!before(kernel.key_of(head.next), key)) return false;
-  u32 left = 0;
-  if (ascending()) {
-    const u32 dropped = kernel.lower_bound(head.next, head.left, key);
-    head.next += u64{dropped} * value_size;
-    left = head.left - dropped;
-  } else {
-    const std::byte* first = head.next - u64{head.left - 1} * value_size;
-    left = kernel.lower_bound(first, head.left, key);
-    if (left < head.left && kernel.key_of(first + u64{left} * value_size) == key) ++left;
-    head.next = first + u64{left} * value_size - value_size;
-  }
-  ASSERT(left < head.left);
-  head.left = left;
-  if (left > 0) mark(Mark::scan_probe_resliced, tree_->config().id, &key);
+// Whether next() took this key or one beyond it.
+bool TreeScan::passed(const Key& key) const {
+  if (last_ == nullptr) return last_key_ && !before(*last_key_, key);
+  return !before(tree_->kernel().key_of(last_), key);
+}
+
+// Drops what was merged before the key. True: there is more, and so nothing before the key in the streams.
+bool TreeScan::ahead_probe(const Key& key) {
+  const u32 at = ahead_at_;
+  while (ahead_at_ < ahead_count_ && before(tree_->kernel().key_of(ahead_[ahead_at_]), key)) ++ahead_at_;
+  if (ahead_at_ == ahead_count_) return false;
+  if (ahead_at_ > at) mark(Mark::scan_probe_resliced, tree_->config().id, &key);
   return true;
 }
 
-// True: the head of the level has moved, or what it is to read.
-bool TreeScan::level_probe(Level& level, const Key& key) {
+// How many of the values, from the head on, lie before the key.
+u32 TreeScan::count_before(const StreamHead& head, const Key& key) const {
+  ASSERT(head.left > 0);
+  const TableKernel& kernel = tree_->kernel();
+  if (!before(kernel.key_of(head.next), key)) return 0;
+  if (ascending()) return kernel.lower_bound(head.next, head.left, key);
+  const u32 value_size = tree_->layout().value_size;
+  const std::byte* first = head.next - u64{head.left - 1} * value_size;
+  u32 stay = kernel.lower_bound(first, head.left, key);
+  if (stay < head.left && kernel.key_of(first + u64{stay} * value_size) == key) ++stay;
+  return head.left - stay;
+}
+
+// Drops the values before the key. True: there were some.
+bool TreeScan::head_probe(StreamHead& head, const Key& key) const {
+  if (head.left == 0) return false;
+  const u32 dropped = count_before(head, key);
+  if (dropped == 0) return false;
+  ASSERT(dropped <= head.left);
+  head.left -= dropped;
+  const u64 size = u64{dropped} * tree_->layout().value_size;
+  if (head.left > 0) head.next = ascending() ? head.next + size : head.next - size;
+  if (head.left > 0) mark(Mark::scan_probe_resliced, tree_->config().id, &key);
+  return true;
+}
+
+void TreeScan::level_probe(Level& level, const Key& key) {
   switch (level.stage) {
-    case Level::Stage::finished: return false;
+    case Level::Stage::finished: return;
     case Level::Stage::index_wanted:
     case Level::Stage::value_wanted: return level_skip(level, key);
     case Level::Stage::buffered: {
-      Head& head = heads_[level.stream];
-      if (!head_probe(head, key)) return false;
-      if (head.left > 0) return true;
+      StreamHead& head = heads_[level.stream];
+      if (!head_probe(head, key) || head.left > 0) return;
       level_next_block(level);
-      (void)level_skip(level, key);
-      return true;
+      return level_skip(level, key);
     }
     case Level::Stage::index_reading:
     case Level::Stage::value_reading: break;
@@ -401,31 +398,28 @@ bool TreeScan::leaps_next_table(const Level& level, const Key& key) const {
 }
 
 // Of what the level has still to read, what lies before the key is not read: tables, or value blocks of the
-// table whose index block is here. False: there was no such thing.
-bool TreeScan::level_skip(Level& level, const Key& key) {
-  if (level.stage == Level::Stage::finished) return false;
+// table whose index block is here.
+void TreeScan::level_skip(Level& level, const Key& key) {
+  if (level.stage == Level::Stage::finished) return;
   if (before(ascending() ? level.table.key_max : level.table.key_min, key)) {
     mark(Mark::scan_probe_table_skipped, tree_->config().id, &key);
     if (leaps_next_table(level, key)) mark(Mark::scan_probe_tables_leapt, tree_->config().id, &key);
-    level_next_table(level, nullptr);
-    return true;
+    return level_next_table(level, nullptr);
   }
-  if (level.stage == Level::Stage::index_wanted) return false;
+  if (level.stage == Level::Stage::index_wanted) return;
   ASSERT(level.stage == Level::Stage::value_wanted);
   const IndexBlock index(tree_->layout(), tree_->kernel(), level.index_block);
   const u32 block_before = level.block_next;
   if (ascending()) {
     const u32 first = index.lower_bound(key);
-    if (first > level.block_last) return level_leave_table(level), true;
+    if (first > level.block_last) return level_leave_table(level);
     level.block_next = std::max(level.block_next, first);
   } else {
     const u32 end = blocks_up_to(index, key);
-    if (end <= level.block_first) return level_leave_table(level), true;
+    if (end <= level.block_first) return level_leave_table(level);
     level.block_next = std::min(level.block_next, end - 1);
   }
-  if (level.block_next == block_before) return false;
-  mark(Mark::scan_probe_block_skipped, tree_->config().id, &key);
-  return true;
+  if (level.block_next != block_before) mark(Mark::scan_probe_block_skipped, tree_->config().id, &key);
 }
 
 void TreeScan::abort() {

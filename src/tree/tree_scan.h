@@ -25,7 +25,6 @@
 #include <optional>
 
 #include "base/bounded_array.h"
-#include "table/k_way_merge.h"
 #include "tree/scan_buffer.h"
 #include "tree/tree.h"
 
@@ -76,19 +75,12 @@ class TreeScan {
     u32 block_last = 0;
     u32 stream = 0;
     Grid::Read read;
-  };
-  // Of a stream: its next value in the direction of the scan, and how many there are, of a run or of the
-  // value block that is buffered.
-  struct Head {
-    const std::byte* next = nullptr;
-    u32 left = 0;
+
+    bool wanted() const { return stage == Stage::index_wanted || stage == Stage::value_wanted; }
   };
 
-  friend class KWayMergeOf<TreeScan>;
-  PeekResult peek(u32 stream, Key* key);
-  const std::byte* pop(u32 stream);
   std::span<const std::byte> in_range(std::span<const std::byte> values) const;
-  Head head_of(std::span<const std::byte> values) const;
+  StreamHead head_of(std::span<const std::byte> values) const;
   bool ascending() const { return direction_ == Direction::ascending; }
   // In the direction of the scan.
   bool before(const Key& a, const Key& b) const { return ascending() ? a < b : b < a; }
@@ -107,20 +99,23 @@ class TreeScan {
   void level_next_block(Level& level);
   void level_submit(Level& level);
   void level_read_done(Level& level, const Grid::Read& read);
-  bool head_probe(Head& head, const Key& key) const;
-  bool level_probe(Level& level, const Key& key);
-  bool level_skip(Level& level, const Key& key);
+  u32 count_before(const StreamHead& head, const Key& key) const;
+  bool head_probe(StreamHead& head, const Key& key) const;
+  bool ahead_probe(const Key& key);
+  bool passed(const Key& key) const;
+  void level_probe(Level& level, const Key& key);
+  void level_skip(Level& level, const Key& key);
   bool leaps_next_table(const Level& level, const Key& key) const;
   void tick_done(Storage::NextTick& next_tick);
   void dispatch();
   Next next_state();
   Next read_again();
-  void versions_met(u64 dropped) const;
+  void work_ahead();
 
   u32 levels_count_ = 0;
   std::array<Level, levels_max> levels_;
   u32 run_count_ = 0;
-  std::array<Head, merge_streams_max> heads_;  // Of the streams: runs, then levels.
+  std::array<StreamHead, merge_streams_max> heads_;  // Of the streams: runs, then the levels' value blocks.
   BoundedArray<Level*, levels_max> level_streams_;
   Tree* tree_ = nullptr;
   ScanBuffer* buffer_ = nullptr;
@@ -128,7 +123,15 @@ class TreeScan {
   Direction direction_ = Direction::ascending;
   bool cache_read_ = true;
   State state_ = State::closed;
-  KWayMergeOf<TreeScan> merge_;
+  // What the streams were merged to and next() has not said yet: so a call of the kernel serves for several
+  // values, the more the longer nobody probes.
+  static constexpr u32 ahead_max = 64;
+  std::array<const std::byte*, ahead_max> ahead_;
+  u32 ahead_at_ = 0;
+  u32 ahead_count_ = 0;
+  u32 ahead_wanted_ = 1;
+  const std::byte* last_ = nullptr;  // What next() took last, a tombstone maybe; null behind a read().
+  std::optional<Key> last_key_;      // Then its key.
   Callback<> done_;
   Storage::NextTick next_tick_;
   u32 reads_pending_ = 0;
