@@ -7,10 +7,11 @@
 #
 # The main function comes compiled with Catch2: our own would take as long as ten test files.
 #
-# APART: tags of tests that take long; each is a test of its own for ctest, which plays them side by side,
-# labelled `slow`.
+# ctest plays its tests side by side, so tests that take long get entries of their own, by their tags. BESIDE
+# is to use all processors; what is APART is also labelled `slow`. A test with several of the tags is played
+# for the first of them.
 function(tonearm_test name)
-  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS;APART" ${ARGN})
+  cmake_parse_arguments(TEST "" "" "SOURCES;DEPS;APART;BESIDE" ${ARGN})
   if(NOT TONEARM_TESTS)
     return()
   endif()
@@ -20,10 +21,14 @@ function(tonearm_test name)
     target_precompile_headers(${name} REUSE_FROM test_headers)
   endif()
   set(rest "~[.]")
-  foreach(tag ${TEST_APART})
+  foreach(tag ${TEST_APART} ${TEST_BESIDE})
+    set(labels unit)
+    if(tag IN_LIST TEST_APART)
+      list(APPEND labels slow)
+    endif()
+    add_test(NAME ${name}_${tag} COMMAND ${name} "[${tag}]${rest}" --order lex --warn NoAssertions)
+    set_tests_properties(${name}_${tag} PROPERTIES LABELS "${labels}" TIMEOUT 600)
     string(APPEND rest "~[${tag}]")
-    add_test(NAME ${name}_${tag} COMMAND ${name} "[${tag}]" --order lex --warn NoAssertions)
-    set_tests_properties(${name}_${tag} PROPERTIES LABELS "unit;slow" TIMEOUT 600)
   endforeach()
   add_test(NAME ${name} COMMAND ${name} "${rest}" --order lex --warn NoAssertions)
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 600)
