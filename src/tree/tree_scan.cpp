@@ -270,6 +270,7 @@ void TreeScan::work_ahead() {
   const MergedHeads merged = tree_->kernel().merge_heads(
       {heads_.data(), run_count_ + level_streams_.count()}, direction_, {ahead_.data(), wanted});
   ASSERT(merged.count <= wanted);
+  ASSERT_IMPLIES(merged.count > 0, !passed(tree_->kernel().key_of(ahead_[0])));
   ahead_at_ = 0;
   ahead_count_ = merged.count;
   ahead_wanted_ = std::min(2 * ahead_wanted_, ahead_max);
