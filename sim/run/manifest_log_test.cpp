@@ -63,8 +63,8 @@ TEST_CASE("the seeds of manifest_log reach what is rare", "[component][manifest_
     INFO(mark_name(mark));
     CHECK(hits[static_cast<u32>(mark)] > 0);
   }
-  // Common, not an accident of one seed.
-  CHECK(full_rate_seeds * 4 >= seeds);
+  // The median seed does.
+  CHECK(full_rate_seeds * 2 > seeds);
   CHECK(errors[1] > errors[0]);
   if (seeds >= 80) CHECK(kinds_forged.size() == manifest_forgery_count());
 }

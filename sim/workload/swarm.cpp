@@ -179,8 +179,10 @@ void draw_manifest_log(u64 seed, RunOptions* options) {
   FormatOptions& f = options->format;
   f.levels = draw.between("manifest levels", 2, 3);
   f.growth = draw.between("manifest growth", 2, 4);
+  // The more, the shorter the log.
+  const u32 extra_bits_max = draw.happens("manifest log long", 1, 2) ? 2 : 6;
   f.manifest_extra_blocks =
-      static_cast<u32>(std::min<u64>(64, draw.magnitude("manifest extra blocks", 0, 6)));
+      static_cast<u32>(std::min<u64>(64, draw.magnitude("manifest extra blocks", 0, extra_bits_max)));
   // Of three trees; each half-bar takes what it appends and compacts, and gives back late.
   const u64 entries = body_bytes(f) / manifest_entry_bytes;
   const u64 changes = 3 * u64{div_ceil(f.levels, 2)} * 2 * (1 + f.growth);
