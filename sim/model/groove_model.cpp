@@ -8,6 +8,8 @@ namespace tonearm::sim {
 
 namespace {
 
+constexpr Side absent;
+
 // --- what an object has in the indexes of its groove, by the place of the index among them
 
 constexpr u32 indexes_max = 13;
@@ -105,19 +107,19 @@ u128 ObjectChange::key() const {
   return key_of(groove, before.presence != Presence::absent ? before.object : after.object);
 }
 
-Side GrooveModel::get(GrooveName groove, u128 key) const {
+const Side& GrooveModel::get(GrooveName groove, u128 key) const {
   const Kept* const kept = sides_[static_cast<u32>(groove)].find(key);
-  return kept == nullptr ? Side{} : kept->side;
+  return kept == nullptr ? absent : kept->side;
 }
 
-Side GrooveModel::at(GrooveName groove, u64 timestamp) const {
+const Side& GrooveModel::at(GrooveName groove, u64 timestamp) const {
   u128 key = timestamp;
   if (groove_spec(groove).has_id) {
     const u128* const id = ids_[static_cast<u32>(groove)].find(timestamp);
-    if (id == nullptr) return {};
+    if (id == nullptr) return absent;
     key = *id;
   }
-  const Side side = get(groove, key);
+  const Side& side = get(groove, key);
   ASSERT(side.presence != Presence::object || side.object.timestamp == timestamp);
   return side;
 }

@@ -36,8 +36,9 @@ struct ObjectChange {
 
 class GrooveModel {
  public:
-  Side get(GrooveName groove, u128 key) const;
-  Side at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
+  // Until the next change.
+  const Side& get(GrooveName groove, u128 key) const;
+  const Side& at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
 
   // Brings what they will find on its way into the processor's caches.
   void fetch(GrooveName groove, u128 key) const { sides_[static_cast<u32>(groove)].fetch(key); }

@@ -232,7 +232,7 @@ ChangePlan Model::plan(const Operation& line, u32 changes_max) const {
   ASSERT(line.of_groove());
   const GrooveName groove = line.groove();
   const u128 key = object_key(line);
-  const Side before = get_object(groove, key);
+  const Side& before = get_object(groove, key);
   const bool found = before.presence == Presence::object;
   const bool absent = before.presence == Presence::absent;
   ChangePlan plan{.verdict = ChangeVerdict::skipped,

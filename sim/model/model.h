@@ -79,9 +79,9 @@ class Model {
   ChangePlan plan(const Operation& line, u32 changes_max) const;
   void change(const ObjectChange& change);
 
-  // --- queries on the current state
-  Side get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key); }
-  Side object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
+  // --- queries on the current state; references live until the next change
+  const Side& get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key); }
+  const Side& object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
   // Said ahead, these answer sooner.
   void fetch_object(GrooveName groove, u128 key) const { grooves_.fetch(groove, key); }
   void fetch_object_at(GrooveName groove, u64 timestamp) const { grooves_.fetch_at(groove, timestamp); }

@@ -7,6 +7,22 @@
 
 namespace tonearm::sim {
 
+namespace {
+
+// The low bytes: every machine that this is built for has them first.
+void put_low(std::byte* to, u128 value, u32 size) {
+  switch (size) {
+    case 1: std::memcpy(to, &value, 1); return;
+    case 2: std::memcpy(to, &value, 2); return;
+    case 4: std::memcpy(to, &value, 4); return;
+    case 8: std::memcpy(to, &value, 8); return;
+    case 16: std::memcpy(to, &value, 16); return;
+    default: UNREACHABLE();
+  }
+}
+
+}  // namespace
+
 ObjectBytes object_bytes(GrooveName groove, const Object& object) {
   const GrooveSpec& spec = groove_spec(groove);
   ASSERT(spec.object_bytes <= object_bytes_max);
@@ -18,8 +34,7 @@ ObjectBytes object_bytes(GrooveName groove, const Object& object) {
     const u128 value = field.bytes == 16 ? object.wide : object.fields[i];
     ASSERT(value <= field_max(field));
     for (u32 copy = 0; copy < field.copies; ++copy) {
-      // The low bytes: every machine that this is built for has them first.
-      std::memcpy(bytes.data() + field.offset + copy * field.bytes, &value, field.bytes);
+      put_low(bytes.data() + field.offset + copy * field.bytes, value, field.bytes);
     }
   }
   return bytes;

@@ -79,7 +79,7 @@ void Audit::compare_object(GrooveName groove, const Model& model, u128 key) {
   if (failed()) return;
   ++outcome_.checks;
   const ObjectAnswer answer = host_->object(groove, key);
-  const Side expected = model.get_object(groove, key);
+  const Side& expected = model.get_object(groove, key);
   const char* const difference = object_difference(groove, expected, answer);
   if (difference == nullptr) return;
   const TreeName tree = key_tree(groove);

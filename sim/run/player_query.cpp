@@ -117,7 +117,7 @@ void Player::compare_query(const QueryPlan& plan, const QueryTree& query) {
       for (u64 j = 0; j < count; ++j) given.push_back(timestamp_of(plan.groove, object(j)));
       return fail_query(plan, query, expected, given, i);
     }
-    const Side side = model_.object_at(plan.groove, expected[i]);
+    const Side& side = model_.object_at(plan.groove, expected[i]);
     ASSERT(side.presence == Presence::object);
     ObjectAnswer answer{.kind = GrooveEngine::Found::found, .object = {}};
     std::memcpy(answer.object.data(), object(i), object_size);
