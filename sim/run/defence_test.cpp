@@ -225,7 +225,7 @@ TEST_CASE("an error about a block that never was bites at open", "[defence]") {
 TEST_CASE("a read that is tried for ever is stuck", "[defence]") {
   check_bite({.kind = FaultKind::unreadable,
               .failure_class = FailureClass::liveness,
-              .site = "the call takes too many ticks",
+              .site = "the call takes too many steps",
               .defences = {.read_gives_up = false},
               .before = {},
               .after = when_read("unreadable")});
@@ -247,6 +247,25 @@ TEST_CASE("an engine that does not get over what was healed is stuck", "[defence
               .defences = {.place_forgiven = false},
               .before = {},
               .after = when_read("unreadable")});
+}
+
+// What goes on, but only after a thousand turns in which nobody does anything, is noticed in the first call
+// that reads; nothing takes any time here, and a step is cheap.
+TEST_CASE("a completion that is delivered after many idle rounds is stuck", "[defence]") {
+  const std::string text = scenario("", "");
+  const Played defended = play_over(text, {.idle_rounds = 1});
+  check_passed(defended.result);
+  const Played idle = play_over(text, {.idle_rounds = 20'000});
+  INFO(idle.result.failure.site << ": " << idle.result.failure.message);
+  REQUIRE(idle.result.failed());
+  CHECK(failure_class_name(idle.result.failure.failure_class) == failure_class_name(FailureClass::liveness));
+  CHECK(idle.result.failure.site == "the call takes too many steps");
+  CHECK(idle.result.counters.steps < 100'000);
+  OracleSet without = OracleSet::all();
+  without.set(Oracle::liveness, false);
+  const Played undecided = play_over(text, {.idle_rounds = 20'000}, without);
+  CHECK_FALSE(undecided.result.failed());
+  CHECK(undecided.result.counters.undecided == 1);
 }
 
 }  // namespace tonearm::sim

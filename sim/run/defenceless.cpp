@@ -30,6 +30,8 @@ Storage& Defenceless::over(SimStorage& disk) {
   reads_.clear();
   writes_.clear();
   syncs_.clear();
+  idle_reads_.clear();
+  idle_tick_.link.queued = false;
   checksum_forget(nullptr, nullptr);
   return *this;
 }
@@ -68,6 +70,13 @@ void Defenceless::read_done(Read& read) {
     if (failed) failed_.insert(read.offset);
     const bool held_against = !defences_.place_forgiven && failed_.contains(read.offset) && !disk_->damage();
     if (held_against || (failed && !defences_.read_gives_up)) return disk_->read(read);
+    if (defences_.idle_rounds > 0) {
+      idle_reads_.push_back(&read);
+      if (idle_reads_.size() > 1) return;
+      idle_left_ = defences_.idle_rounds;
+      idle_tick_.done = Callback<NextTick&>::to<&Defenceless::idle>(this);
+      return disk_->next_tick(idle_tick_);
+    }
     done = take(reads_, read);
     if (failed && !defences_.read_answered) return;
     read.done = done;
@@ -75,6 +84,15 @@ void Defenceless::read_done(Read& read) {
     forge(read);
   }
   done(read);
+}
+
+void Defenceless::idle(NextTick& next_tick) {
+  if (--idle_left_ > 0) return disk_->next_tick(next_tick);
+  const std::vector<Read*> reads = std::exchange(idle_reads_, {});
+  for (Read* const read : reads) {
+    read->done = take(reads_, *read);
+    read->done(*read);
+  }
 }
 
 void Defenceless::write_done(Write& write) {

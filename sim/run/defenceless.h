@@ -32,6 +32,7 @@ struct Defences {
   bool read_gives_up = true;          // A read that fails is tried again so often, and no more.
   bool read_answered = true;          // A read that fails is answered.
   bool place_forgiven = true;         // Once healed, a place where a read has failed is read like any other.
+  u32 idle_rounds = 0;                // What goes on behind a read does so after so many next ticks.
 };
 
 class Defenceless final : public StorageSeam, public Storage {
@@ -47,6 +48,7 @@ class Defenceless final : public StorageSeam, public Storage {
 
  private:
   void read_done(Read& read);
+  void idle(NextTick& next_tick);
   void write_done(Write& write);
   void sync_done(Sync& sync);
   void forge(Read& read) const;
@@ -61,6 +63,9 @@ class Defenceless final : public StorageSeam, public Storage {
   template <class Node>
   static Callback<Node&> take(Waiting<Node>& waiting, const Node& node);
 
+  NextTick idle_tick_;
+  u32 idle_left_ = 0;
+  std::vector<Read*> idle_reads_;  // That have come, and whose caller does not know yet.
   Waiting<Read> reads_;
   Waiting<Write> writes_;
   Waiting<Sync> syncs_;
