@@ -134,6 +134,7 @@ TEST_CASE("a write that is not where it should be bites, where checksums of bloc
   };
   check(FaultKind::lost_write, "lost_write");
   check(FaultKind::misdirected_write, "misdirected_write to=500");
+  check(FaultKind::misdirected_write, "misdirected_write to=1 superblock");
 }
 
 TEST_CASE("a write that fails bites, where that is not looked at", "[defence]") {
