@@ -46,10 +46,11 @@ std::string counters_text(const SweepCounters& c) {
   return fmt::format(
       "  {} steps, {} states that a recovery can tell apart, {} outcomes\n"
       "  {} of them compared as a whole: {} comparisons, {} ops replayed\n"
-      "  {} opened the checkpoint that was being written, {} found no file yet, {} had garbage in them\n"
+      "  {} opened the checkpoint that was being written, {} found no file yet\n"
+      "  {} had garbage in them, {} a sector that cannot be read\n"
       "  at most {} writes were undecided\n",
       c.steps, c.states, c.outcomes, c.judged, c.checks, c.replayed_ops, c.next_found, c.never_opened,
-      c.garbage, c.undecided_max);
+      c.garbage, c.unreadable, c.undecided_max);
 }
 
 std::string sweep_text(const Sweep& sweep) {
@@ -92,6 +93,7 @@ Scenario crashed_scenario(const PreparedRun& prepared, const Sweep& sweep) {
     Operation crash;
     crash.kind = OperationKind::crash;
     crash.count = point.at;
+    crash.at_end = sweep.points[0].at_end;
     for (u32 k = 0; k < point.count; ++k) crash.writes.push(point.writes[k]);
     crashes.push_back(crash);
   }
@@ -114,6 +116,7 @@ std::string point_text(const Sweep& sweep) {
     crash.id.number = 1;
     crash.kind = OperationKind::crash;
     crash.count = point.at;
+    crash.at_end = sweep.points[0].at_end;
     for (u32 k = 0; k < point.count; ++k) crash.writes.push(point.writes[k]);
     std::string line;
     print_operation(crash, &line);

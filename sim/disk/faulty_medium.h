@@ -36,6 +36,11 @@ class FaultyMedium {
   void crash_unreadable(std::span<const MediumWrite> writes, std::span<const Fate> fates);
   void grow(u64 size);
   void heal();
+  // Of the truth, too: what lies there, and was not known before.
+  void settle(u64 offset, std::span<const std::byte> bytes) { truth_.overwrite(offset, bytes); }
+  void lose_sector(u64 sector) { unreadable_from_now(sector, sector + 1); }
+  void find_sector(u64 sector) { readable_again(sector * sector_size_, sector_size_); }
+  std::span<const u64> unreadable_sectors() const { return unreadable_; }  // Ascending.
 
   // The bytes of the range differ, or a sector of `readable_length` from its beginning cannot be read.
   bool damaged(u64 offset, u64 length, u64 readable_length) const;

@@ -160,8 +160,14 @@ class SimStorage final : public Storage {
   u64 writes_undurable() const;
   // Those, by order of submission. Valid until the next call.
   std::span<const MediumWrite> undurable();
-  // What lies there turns out to be this: see DiskObserver.
-  void settle(u64 offset, std::span<const std::byte> bytes) { medium_.overwrite(offset, bytes); }
+  // What lies there turns out to be this: see DiskObserver. Or that the sector cannot be read.
+  void settle(u64 offset, std::span<const std::byte> bytes);
+  void settle_unreadable(u64 sector_offset);
+  void settle_readable(u64 sector_offset);
+  // Numbers of the sectors that cannot be read until they are written, ascending.
+  std::span<const u64> unreadable_sectors() const {
+    return faulty_ ? faulty_->unreadable_sectors() : std::span<const u64>();
+  }
   void set_observer(DiskObserver* observer) {
     observer_ = observer;
     medium_.set_observer(observer);

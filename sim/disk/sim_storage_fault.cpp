@@ -95,6 +95,22 @@ void SimStorage::heal() {
   for (Request& request : slots_) request.covered = request.covered_truth;
 }
 
+void SimStorage::settle(u64 offset, std::span<const std::byte> bytes) {
+  medium_.overwrite(offset, bytes);
+  if (faulty_) faulty_->settle(offset, bytes);
+}
+
+void SimStorage::settle_unreadable(u64 sector_offset) {
+  ASSERT(sector_offset % options_.sector_size == 0);
+  expect_faults();
+  faulty_->lose_sector(sector_offset / options_.sector_size);
+}
+
+void SimStorage::settle_readable(u64 sector_offset) {
+  ASSERT(sector_offset % options_.sector_size == 0);
+  if (faulty_) faulty_->find_sector(sector_offset / options_.sector_size);
+}
+
 u32 SimStorage::bad_reads(u64 address) const { return faulty_ ? faulty_->bad_reads(address) : 0; }
 u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_writes(address) : 0; }
 

@@ -12,7 +12,9 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr u64 steps_max = u64{1} << 24;  // Of one pump.
+// Of one pump: a line waits for some hundred blocks, each of which is tried `read_attempts_max` times, 64 at
+// most.
+constexpr u64 steps_max = u64{1} << 17;
 constexpr u64 story_lines = 20;
 
 u64 call_hash(const Operation& line) {

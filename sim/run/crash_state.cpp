@@ -34,7 +34,10 @@ bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
 }  // namespace
 
 CrashState::CrashState(SimStorage& disk)
-    : durable_(disk.durable_image()), unit_size_(disk.options().tear_unit) {
+    : durable_(disk.durable_image()),
+      unit_size_(disk.options().tear_unit),
+      sector_size_(disk.options().sector_size) {
+  for (const u64 sector : disk.unreadable_sectors()) unreadable_.push_back(sector * sector_size_);
   for (const MediumWrite& write : disk.undurable()) {
     writes_.push_back({.number = static_cast<u32>(writes_.size()),
                        .offset = write.offset,
@@ -121,37 +124,95 @@ DecisionPath DecisionPath::fixed() const {
 // --- decisions
 
 void Decisions::read(SimStorage& disk, DecisionPath& path, u64 begin, u64 end) {
+  if (fails(disk, path, begin, end)) return;
   const std::span<const CrashState::Unit> units = state_->units();
   for (u32 i = state_->lower_bound(begin); i < units.size() && units[i].offset < end; ++i) {
     if (decided_[i] == Known::nothing) decide(disk, path, i);
   }
 }
 
-// What was there, then each write by its age, and garbage last: of those that are equal, the first.
+u32 Decisions::newest(u32 unit) const {
+  const CrashState::Unit& written = state_->units()[unit];
+  return state_->writer(written, written.count - 1);
+}
+
+bool Decisions::spoilt(u32 unit) const {
+  return std::find(spoilt_.begin(), spoilt_.end(), newest(unit)) != spoilt_.end();
+}
+
+// Whether a sector of the range cannot be read. The first that may be is asked about no more than the others:
+// all that the recovery sees is that the read fails, and what it reads later.
+bool Decisions::fails(SimStorage& disk, DecisionPath& path, u64 begin, u64 end) {
+  const std::span<const CrashState::Unit> units = state_->units();
+  const u64 size = state_->sector_size();
+  const std::span<const u64> unreadable = disk.unreadable_sectors();
+  const auto cannot = [&](u64 sector) {
+    return std::binary_search(unreadable.begin(), unreadable.end(), sector / size);
+  };
+  sectors_.clear();
+  for (u64 sector = begin; sector < end; sector += size) {
+    u32 unit = state_->lower_bound(sector);
+    const auto here = [&] { return unit < units.size() && units[unit].offset < sector + size; };
+    while (here() && decided_[unit] != Known::nothing) ++unit;
+    const bool open = here();
+    if (cannot(sector) && !open) return true;
+    if (open && (cannot(sector) || !spoilt(unit))) {
+      sectors_.push_back({.begin = sector, .first = unit, .unreadable = cannot(sector)});
+    }
+  }
+  if (sectors_.empty()) return false;
+  const u32 taken = path.choose(static_cast<u32>(sectors_.size()) + 1);
+  hash_ = hash_of(hash_ ^ begin) + taken;
+  if (taken > 0) {
+    make_unreadable(disk, sectors_[taken - 1]);
+    return true;
+  }
+  for (const Sector& sector : sectors_) {
+    if (!sector.unreadable) continue;
+    written_.push_back(sector.begin);
+    disk.settle_readable(sector.begin);
+  }
+  return false;
+}
+
+// Of a sector that was unreadable before the crash: no write has landed there.
+void Decisions::make_unreadable(SimStorage& disk, const Sector& sector) {
+  const std::span<const CrashState::Unit> units = state_->units();
+  const u64 end = sector.begin + state_->sector_size();
+  made_.push_back({.unit = sector.first, .chosen = sector.unreadable ? 0 : unreadable_chosen});
+  if (!sector.unreadable) spoilt_.push_back(newest(sector.first));
+  unreadable_ = true;
+  for (u32 i = sector.first; i < units.size() && units[i].offset < end; ++i) decided_[i] = Known::read;
+  disk.settle_unreadable(sector.begin);
+}
+
+// What was there, then each write by its age, and garbage last: of those that are equal, the first. Where
+// nothing could be read before, what was there is no choice.
 void Decisions::decide(SimStorage& disk, DecisionPath& path, u32 index) {
   const CrashState::Unit& unit = state_->units()[index];
   const u32 size = state_->unit_size();
   UnitBytes buffer;
   const std::span<std::byte> old = std::span(buffer).first(size);
   state_->durable().read(unit.offset, old);
-  constexpr u32 alternatives_max = 64;
-  std::array<u32, alternatives_max> chosen{};  // 0, then those that differ.
-  u32 count = 1;
-  for (u32 i = 0; i < unit.count && count + 1 < alternatives_max; ++i) {
+  const u64 sector = unit.offset / state_->sector_size() * state_->sector_size();
+  const bool old_gone = std::find(written_.begin(), written_.end(), sector) != written_.end();
+  std::vector<u32>& chosen = choices_;  // 0, then those that differ.
+  chosen.clear();
+  if (!old_gone) chosen.push_back(0);
+  for (u32 i = 0; i < unit.count; ++i) {
     const std::span<const std::byte> bytes = state_->bytes(unit, i);
-    bool known = equal(bytes, old);
-    for (u32 k = 1; k < count && !known; ++k) known = equal(bytes, state_->bytes(unit, chosen[k] - 1));
-    if (!known) chosen[count++] = i + 1;
+    const bool known = std::any_of(chosen.begin(), chosen.end(), [&](u32 other) {
+      return equal(bytes, other == 0 ? std::span<const std::byte>(old) : state_->bytes(unit, other - 1));
+    });
+    if (!known) chosen.push_back(i + 1);
   }
-  const u32 newest = state_->writer(unit, unit.count - 1);
-  const bool one_already = std::find(garbage_of_.begin(), garbage_of_.end(), newest) != garbage_of_.end();
-  if (!one_already && state_->durable().written(unit.offset, size)) chosen[count++] = garbage_chosen;
-  const u32 taken = chosen[count == 1 ? 0 : path.choose(count)];
+  if (!spoilt(index) && state_->durable().written(unit.offset, size)) chosen.push_back(garbage_chosen);
+  const u32 taken = chosen[chosen.size() == 1 ? 0 : path.choose(static_cast<u32>(chosen.size()))];
   decided_[index] = Known::read;
   made_.push_back({.unit = index, .chosen = taken});
   if (taken == garbage_chosen) {
     garbage_ = true;
-    garbage_of_.push_back(newest);
+    spoilt_.push_back(newest(index));
     fill_garbage(old, unit.offset);
     disk.settle(unit.offset, old);
   } else if (taken != 0) {
@@ -199,8 +260,9 @@ void Decisions::publish(SweepPoint* point) const {
       CrashWrite* const to = write_of(write.number);
       if (to == nullptr) continue;
       const u64 number = (unit.offset - write.offset) / state_->unit_size();
-      if (made.chosen == garbage_chosen && i + 1 == unit.count) {
-        to->outcome = CrashOutcome::torn_garbage;
+      const bool garbage = made.chosen == garbage_chosen;
+      if ((garbage || made.chosen == unreadable_chosen) && i + 1 == unit.count) {
+        to->outcome = garbage ? CrashOutcome::torn_garbage : CrashOutcome::torn_unreadable;
         to->garbage = number & 127;
       } else if (made.chosen == i + 1) {
         if (number < CrashWrite::units_max) to->units |= u32{1} << number;
@@ -221,6 +283,8 @@ std::string Decisions::text() const {
     const char* what = "old";
     if (made.chosen == garbage_chosen)
       what = "garbage";
+    else if (made.chosen == unreadable_chosen)
+      what = "unreadable";
     else if (made.chosen == unit.count)
       what = "new";
     else if (made.chosen != 0)

@@ -1,14 +1,16 @@
 // What a crash leaves: a durable image, and above it tear units of which nobody knows yet what they hold.
 //
 // Every write that was not durable may have reached the medium in any of its tear units, and one unit of
-// it may be garbage. Nothing of that is decided before a recovery reads the unit: then it holds what was
-// there, what one of the writes brought, or garbage, and the recovery goes another way for each. A unit
-// that the recovery overwrites is decided silently. Recovery is deterministic, so two outcomes that agree
-// on all that is read are one, and walking the tree of decisions meets each different one once. (After
-// CHESS and its kin: stateless search, which plays from the start again for every path.)
+// it may be garbage, or its sector unreadable. Nothing of that is decided before a recovery reads the unit:
+// then it holds what was there, what one of the writes brought, or garbage, or the read fails, and the
+// recovery goes another way for each. A unit that the recovery overwrites is decided silently. Recovery is
+// deterministic, so two outcomes that agree on all that is read are one, and walking the tree of decisions
+// meets each different one once. (After CHESS and its kin: stateless search, which plays from the start again
+// for every path.)
 //
 // Contents that are equal are no decision: most of a superblock copy is. Nor is garbage where nobody has
-// ever written: what was there is arbitrary already.
+// ever written: what was there is arbitrary already. A read that fails brings nothing, so it decides nothing
+// but which sector has failed.
 #pragma once
 
 #include <span>
@@ -48,6 +50,9 @@ class CrashState {
   u32 unit_size() const { return unit_size_; }
   std::span<const UndecidedWrite> writes() const { return writes_; }
   std::span<const Unit> units() const { return units_; }  // By offset.
+  // By offset: sectors that could not be read before the crash, and can be only if a write has landed.
+  std::span<const u64> unreadable() const { return unreadable_; }
+  u32 sector_size() const { return sector_size_; }
   u32 writer(const Unit& unit, u32 i) const { return candidates_[unit.first + i]; }
   std::span<const std::byte> bytes(const Unit& unit, u32 i) const;
   // The first unit at or behind this offset.
@@ -56,6 +61,8 @@ class CrashState {
  private:
   Image durable_;
   u32 unit_size_;
+  u32 sector_size_;
+  std::vector<u64> unreadable_;
   std::vector<UndecidedWrite> carried_;
   std::vector<UndecidedWrite> writes_;
   std::vector<Unit> units_;
@@ -100,6 +107,7 @@ class Decisions {
   void made_durable(u64 begin, u64 end);  // And for that, too.
 
   bool any_garbage() const { return garbage_; }
+  bool any_unreadable() const { return unreadable_; }
   u64 hash() const { return hash_; }
   // What another crash finds undecided still.
   void carry_into(CrashState* next) const;
@@ -110,18 +118,33 @@ class Decisions {
   enum class Known : u8 { nothing, covered, gone, read };
   struct Made {
     u32 unit;
-    u32 chosen;  // 0: what was there; i: what the i-th write brought; `garbage`.
+    u32 chosen;  // 0: what was there; i: what the i-th write brought; `garbage`, `unreadable`.
   };
   static constexpr u32 garbage_chosen = ~u32{0};
+  static constexpr u32 unreadable_chosen = garbage_chosen - 1;
 
+  // A sector that is read now, and of which not all is decided.
+  struct Sector {
+    u64 begin;
+    u32 first;        // Of its units.
+    bool unreadable;  // It was before the crash.
+  };
+  bool fails(SimStorage& disk, DecisionPath& path, u64 begin, u64 end);
+  void make_unreadable(SimStorage& disk, const Sector& sector);
+  bool spoilt(u32 unit) const;
+  u32 newest(u32 unit) const;
   void decide(SimStorage& disk, DecisionPath& path, u32 unit);
   void mark(u64 begin, u64 end, Known known);
 
   const CrashState* state_;
   std::vector<Known> decided_;
   std::vector<Made> made_;
-  std::vector<u32> garbage_of_;  // Writes that have their unit of garbage.
+  std::vector<u32> spoilt_;      // Writes that have their unit of garbage, or that cannot be read.
+  std::vector<u64> written_;     // Sectors that were unreadable before and are not: a write has landed there.
+  std::vector<Sector> sectors_;  // Scratch,
+  std::vector<u32> choices_;     // and that of decide().
   bool garbage_ = false;
+  bool unreadable_ = false;
   u64 hash_ = 0;
 };
 

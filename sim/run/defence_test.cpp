@@ -134,6 +134,7 @@ TEST_CASE("a write that is not where it should be bites, where checksums of bloc
   };
   check(FaultKind::lost_write, "lost_write");
   check(FaultKind::misdirected_write, "misdirected_write to=500");
+  check(FaultKind::misdirected_write, "misdirected_write to=1 superblock");
 }
 
 TEST_CASE("a write that fails bites, where that is not looked at", "[defence]") {
@@ -220,12 +221,38 @@ TEST_CASE("an error about a block that never was bites at open", "[defence]") {
               .oracles = oracles});
 }
 
+// The value block comes long after the index block: whoever takes writes to be done in the order in which
+// they were asked for syncs before it is there, and a crash finds it missing. A reordering is a stall of one.
+TEST_CASE("a stall bites, where a write counts as done when a later one is", "[defence]") {
+  constexpr Defences not_awaited{.writes_awaited = false};
+  const std::string stall = "98 latency 100/compact_write(1,0)#0 ticks=5000\n";
+  const std::string crash = "101 crash at=0 writes=lost,lost\n";
+  const Played plain = play_over(scenario("", crash), {});
+  const Played defended = play_over(scenario(stall, crash), {});
+  check_passed(plain.result);
+  check_passed(defended.result);
+  CHECK(defended.result.counters.faults_missed == 0);
+  CHECK(defended.result.counters.ticks > plain.result.counters.ticks + 4000);
+  CHECK(defended.result.digests.answers == plain.result.digests.answers);
+  check_passed(play_over(scenario("", crash), not_awaited).result);
+  const Played bitten = play_over(scenario(stall, crash), not_awaited);
+  INFO(bitten.result.failure.site << ": " << bitten.result.failure.message);
+  CHECK(bitten.result.failed());
+  CHECK(failure_class_name(bitten.result.failure.failure_class) ==
+        failure_class_name(FailureClass::structure));
+  CHECK(bitten.result.failure.site.starts_with("value block at"));
+  // And what takes longer than a call may is stuck.
+  const std::string endless = "98 latency 100/compact_write(1,0)#0 ticks=200000\n";
+  const Played stuck = play_over(scenario(endless, ""), {});
+  CHECK(stuck.result.failure.site == "the call takes too many ticks");
+}
+
 // Liveness: what never ends, or waits for what nobody will do, is noticed while faults strike, and at the
 // end of the run, when they have stopped and nothing takes any time.
 TEST_CASE("a read that is tried for ever is stuck", "[defence]") {
   check_bite({.kind = FaultKind::unreadable,
               .failure_class = FailureClass::liveness,
-              .site = "the call takes too many ticks",
+              .site = "the call takes too many steps",
               .defences = {.read_gives_up = false},
               .before = {},
               .after = when_read("unreadable")});
@@ -247,6 +274,25 @@ TEST_CASE("an engine that does not get over what was healed is stuck", "[defence
               .defences = {.place_forgiven = false},
               .before = {},
               .after = when_read("unreadable")});
+}
+
+// What goes on, but only after a thousand turns in which nobody does anything, is noticed in the first call
+// that reads; nothing takes any time here, and a step is cheap.
+TEST_CASE("a completion that is delivered after many idle rounds is stuck", "[defence]") {
+  const std::string text = scenario("", "");
+  const Played defended = play_over(text, {.idle_rounds = 1});
+  check_passed(defended.result);
+  const Played idle = play_over(text, {.idle_rounds = 20'000});
+  INFO(idle.result.failure.site << ": " << idle.result.failure.message);
+  REQUIRE(idle.result.failed());
+  CHECK(failure_class_name(idle.result.failure.failure_class) == failure_class_name(FailureClass::liveness));
+  CHECK(idle.result.failure.site == "the call takes too many steps");
+  CHECK(idle.result.counters.steps < 100'000);
+  OracleSet without = OracleSet::all();
+  without.set(Oracle::liveness, false);
+  const Played undecided = play_over(text, {.idle_rounds = 20'000}, without);
+  CHECK_FALSE(undecided.result.failed());
+  CHECK(undecided.result.counters.undecided == 1);
 }
 
 }  // namespace tonearm::sim

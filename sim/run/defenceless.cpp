@@ -30,6 +30,9 @@ Storage& Defenceless::over(SimStorage& disk) {
   reads_.clear();
   writes_.clear();
   syncs_.clear();
+  idle_reads_.clear();
+  unawaited_.clear();
+  idle_tick_.link.queued = false;
   checksum_forget(nullptr, nullptr);
   return *this;
 }
@@ -44,6 +47,7 @@ void Defenceless::read(Read& read) {
 
 void Defenceless::write(Write& write) {
   const HarnessCode harness;
+  if (!defences_.writes_awaited && write.zone == Zone::grid) return write_unawaited(write);
   wait(writes_, write);
   write.done = Callback<Write&>::to<&Defenceless::write_done>(this);
   if (write.zone == Zone::grid) written_[write.offset].assign(write.buffer.begin(), write.buffer.end());
@@ -68,6 +72,13 @@ void Defenceless::read_done(Read& read) {
     if (failed) failed_.insert(read.offset);
     const bool held_against = !defences_.place_forgiven && failed_.contains(read.offset) && !disk_->damage();
     if (held_against || (failed && !defences_.read_gives_up)) return disk_->read(read);
+    if (defences_.idle_rounds > 0) {
+      idle_reads_.push_back(&read);
+      if (idle_reads_.size() > 1) return;
+      idle_left_ = defences_.idle_rounds;
+      idle_tick_.done = Callback<NextTick&>::to<&Defenceless::idle>(this);
+      return disk_->next_tick(idle_tick_);
+    }
     done = take(reads_, read);
     if (failed && !defences_.read_answered) return;
     read.done = done;
@@ -75,6 +86,47 @@ void Defenceless::read_done(Read& read) {
     forge(read);
   }
   done(read);
+}
+
+void Defenceless::idle(NextTick& next_tick) {
+  if (--idle_left_ > 0) return disk_->next_tick(next_tick);
+  const std::vector<Read*> reads = std::exchange(idle_reads_, {});
+  for (Read* const read : reads) {
+    read->done = take(reads_, *read);
+    read->done(*read);
+  }
+}
+
+void Defenceless::write_unawaited(Write& write) {
+  auto unawaited = std::make_unique<Unawaited>();
+  unawaited->bytes.assign(write.buffer.begin(), write.buffer.end());
+  unawaited->caller = &write;
+  unawaited->write = {.buffer = unawaited->bytes,
+                      .offset = write.offset,
+                      .zone = write.zone,
+                      .durability = write.durability,
+                      .tag = write.tag,
+                      .done = Callback<Write&>::to<&Defenceless::unawaited_done>(this)};
+  unawaited_.push_back(std::move(unawaited));
+  disk_->write(unawaited_.back()->write);
+}
+
+// What was submitted before it is taken to be done as well.
+void Defenceless::unawaited_done(Write& write) {
+  std::vector<Write*> told;
+  {
+    const HarnessCode harness;
+    u64 at = 0;
+    while (&unawaited_[at]->write != &write) ++at;
+    for (u64 i = 0; i <= at; ++i) {
+      if (Write* const caller = std::exchange(unawaited_[i]->caller, nullptr)) told.push_back(caller);
+    }
+    unawaited_.erase(unawaited_.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  for (Write* const caller : told) {
+    caller->result = IoResult::ok;
+    caller->done(*caller);
+  }
 }
 
 void Defenceless::write_done(Write& write) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ struct Defences {
   bool read_gives_up = true;          // A read that fails is tried again so often, and no more.
   bool read_answered = true;          // A read that fails is answered.
   bool place_forgiven = true;         // Once healed, a place where a read has failed is read like any other.
+  bool writes_awaited = true;         // A write is done when it says so, not when a later one does.
+  u32 idle_rounds = 0;                // What goes on behind a read does so after so many next ticks.
 };
 
 class Defenceless final : public StorageSeam, public Storage {
@@ -47,6 +50,9 @@ class Defenceless final : public StorageSeam, public Storage {
 
  private:
   void read_done(Read& read);
+  void idle(NextTick& next_tick);
+  void write_unawaited(Write& write);
+  void unawaited_done(Write& write);
   void write_done(Write& write);
   void sync_done(Sync& sync);
   void forge(Read& read) const;
@@ -61,6 +67,16 @@ class Defenceless final : public StorageSeam, public Storage {
   template <class Node>
   static Callback<Node&> take(Waiting<Node>& waiting, const Node& node);
 
+  // Of a write that may be done before it is: the buffer is its caller's then.
+  struct Unawaited {
+    Write write;
+    std::vector<std::byte> bytes;
+    Write* caller = nullptr;  // Null: it has been told.
+  };
+  std::vector<std::unique_ptr<Unawaited>> unawaited_;  // In flight, in the order of submission.
+  NextTick idle_tick_;
+  u32 idle_left_ = 0;
+  std::vector<Read*> idle_reads_;  // That have come, and whose caller does not know yet.
   Waiting<Read> reads_;
   Waiting<Write> writes_;
   Waiting<Sync> syncs_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/math.h"
@@ -19,8 +20,12 @@ Scrubber::Options scrub_options(const RunOptions& options) {
           .damages_max = EngineHost::scrub_damages_max};
 }
 
-// A call that needs more event-loop steps than this does not make progress.
+// A call that needs more event-loop steps than this does not make progress, whatever it asks for; one that
+// needs fewer than those is not looked at.
 constexpr u64 steps_max = 2'000'000;
+constexpr u64 steps_unbounded = 48;
+// A disagreement of grooves is searched for bit by bit of its timestamp: see groove/groove_verify.h.
+constexpr u64 verify_passes = 66;
 constexpr const char* done_inside = "the call is done before it returns";
 
 template <class Value>
@@ -74,7 +79,13 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
 
 EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
                        std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison, StorageSeam* seam)
-    : world_(world), disk_(&disk), interrupt_(&interrupt), liveness_ticks_max_(options.liveness_ticks_max) {
+    : world_(world),
+      disk_(&disk),
+      interrupt_(&interrupt),
+      liveness_ticks_max_(options.liveness_ticks_max),
+      attempts_max_(options.runtime.read_attempts_max),
+      scrub_reads_max_(scrub_options(options).reads_max),
+      scan_sort_max_(options.scan_sort_timestamps) {
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
   Scrubber::measure(beside, options.format, scrub_options(options));
@@ -102,15 +113,19 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   }
 }
 
-// What is submitted completes in the event loop, never inside the call.
-void EngineHost::pump() {
+// What is submitted completes in the event loop, never inside the call. What a call may ask for is added up
+// only for one that takes long, and anew while it acquires blocks.
+void EngineHost::pump(const Demand& demand) {
   if (done_) interrupt_->stuck(done_inside);
   const u64 tick_limit = disk_->now() + liveness_ticks_max_;
-  const u64 step_limit = disk_->steps() + steps_max;
+  const u64 begin = disk_->steps();
+  u64 step_limit = begin + steps_unbounded;
   while (!done_) {
     interrupt_->before_step();
     if (!disk_->step()) interrupt_->stuck("nothing is pending, but the call is not done");
     if (disk_->now() > tick_limit) interrupt_->stuck("the call takes too many ticks");
+    if (disk_->steps() <= step_limit) continue;
+    step_limit = begin + std::min(steps_max, steps_allowed(demand));
     if (disk_->steps() > step_limit) interrupt_->stuck("the call takes too many steps");
   }
   done_ = false;
@@ -119,7 +134,7 @@ void EngineHost::pump() {
 Error EngineHost::format() {
   Call call(*this, "format");
   call.engine([&] { engine_->format(Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  pump(all_blocks);
   call.end();
   return forest_->error();
 }
@@ -127,7 +142,7 @@ Error EngineHost::format() {
 Error EngineHost::open() {
   Call call(*this, "open");
   call.engine([&] { engine_->open(Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  pump(all_blocks);
   call.end();
   return forest_->error();
 }
@@ -135,7 +150,7 @@ Error EngineHost::open() {
 Error EngineHost::compact(u64 op) {
   Call call(*this, "compact");
   call.engine([&] { engine_->compact(op, Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  pump(all_blocks);
   call.end();
   return forest_->error();
 }
@@ -143,7 +158,7 @@ Error EngineHost::compact(u64 op) {
 Error EngineHost::checkpoint() {
   Call call(*this, "checkpoint");
   call.engine([&] { engine_->checkpoint(Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  pump(all_blocks);
   call.end();
   return forest_->error();
 }
@@ -170,7 +185,7 @@ void EngineHost::scrub_step() {
 void EngineHost::scrub_wait() {
   Call call(*this, "scrub");
   call.engine([&] { scrubber_->drain(Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  pump({});
   call.end();
 }
 
@@ -186,7 +201,7 @@ Error EngineHost::verify(ForestVerify::Counts* counts) {
   Call call(*this, "verify");
   const Callback<> done = Callback<>::to<&EngineHost::call_done>(this);
   call.engine([&] { groove_verify_ ? groove_verify_->run(done) : verify_->run(nullptr, done); });
-  pump();
+  pump({.passes = verify_passes});
   call.end();
   if (!groove_verify_) {
     *counts = verify_->counts();
@@ -296,7 +311,7 @@ void EngineHost::get_together(TreeName name, std::span<const Key> keys, bool col
     }
   });
   if (lookups_pending_ < submitted_count) interrupt_->stuck(done_inside);
-  if (submitted_count > 0) pump();
+  if (submitted_count > 0) pump({.blocks = reads_allowed(tree) * keys.size(), .turns = 2 * keys.size()});
   call.end();
   check_reads("blocks read by a lookup", reads_allowed(tree) * keys.size(), keys.size(), asked_before);
   for (u32 i = 0; i < keys.size(); ++i) {
@@ -324,7 +339,7 @@ Error EngineHost::scan(const ScanRequest& request, std::vector<ScanRow>* rows) {
     } else if (next == TreeScan::Next::read_again) {
       const u64 asked_before = blocks_asked();
       call.engine([&] { scan.read(Callback<>::to<&EngineHost::call_done>(this)); });
-      pump();
+      pump({.blocks = reads_allowed(tree)});
       check_reads("blocks read by a refill of a scan", reads_allowed(tree), 1, asked_before);
     } else {
       if (next == TreeScan::Next::failed) error = scan.error();

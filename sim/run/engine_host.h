@@ -110,6 +110,15 @@ class Interrupt {
 // Bytes that nobody has written, other ones for every `poison`.
 void fill_poison(std::span<std::byte> memory, u64 poison);
 
+// What a call asks for: see engine_host_bound.cpp.
+struct Demand {
+  u64 blocks = 0;
+  u64 turns = 0;
+  u64 passes = 0;                    // Over all blocks that are acquired.
+  const QueryTree* query = nullptr;  // Read until there are objects enough.
+};
+inline constexpr Demand all_blocks{.passes = 1};
+
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
@@ -208,7 +217,12 @@ class EngineHost {
   void lookup_done(Tree::Lookup&) { done_ = --lookups_pending_ == 0; }
   std::optional<Answer> answer_without_reading(Tree& tree, TreeName name, const Key& key, bool cold,
                                                Tree::Lookup* lookup);
-  void pump();
+
+  void pump(const Demand& demand);
+  u64 steps_allowed(const Demand& demand) const;
+  u64 blocks_acquired() const;
+  u64 values_of(const Tree& tree) const;
+  u64 refills_allowed(const QueryNode& leaf) const;
   u64 blocks_asked() const {
     return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
   }
@@ -219,6 +233,7 @@ class EngineHost {
   u64 reads_allowed(const QueryTree& query) const;
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
+  u64 prefetch_reads_allowed(GrooveName groove, u64 keys) const;
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
@@ -226,6 +241,9 @@ class EngineHost {
   SimStorage* disk_;
   Interrupt* interrupt_;
   u64 liveness_ticks_max_;
+  u64 attempts_max_;
+  u64 scrub_reads_max_;
+  u64 scan_sort_max_;
   u64 bounds_checked_ = 0;
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;

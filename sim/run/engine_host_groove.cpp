@@ -37,28 +37,34 @@ Error EngineHost::prefetch(GrooveName name) {
   Call call(*this, "prefetch");
   const u64 asked_before = blocks_asked();
   call.engine([&] { groove(name).prefetch(Callback<>::to<&EngineHost::call_done>(this)); });
-  pump();
+  const u64 keys = std::exchange(keys_enqueued_[static_cast<u32>(name)], 0);
+  pump({.blocks = prefetch_reads_allowed(name, keys), .turns = 4 * keys});
   call.end();
-  check_prefetch(name, std::exchange(keys_enqueued_[static_cast<u32>(name)], 0), asked_before);
+  check_prefetch(name, keys, asked_before);
   return groove(name).prefetch_error();
 }
 
 // A key is looked up in the id tree, then in the object tree: an index and a value block of each level
 // that has a table.
-void EngineHost::check_prefetch(GrooveName name, u64 keys, u64 asked_before) {
-  u64 levels = 0;
+u64 EngineHost::prefetch_reads_allowed(GrooveName name, u64 keys) const {
+  u64 allowed = 0;
   const GrooveSpec& spec = groove_spec(name);
   for (u32 i = 0; i < (spec.has_id ? 2 : 1); ++i) {
-    const Manifest& manifest = tree(static_cast<TreeName>(static_cast<u32>(spec.objects) + i)).manifest();
-    for (u32 level = 0; level < manifest.levels(); ++level) levels += manifest.level(level).empty() ? 0 : 1;
+    const TreeName tree = static_cast<TreeName>(static_cast<u32>(spec.objects) + i);
+    allowed += reads_allowed(forest_->tree(world_.position(tree)));
   }
+  return allowed * keys;
+}
+
+void EngineHost::check_prefetch(GrooveName name, u64 keys, u64 asked_before) {
+  const u64 allowed = prefetch_reads_allowed(name, keys);
   const u64 reads = blocks_asked() - asked_before;
   ++bounds_checked_;
-  if (reads <= 2 * levels * keys) return;
-  interrupt_->exceeded(
-      "blocks read by a prefetch",
-      fmt::format("{} blocks read by a prefetch of {} keys, expected at most two for each of {} levels",
-                  reads, keys, levels));
+  if (reads <= allowed) return;
+  interrupt_->exceeded("blocks read by a prefetch",
+                       fmt::format("{} blocks read by a prefetch of {} keys, expected at most {}: two for "
+                                   "each level with a table",
+                                   reads, keys, allowed));
 }
 
 ObjectAnswer EngineHost::object(GrooveName name, u128 key) {

@@ -105,7 +105,9 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
       const EngineCode engine;
       groove.lookup_read(objects, Callback<>::to<&EngineHost::call_done>(this));
     }
-    pump();
+    pump({.blocks = wanted * reads_allowed(tree(groove_spec(request.groove).objects)),
+          .turns = 4 * wanted,
+          .query = request.query});
     const LookupState state = groove.lookup_state();
     const u64 found = groove.lookup_count();
     if (state == LookupState::failed) {
@@ -166,7 +168,7 @@ void EngineHost::query_next(std::span<const u32> slots, std::span<QueryStep> ste
     }
     if (submitted == 0) break;
     if (scan_reads_pending_ < submitted) interrupt_->stuck("the call is done before it returns");
-    pump();
+    pump({.blocks = reads_max, .turns = 2 * query_nodes_max * submitted});
     check_reads("blocks read by a refill of open queries", reads_max, submitted, asked_before);
   }
   call.end();

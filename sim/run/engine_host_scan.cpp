@@ -63,7 +63,7 @@ void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps
     }
     if (submitted == 0) break;
     if (scan_reads_pending_ < submitted) interrupt_->stuck("the call is done before it returns");
-    pump();
+    pump({.blocks = reads_max, .turns = 2 * submitted});
     check_reads("blocks read by a refill of open scans", reads_max, submitted, asked_before);
   }
   call.end();

@@ -68,7 +68,7 @@ RunResult Player::play() {
     show_disk();
   }
   RunCounters& counters = result_.counters;
-  counters.crashes_unfired += crashes_.size();
+  counters.crashes_unfired += crashes_.size() + end_crashes_.size();
   if (disk_) {
     counters.ticks = disk_->now();
     counters.steps = disk_->steps();
@@ -131,7 +131,7 @@ void Player::start() {
     }
     ++result_.counters.ops;
     record_operation();
-    crashes_.push_back(line_);
+    add_crash(line_);
   }
   arm_next_crash();
   sweep_count_from(index_);
@@ -458,8 +458,8 @@ void Player::scope_discard() {
 }
 
 void Player::line_crash() {
-  crashes_.push_back(line_);
-  if (crashes_.size() > 1) return;
+  add_crash(line_);
+  if (line_.at_end || crashes_.size() > 1) return;
   arm_next_crash();
   if (line_.count == 0 && !line_.superblock) throw Recover{.line = line_.id, .strike = true};
 }

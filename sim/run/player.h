@@ -116,6 +116,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void line_scope();
   void line_end();
   void line_crash();
+  void add_crash(const Operation& line) { (line.at_end ? end_crashes_ : crashes_).push_back(line); }
   void line_reopen();
   void silent_line();
   void put_result(PutResult result, bool expected_full);
@@ -277,6 +278,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::string compare_contents(u64 op, const DecodedImage& decoded);
   bool last_level_full(u64 op);
   void epilogue();
+  void end_settings();
+  template <class Act>
+  void at_end(Act&& act);
   Attribution aside(const char* name, u64 n) const;
 
   // --- player_verify.cpp
@@ -296,6 +300,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   // --- player_sweep.cpp
   void sweep_begin();
   void sweep_count_from(u64 line);
+  void sweep_end_begins();
   void sweep_step();
   void sweep_verified(u64 op);
   void sweep_end();
@@ -367,6 +372,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // Crash lines not yet fired, oldest first; the first one strikes at strike_step_.
   std::deque<Operation> crashes_;
+  std::deque<Operation> end_crashes_;  // Those of the end of the run, until it comes.
   u64 strike_step_ = 0;
   bool strike_awaits_superblock_ = false;  // It counts from the next superblock write.
   u32 recovery_attempt_ = 0;               // How often the recovery at hand was itself recovered.

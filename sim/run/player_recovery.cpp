@@ -195,7 +195,7 @@ void Player::recover(const Recover& cause) {
   if (crashes_.empty() && index_ < config_->source->count()) {
     Operation next;
     config_->source->at(index_, &next);
-    if (next.kind == OperationKind::crash) {
+    if (next.kind == OperationKind::crash && !next.at_end) {
       ++index_;
       ++result_.counters.ops;
       crashes_.push_back(next);
@@ -203,7 +203,7 @@ void Player::recover(const Recover& cause) {
     }
   }
   arm_next_crash();
-  sweep_count_from(index_);
+  if (!ended_ || cause.strike) sweep_count_from(index_);
   open_engine(cause);
   replay(cause);
 }

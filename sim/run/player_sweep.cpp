@@ -29,10 +29,17 @@ void Player::sweep_count_from(u64 line) {
   sweep_->from = disk_->steps();
 }
 
+// What recoveries read there may come in another order: the latencies are others.
+void Player::sweep_end_begins() {
+  if (!sweep_) return;
+  sweep_count_from(config_->source->count());
+  sweep_->tracker.forget();
+}
+
 void Player::sweep_step() {
-  if (ended_) return;  // No line is left that a crash line could precede.
   SweepPoint& point = config_->sweep->points[0];
   point.index = sweep_->index;
+  point.at_end = ended_;
   point.at = disk_->steps() - sweep_->from;
   point.armed_count = 0;
   for (const Operation& crash : crashes_) {

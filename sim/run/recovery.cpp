@@ -41,6 +41,7 @@ Recovery::Recovery(Sweeper& sweeper, const CrashState& state, DecisionPath& path
       steps_(tracker),
       second_(second),
       disk_(state.durable(), disk_options(options_), nullptr) {
+  for (const u64 sector : state.unreadable()) disk_.settle_unreadable(sector);
   disk_.set_observer(this);
   sweeper_.active_.push_back(this);
   sweeper_.set_disk(&disk_);
@@ -127,6 +128,7 @@ u64 Recovery::judge() {
   SweepCounters& counters = sweeper_.counters(level_);
   open();
   if (decisions_.any_garbage()) ++counters.garbage;
+  if (decisions_.any_unreadable()) ++counters.unreadable;
   if (!opened_) return hash_of(decisions_.hash());
   judge_opened();
   const u64 opened = legal_.verified;

@@ -31,15 +31,17 @@ struct SweepCounters {
   u64 replayed_ops = 0;
   u64 next_found = 0;     // Outcomes that opened the checkpoint that was being written.
   u64 never_opened = 0;   // Crashes in format after which there was no file, and format worked again.
-  u64 garbage = 0;        // Outcomes with a unit that is neither old nor new.
+  u64 garbage = 0;        // Outcomes with a unit that is neither old nor new,
+  u64 unreadable = 0;     // or with a sector that cannot be read.
   u64 undecided_max = 0;  // Writes of one state that were not durable.
   u64 checks = 0;         // Comparisons with the model.
 };
 
 // A crash, as a crash line says it.
 struct SweepPoint {
-  u64 index = 0;  // The crash line goes before the line with this index,
-  u64 at = 0;     // and strikes before that step.
+  u64 index = 0;        // The crash line goes before the line with this index,
+  u64 at = 0;           // and strikes before that step.
+  bool at_end = false;  // Counted from the end of the run.
   u32 count = 0;
   bool exact = true;  // All that the recovery has read can be said in `writes`.
   // Crash lines before it that have not struck: they would come first.

@@ -46,14 +46,26 @@ struct CrashedDisk : Disk {
   u64 offset(u64 address) const { return storage.grid_offset() + (address - 1) * 2048; }
 };
 
-// What is at this place, after each unit was read in order.
-Bytes read_all(SimStorage& disk, Decisions& decisions, DecisionPath& path, u64 offset) {
+// What is at this place; of a sector that cannot be read, this.
+Bytes contents_of(const SimStorage& disk, u64 offset) {
+  constexpr std::byte unreadable{0xee};
   Bytes bytes(2048);
-  for (u64 at = 0; at < bytes.size(); at += unit_size) {
+  disk.image().read(offset, bytes);
+  for (const u64 sector : disk.unreadable_sectors()) {
+    const u64 at = sector * unit_size - offset;
+    if (at < bytes.size()) {
+      std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), unit_size, unreadable);
+    }
+  }
+  return bytes;
+}
+
+// After each unit was read in order.
+Bytes read_all(SimStorage& disk, Decisions& decisions, DecisionPath& path, u64 offset) {
+  for (u64 at = 0; at < 2048; at += unit_size) {
     decisions.read(disk, path, offset + at, offset + at + unit_size);
   }
-  disk.image().read(offset, bytes);
-  return bytes;
+  return contents_of(disk, offset);
 }
 
 // Every outcome of a crash, as the block at this address tells them apart: decisions and bytes.
@@ -76,9 +88,9 @@ u64 walk(CrashedDisk& disk, u64 address, std::set<Bytes>* contents) {
     CHECK(point.exact);
     CrashedDisk again;
     again.storage.crash({}, std::span(point.writes).first(point.count));
-    Bytes crashed(bytes.size());
-    again.storage.image().read(again.offset(address), crashed);
-    if (!decisions.any_garbage()) CHECK(crashed == bytes);
+    const Bytes crashed = contents_of(again.storage, again.offset(address));
+    const bool same = crashed == bytes;
+    if (!decisions.any_garbage()) CHECK(same);
   } while (path.next());
   return count;
 }
@@ -121,15 +133,15 @@ Swept sweep_seed(const char* workload, u64 seed, u64 ops, const SweepOptions& op
 TEST_CASE("the outcomes of a crash are met, each once", "[sweep]") {
   CrashedDisk disk;
   std::set<Bytes> contents;
-  SECTION("two writes over one block: old, new, garbage in one unit of the newer one") {
-    // Units: {10, 11}, {10, 11, 12}, {10}, {10, 12}: twelve, and garbage in each of the four.
+  SECTION("two writes over one block: old, new, one unit of the newer one garbage or unreadable") {
+    // Units: {10, 11}, {10, 11, 12}, {10}, {10, 12}: twelve, and one of the four that is neither.
     const u64 count = walk(disk, 1, &contents);
-    CHECK(count == 12 + 6 + 4 + 12 + 6);
+    CHECK(count == 12 + 2 * (6 + 4 + 12 + 6));
     CHECK(contents.size() == count);
   }
   SECTION("where nobody has written, garbage is what is there already") {
-    CHECK(walk(disk, 3, &contents) == 16);
-    CHECK(contents.size() == 16);
+    CHECK(walk(disk, 3, &contents) == 16 + 4 * 8);
+    CHECK(contents.size() == 16 + 4 * 8);
   }
   SECTION("what is durable is decided") {
     CHECK(walk(disk, 2, &contents) == 1);
@@ -156,6 +168,67 @@ TEST_CASE("what a recovery overwrites is decided for it, and open for the next c
   std::set<u64> open;
   for (const CrashState::Unit& unit : next.units()) open.insert((unit.offset - first) / unit_size);
   CHECK(open == std::set<u64>{0, 3, 8, 9, 10, 11});
+}
+
+TEST_CASE("a read that fails decides nothing but which sector has failed", "[sweep]") {
+  CrashedDisk disk;
+  CrashState state(disk.storage);
+  state.index();
+  DecisionPath path;
+  std::set<u64> failed;
+  u64 whole = 0;
+  do {
+    path.begin();
+    SimStorage recovered(state.durable(), four_units(), nullptr);
+    Decisions decisions(state);
+    const u64 begin = disk.offset(1);
+    decisions.read(recovered, path, begin, begin + 2048);
+    CHECK(decisions.any_unreadable() == !recovered.unreadable_sectors().empty());
+    if (!decisions.any_unreadable()) {
+      ++whole;
+      continue;
+    }
+    REQUIRE(recovered.unreadable_sectors().size() == 1);
+    failed.insert(recovered.unreadable_sectors().front() - begin / unit_size);
+    CHECK_FALSE(path.leads_on());
+    // It fails again; another crash finds it so, and the rest as open as it was.
+    decisions.read(recovered, path, begin, begin + 2048);
+    CrashState next(recovered);
+    decisions.carry_into(&next);
+    next.index();
+    CHECK(next.unreadable().size() == 1);
+    CHECK(next.units().size() == state.units().size() - 1);
+  } while (path.next());
+  CHECK(failed == std::set<u64>{0, 1, 2, 3});
+  CHECK(whole == 12 + 6 + 4 + 12 + 6);
+}
+
+// A second crash, while the sector is written again.
+TEST_CASE("what could not be read can be if the write has landed", "[sweep]") {
+  Disk disk(four_units());
+  const u64 begin = disk.storage.grid_offset();
+  disk.storage.settle_unreadable(begin + unit_size);
+  disk.write(1, 7);
+  CrashState state(disk.storage);
+  state.index();
+  REQUIRE(state.unreadable().size() == 1);
+  DecisionPath path;
+  u64 old = 0;
+  u64 landed = 0;
+  do {
+    path.begin();
+    SimStorage recovered(state.durable(), four_units(), nullptr);
+    for (const u64 sector : state.unreadable()) recovered.settle_unreadable(sector);
+    Decisions decisions(state);
+    decisions.read(recovered, path, begin + unit_size, begin + 2 * unit_size);
+    const bool unreadable = !recovered.unreadable_sectors().empty();
+    ++(unreadable ? old : landed);
+    Bytes unit(unit_size);
+    recovered.image().read(begin + unit_size, unit);
+    if (!unreadable) CHECK(unit == Disk::filled(unit_size, 7));
+  } while (path.next());
+  CHECK(old == 1);
+  CHECK(landed == 1);
 }
 
 TEST_CASE("a path of decisions leads everywhere once", "[sweep]") {
@@ -188,7 +261,8 @@ TEST_CASE("a sweep judges every step and leaves the run alone", "[sweep]") {
     INFO(workload);
     const Swept swept = sweep_seed(workload, 5, 300, {.outcomes_max = 100});
     const SweepCounters& c = swept.sweep.counters[0];
-    CHECK(c.steps > 500);
+    // Of format and of the end of the run, too; and those before which a crash line struck.
+    CHECK(c.steps >= swept.result.counters.steps);
     CHECK(c.states > 20);
     CHECK(c.outcomes > c.states);
     CHECK(c.judged > 10);
@@ -196,6 +270,7 @@ TEST_CASE("a sweep judges every step and leaves the run alone", "[sweep]") {
     CHECK(c.next_found > 20);
     CHECK(c.never_opened > 20);
     CHECK(c.garbage > 20);
+    CHECK(c.unreadable > 20);
     CHECK(c.undecided_max > 1);
     CHECK(swept.sweep.depth == 0);
   }
@@ -296,6 +371,41 @@ TEST_CASE("a crash line crashes at the step that a sweep counts", "[sweep]") {
     }
   }
   CHECK(found == not_found + 1);  // The second copy makes the quorum, or does not.
+}
+
+// Of a run whose only checkpoint is that of its end.
+TEST_CASE("a crash line of the end strikes where a sweep finds the checkpoint of the end", "[sweep]") {
+  const std::string lines = "put kv key=1 value=1\ncommit\n";
+  const Scenario scenario = require_scenario(header("durability=durable") + lines);
+  const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
+  const Swept swept = sweep_of(RunConfig::of(scenario, *source), {.outcomes_max = 100});
+  check_passed(swept.result);
+  CHECK(swept.sweep.counters[0].next_found > 20);
+  CHECK(swept.sweep.counters[0].steps == swept.result.counters.steps);
+  u64 struck = 0;
+  u64 not_struck = 0;
+  u64 next_found = 0;
+  for (u64 at = 0; at < 200; ++at) {
+    const Played played = play(require_scenario(
+        header("durability=durable") + "crash end at=" + std::to_string(at) + " writes=landed\n" + lines));
+    check_passed(played.result);
+    ++(played.result.counters.crashes == 1 ? struck : not_struck);
+    CHECK(played.result.counters.crashes + played.result.counters.crashes_unfired == 1);
+    next_found += played.result.checkpoints.size() > played.result.counters.checkpoints ? 1 : 0;
+  }
+  CHECK(struck > 50);
+  CHECK(not_struck > 20);
+  CHECK(next_found > 3);
+}
+
+TEST_CASE("a crash in the recovery of a crash in the end, and one more in the end", "[sweep]") {
+  for (u64 at = 0; at < 60; at += 7) {
+    const std::string crash = "crash end at=" + std::to_string(at) + " writes=torn_unreadable+0x1/1\n";
+    const Played played = play(require_scenario(header("durability=cached") + "put kv key=1 value=1\n" +
+                                                crash + "commit\n" + crash + "crash end at=0\n"));
+    check_passed(played.result);
+    CHECK(played.result.counters.crashes == 3);
+  }
 }
 
 }  // namespace tonearm::sim

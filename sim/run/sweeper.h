@@ -48,6 +48,7 @@ class StepTracker {
   // Class of a recovery, see above. False: it has been judged.
   bool learn(u64 outcome) { return classes_.insert(outcome).second; }
   void forget_classes() { classes_.clear(); }
+  void forget() { grid_changed_ = true; }  // The next state is another one.
   // Of all outcomes of the state that was judged last: which decisions led to what.
   u64 outcomes = 0;
 

@@ -75,6 +75,7 @@ void print_request_line(const Operation& operation, std::string* target) {
 void print_crash(const Operation& operation, std::string* target) {
   append_argument(" at=", operation.count, target);
   if (operation.superblock) target->append(" superblock");
+  if (operation.at_end) target->append(" end");
   const char* separator = " writes=";
   u32 next = 0;  // The write that an outcome without a number is about.
   for (const CrashWrite& write : operation.writes) {

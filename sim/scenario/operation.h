@@ -16,6 +16,7 @@
 //   27 crash at=12 writes=lost,torn            strikes before the 12th event-loop step after the line
 //   27 crash at=12 writes=2:landed,torn+0x5    the third landed; of the fourth units 0 and 2 alone
 //   27 crash at=3 superblock                   the same, after the next write of a superblock copy
+//   27 crash at=3 end                          the same, after the last line
 //   28 reopen cache_blocks=16
 //   29 fault 24/checkpoint_sync#0 fail         the sync with this identity fails
 //   29 fault 17/compact_write(3,2)#4 lost_write    the same of the other kinds, see fault_line.h
@@ -158,7 +159,8 @@ struct Operation {
   Direction direction = Direction::ascending;
   bool cold = false;
   bool persist = false;      // end.
-  bool superblock = false;   // crash: count from the first superblock write after the line.
+  bool superblock = false;   // crash: count from the first superblock write after the line,
+  bool at_end = false;       // or from the end of the run.
   bool timestamped = false;  // insert, upsert: not its own timestamp; prefetch: as exists.
   u16 named = 0;             // update: bit i for the i-th field of the groove.
   u16 slots = 0;             // scan_*: bit i for scan number i; several for scan_next only.

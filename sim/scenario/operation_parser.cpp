@@ -25,6 +25,7 @@ enum class Argument : u8 {
   ticks,
   cold,
   superblock,
+  at_end,
   direction,
   ending,
   count,
@@ -32,7 +33,7 @@ enum class Argument : u8 {
   timestamp,
   seed
 };
-constexpr u32 argument_count = 17;
+constexpr u32 argument_count = 18;
 
 struct Spelling {
   std::string_view text;  // With `=`: a value follows.
@@ -45,7 +46,7 @@ constexpr Spelling spellings[] = {
     {"cold", Argument::cold},      {"asc", Argument::direction},  {"desc", Argument::direction},
     {"persist", Argument::ending}, {"discard", Argument::ending}, {"superblock", Argument::superblock},
     {"count=", Argument::count},   {"buffer=", Argument::buffer}, {"timestamp=", Argument::timestamp},
-    {"seed=", Argument::seed},
+    {"seed=", Argument::seed},     {"end", Argument::at_end},
 };
 
 constexpr u32 bit(Argument argument) { return 1U << static_cast<u32>(argument); }
@@ -98,7 +99,8 @@ Grammar grammar_of(OperationKind kind, TreeName tree, bool grooves) {
     case OperationKind::end: return {.required = bit(Argument::ending)};
     case OperationKind::reseed: return {.required = bit(Argument::seed)};
     case OperationKind::crash:
-      return {.required = bit(Argument::at), .optional = bit(Argument::superblock) | bit(Argument::writes)};
+      return {.required = bit(Argument::at),
+              .optional = bit(Argument::superblock) | bit(Argument::at_end) | bit(Argument::writes)};
     case OperationKind::fault: return {.request = true};
     case OperationKind::latency: return {.request = true, .required = bit(Argument::ticks)};
     case OperationKind::call:
@@ -264,6 +266,7 @@ bool parse_argument(Argument argument, std::string_view text, LineCursor& cursor
     case Argument::writes: return parse_writes(text, cursor, operation);
     case Argument::cold: operation->cold = true; break;
     case Argument::superblock: operation->superblock = true; break;
+    case Argument::at_end: operation->at_end = true; break;
     case Argument::direction:
       operation->direction = text == "desc" ? Direction::descending : Direction::ascending;
       break;

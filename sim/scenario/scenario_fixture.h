@@ -213,6 +213,7 @@ inline void random_tree_line(const Draw& draw, u64 i, Operation* operation) {
     case OperationKind::end: operation->persist = draw("persist", i, 2) == 0; break;
     case OperationKind::crash:
       operation->count = draw("at", i, 100);
+      operation->at_end = draw("at_end", i, 4) == 0;
       for (u64 j = draw("writes", i, 17), write = 0; j > 0; --j, ++write) {
         const u64 n = 16 * i + j;
         write += draw("skipped", n, 3) == 0 ? draw("write", n, 40) : 0;

@@ -80,6 +80,7 @@ void simpler_object(const Operation& line, Forms& forms) {
 
 void simpler_crash(const Operation& line, Forms& forms) {
   if (line.superblock) forms.add([](Operation& form) { form.superblock = false; });
+  if (line.at_end) forms.add([](Operation& form) { form.at_end = false; });
   if (line.writes.count() > 0) forms.add([](Operation& form) { form.writes.clear(); });
   // By the order in which they are declared.
   for (u32 i = 0; i < line.writes.count(); ++i) {

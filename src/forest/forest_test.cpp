@@ -301,6 +301,16 @@ TEST_CASE("forest: a full disk is a typed error that stays, and more room is the
   CHECK(forest.get(kv, key, true) == payload);
   CHECK(forest.get(kv, universe + 1, false) == std::nullopt);
 
+  // With as much room as before the replay comes to the same end.
+  REQUIRE_FALSE(forest.reopen(options));
+  forest.set_models(states.at(checkpoint));
+  while (forest->op() + 1 < op) {
+    random_op(forest, 6, universe, 5);
+    REQUIRE_FALSE(forest.commit());
+  }
+  random_op(forest, 6, universe, 5);
+  CHECK(forest.commit().kind == ErrorKind::storage_full);
+
   options.runtime.blocks_count = 2048;
   REQUIRE_FALSE(forest.reopen(options));
   CHECK(forest->op() == checkpoint);

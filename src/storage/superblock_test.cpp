@@ -143,19 +143,22 @@ TEST_CASE("a crash at any step of format leaves op 0 or a disk that can be forma
   REQUIRE(outcomes_seen.size() == 3);
 }
 
+// Every bit of a copy, each in one of the four.
 TEST_CASE("any flipped bit in one copy is survived and repaired") {
   Disk disk;
   Process process(disk.storage);
   const std::vector<std::byte> whole = process.zone();
-  for (u64 at = 0; at < superblock_zone_size; ++at) {
+  for (u64 flip = 0; flip < 2 * superblock_zone_size; ++flip) {
+    const u64 at = flip / 2;
     const u64 byte = at % superblock_copy_size;
+    const u64 bit = 2 * (at / superblock_copy_size) + flip % 2;
     const u64 sector = at / 512 * 512;
     std::vector<std::byte> damaged(whole.begin() + static_cast<i64>(sector),
                                    whole.begin() + static_cast<i64>(sector) + 512);
-    damaged[at - sector] ^= std::byte{static_cast<u8>(1u << (byte % 8))};
+    damaged[at - sector] ^= std::byte{static_cast<u8>(1u << bit)};
     process.overwrite(sector, damaged);
     Process next(disk.storage);
-    INFO("byte " << byte);
+    INFO("byte " << byte << ", bit " << bit);
     REQUIRE(next.open() == ErrorKind::none);
     REQUIRE(next.op() == 10);
     REQUIRE(next.tap.writes == 1);
