@@ -48,6 +48,8 @@ SettingGroups setting_groups(const RunOptions& options) {
   }));
   groups.push_back(reset_of(of_faults));
   groups.push_back(reset_of(of_latencies));
+  // Then one fault is enough where it took several in a row.
+  groups.push_back({{.setting = *find_setting("read_attempts_max"), .value = 1}});
   groups.push_back(reset_of([&](std::string_view name) { return begins(name, {"vary."}); }));
   for (u32 i = 0; i < fault_kind_count; ++i) {
     const FaultKind kind = static_cast<FaultKind>(i);
