@@ -1,6 +1,7 @@
 // Parsers of what is typed, and files.
 #include <fmt/format.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -83,7 +84,15 @@ u64 fresh_seed() {
   return seed;
 }
 
+// A pipe that nobody writes to would be waited for without end.
+void expect_no_pipe(const std::string& name) {
+  struct stat about {};
+  if (stat(name.c_str(), &about) != 0 || S_ISREG(about.st_mode) || S_ISDIR(about.st_mode)) return;
+  throw UsageError(fmt::format("{}: a pipe or a device, expected a file", name));
+}
+
 std::string read_text_file(const std::string& name) {
+  expect_no_pipe(name);
   const File file(std::fopen(name.c_str(), "rb"));
   if (!file) throw UsageError(fmt::format("{}: {}, expected a file", name, std::strerror(errno)));
   std::string text;

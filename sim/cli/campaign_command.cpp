@@ -129,13 +129,14 @@ int shrink_failures(const PlayPlan& plan, const CampaignEnd& end, const Campaign
   for (const auto& [signature, total] : end.totals.signatures) {
     const Workload& workload = *plan.workloads[total.first.workload];
     if (std::string_view(workload.name) == "canary") continue;  // It must fail.
-    if (total.file.empty() || shrunk++ == failures_max) break;
+    if (total.file.empty()) continue;
+    if (shrunk++ == failures_max) break;
     std::string problem;
     const PreparedRun prepared =
         prepare_reseeded(plan, workload, total.first.seed, total.first.branch, &problem);
     if (!problem.empty()) continue;
     const FoundShrunk found =
-        shrink_found(plan, prepared, total.file,
+        shrink_found(plan, prepared, total.failure, total.file,
                      {.seconds = seconds, .jobs = campaign.workers, .progress = campaign.progress});
     if (campaign.announce)
       fmt::print("{}replay:    tonearm replay {}{}\n", found.text, total.file, plan.judged);

@@ -1,6 +1,7 @@
 // The program as a process: its output and its status, in a directory of its own.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

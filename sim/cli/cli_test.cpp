@@ -150,6 +150,45 @@ TEST_CASE("a run that takes too much CPU time counts as hanging", "[cli]") {
   CHECK(ended.last_line().starts_with("FAIL class=hang "));
   CHECK(ended.out.find("\nreproduce: tonearm run --workload tree --seed 0x1 --ops 4000000000\n") !=
         std::string::npos);
+  // Of so many lines no file is written.
+  CHECK(ended.out.find("\nreplay: ") == std::string::npos);
+  CHECK_FALSE(fs::exists(f.directory / "failures"));
+}
+
+TEST_CASE("of a long run that fails early the lines up to the failure are kept, and shrunk", "[cli]") {
+  const Fixture f;
+  // A call that may take no time fails soon.
+  const std::string words = "--seed 1 --ops 4000000000 --set liveness_ticks_max=1";
+  const Ended ended = f.tonearm("run --no-shrink " + words);
+  CAPTURE(ended.out, ended.err);
+  REQUIRE(ended.status == 1);
+  REQUIRE(field(ended.last_line(), "op") != "-");
+  const std::string signature = field(ended.last_line(), "signature");
+  const fs::path file = f.directory / "failures" / (signature + ".scenario");
+  REQUIRE(fs::exists(file));
+  CHECK(fs::file_size(file) < 1'000'000);
+  CHECK(f.tonearm("replay last").status == 0);
+  const Ended shrunk = f.tonearm("shrink " + words + " --for 5s -o small.scenario");
+  CAPTURE(shrunk.out, shrunk.err);
+  CHECK(shrunk.status == 1);
+  CHECK(field(shrunk.last_line(), "signature") == signature);
+}
+
+TEST_CASE("what would be played, kept or waited for without bound is refused", "[cli]") {
+  const Fixture f;
+  REQUIRE(mkfifo((f.directory / "pipe").c_str(), 0600) == 0);
+  for (const char* words :
+       {"replay pipe", "run --scenario pipe", "shrink pipe", "shrink --when pipe", "sweep pipe",
+        "inspect pipe", "diff --scenario pipe", "replay /dev/zero", "print --seed 1 --ops 4000000000",
+        "sweep --seed 1 --ops 4000000000", "run --workload cache --seed 1 --disable get --ops 4000000000"}) {
+    CAPTURE(words);
+    const Ended ended = f.tonearm(words);
+    CAPTURE(ended.err);
+    CHECK(ended.status == 2);
+    CHECK(ended.out.empty());
+    CHECK(std::count(ended.err.begin(), ended.err.end(), '\n') == 1);
+    CHECK(ended.err.find("expected") != std::string::npos);
+  }
 }
 
 TEST_CASE("what cannot be written ends with status 3", "[cli]") {

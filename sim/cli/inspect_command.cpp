@@ -1,6 +1,7 @@
 // `inspect`: what is on a disk, read by the decoder that shares nothing with the engine.
 #include <fmt/format.h>
 
+#include "sim/cli/crash_guard.h"
 #include "sim/cli/json.h"
 #include "sim/cli/prepared_run.h"
 #include "sim/cli/problems.h"
@@ -62,6 +63,8 @@ void inspect_run(const InspectArgs& args) {
     if (!args.output_file.empty()) save(args.output_file, disk.image());
     show(args, shape_of_run(config), disk.image());
   };
+  const CrashGuard guard(prepared, args.play.output, false);
+  const CpuLimit limit(run_cpu_seconds_max);
   RunnerMemory memory;
   const RunResult result = run(config, memory);
   if (result.failed()) fmt::print("the run failed: {}\n", result.failure.message);

@@ -113,6 +113,10 @@ class WithoutVerbs final : public OperationSource {
  public:
   WithoutVerbs(std::unique_ptr<OperationSource> whole, const std::vector<std::string>& verbs)
       : whole_(std::move(whole)) {
+    if (whole_->count() > scenario_operations_max) {
+      throw UsageError(fmt::format("--ops: {}, expected at most {} when the lines of a verb are disabled",
+                                   whole_->count(), scenario_operations_max));
+    }
     Operation operation;
     for (u64 i = 0; i < whole_->count(); ++i) {
       whole_->at(i, &operation);
@@ -387,16 +391,49 @@ PreparedRun prepare_scenario(const PlayPlan& plan, Scenario scenario, std::strin
   return prepared;
 }
 
-Scenario scenario_of(const PreparedRun& prepared) {
+namespace {
+
+// Without lines.
+Scenario empty_scenario_of(const PreparedRun& prepared) {
   Scenario scenario;
   scenario.workload = prepared.workload;
   scenario.seed = prepared.seed;
   scenario.options = prepared.options;
   if (prepared.scenario) scenario.story = prepared.scenario->story;
+  return scenario;
+}
+
+}  // namespace
+
+Scenario scenario_of(const PreparedRun& prepared) {
+  Scenario scenario = empty_scenario_of(prepared);
   if (prepared.source == nullptr) return scenario;
-  const u64 count = std::min(prepared.source->count(), scenario_operations_max);
+  const u64 count = prepared.source->count();
+  if (count > scenario_operations_max) {
+    throw UsageError(
+        fmt::format("--ops: {}, expected at most {}, what a file may have", count, scenario_operations_max));
+  }
   scenario.operations.resize(count);
   for (u64 i = 0; i < count; ++i) prepared.source->at(i, &scenario.operations[i]);
+  return scenario;
+}
+
+std::optional<Scenario> scenario_of_failure(const PreparedRun& prepared, const Failure& failure) {
+  if (prepared.source == nullptr || prepared.source->count() <= failure_lines_max) {
+    return scenario_of(prepared);
+  }
+  if (!failure.has_op) return std::nullopt;
+  // The lines of a file have any ids.
+  Operation line;
+  u64 end = 0;
+  while (end < failure_lines_max) {
+    prepared.source->at(end++, &line);
+    if (line.id == failure.op) break;
+  }
+  if (line.id != failure.op) return std::nullopt;
+  Scenario scenario = empty_scenario_of(prepared);
+  scenario.operations.resize(end);
+  for (u64 i = 0; i < end; ++i) prepared.source->at(i, &scenario.operations[i]);
   return scenario;
 }
 

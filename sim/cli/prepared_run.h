@@ -63,8 +63,14 @@ PreparedRun prepare_reseeded(const PlayPlan& plan, const Workload& workload, u64
 // Of a scenario in memory. `problem` as in prepare_seed().
 PreparedRun prepare_scenario(const PlayPlan& plan, Scenario scenario, std::string* problem);
 
-// All of it as a file that replays to the same digests.
+// All of it as a file that replays to the same digests. Throws UsageError when a file may not have so many
+// lines.
 Scenario scenario_of(const PreparedRun& prepared);
+// The same for a failure that was found, with bounds for memory and disk: a run may be a thousand times as
+// long as any file. Of a long one only the lines up to the one that failed; nothing: that is unknown, or too
+// far behind.
+inline constexpr u64 failure_lines_max = 250'000;
+std::optional<Scenario> scenario_of_failure(const PreparedRun& prepared, const Failure& failure);
 
 // Parsers of what is typed; throw UsageError. `what` is the option's name.
 u64 seed_argument(const std::string& text);

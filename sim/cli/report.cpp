@@ -184,8 +184,10 @@ std::string failure_file(const Failure& failure) {
 }
 
 std::string save_failure(const PreparedRun& prepared, const Failure& failure) {
+  std::optional<Scenario> scenario = scenario_of_failure(prepared, failure);
+  if (!scenario) return {};
   const std::string name = failure_file(failure);
-  write_failure(name, scenario_of(prepared), failure, "from " + prepared.reproduce);
+  write_failure(name, std::move(*scenario), failure, "from " + prepared.reproduce);
   write_text_file(failures_last, name + "\n");
   return name;
 }

@@ -43,7 +43,8 @@ std::string failed_op_text(const Failure& failure);  // `17.1`, `end` (behind th
 // Colours PASS or FAIL at the beginning of the line, if standard output wants it.
 std::string colored(const OutputArgs& output, std::string line);
 
-// Writes failures/SIGNATURE.scenario and failures/last; returns the file's name.
+// Writes failures/SIGNATURE.scenario and failures/last; returns the file's name. Empty: nothing was written,
+// since it would be too long; its command plays the run again.
 inline constexpr const char* failures_directory = "failures";
 inline constexpr const char* failures_last = "failures/last";
 std::string save_failure(const PreparedRun& prepared, const Failure& failure);

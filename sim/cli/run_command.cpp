@@ -158,7 +158,7 @@ int run_command(const RunArgs& args) {
   if (result.failed()) {
     file = save_failure(prepared, result.failure);
     if (shrinking != 0) {
-      shrunk = shrink_found(plan, prepared, file,
+      shrunk = shrink_found(plan, prepared, result.failure, file,
                             {.seconds = shrinking,
                              .jobs = processors(),
                              .cpu_seconds = cpu_seconds,

@@ -6,6 +6,7 @@
 #include "sim/cli/problems.h"
 #include "sim/cli/report.h"
 #include "sim/cli/shrinking.h"
+#include "sim/cli/worker.h"
 
 namespace tonearm::sim {
 
@@ -24,6 +25,17 @@ void print_text(const OutputArgs& output, const Shrunk& shrunk, const PreparedRu
   if (!output.quiet) fmt::print("{}", shrunk_lines(shrunk));
   fmt::print("replay:    tonearm replay {}{}\n", file, prepared.judged);
   fmt::print("{}\n", colored(output, verdict_line(prepared, shrunk.result)));
+}
+
+// Each candidate is a copy. Of a long run only what comes before the failure is one.
+Scenario scenario_to_shrink(const PlayPlan& plan, const PreparedRun& original, u32 cpu_seconds) {
+  if (original.source->count() <= failure_lines_max) return scenario_of(original);
+  const RunResult played = play_isolated(original, plan, cpu_seconds);
+  std::optional<Scenario> scenario = scenario_of_failure(original, played.failure);
+  if (scenario) return std::move(*scenario);
+  throw UsageError(
+      fmt::format("shrink: {} lines, of which none of the first {} is known to fail, expected fewer",
+                  original.source->count(), failure_lines_max));
 }
 
 int report(const ShrinkArgs& args, const PlayPlan& plan, const Shrunk& shrunk, const std::string& origin) {
@@ -62,7 +74,7 @@ int shrink_command(const ShrinkArgs& args) {
   const PreparedRun original = args.file.empty()
                                    ? prepare_seed(plan, seed_argument(args.seed))
                                    : prepare_file(plan, args.file == "last" ? last_failure() : args.file);
-  const Shrunk shrunk = shrink_failure(plan, scenario_of(original), shrink);
+  const Shrunk shrunk = shrink_failure(plan, scenario_to_shrink(plan, original, shrink.cpu_seconds), shrink);
   if (!shrunk.failed) {
     fmt::print("{}\n", verdict_line(original, shrunk.original));
     return exit_passed;

@@ -302,15 +302,17 @@ std::string write_shrunk(const Shrunk& shrunk, const std::string& file, const st
   return text;
 }
 
-FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const std::string& file,
-                         const ShrinkPlan& shrink) {
+FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const Failure& failed,
+                         const std::string& file, const ShrinkPlan& shrink) {
   FoundShrunk found;
-  if (prepared.source->count() > shrink_found_lines_max) {
-    found.text = fmt::format("shrunk:    no, {} lines are not shrunk unasked; see tonearm shrink --help\n",
-                             prepared.source->count());
+  std::optional<Scenario> scenario = scenario_of_failure(prepared, failed);
+  if (!scenario || file.empty()) {
+    found.text =
+        fmt::format("shrunk:    no, and no file: of {} lines none of the first {} is known to fail\n",
+                    prepared.source->count(), failure_lines_max);
     return found;
   }
-  const Shrunk shrunk = shrink_failure(plan, scenario_of(prepared), shrink);
+  const Shrunk shrunk = shrink_failure(plan, std::move(*scenario), shrink);
   found.interrupted_by = shrunk.interrupted_by;
   if (!shrunk.believed) {
     found.text = "shrunk:    no, since it does not fail in the same way each time\n";

@@ -22,8 +22,6 @@ struct ShrinkPlan {
 
 // How long `run` and `campaign` shrink a failure, unless they are told.
 inline constexpr u64 shrink_found_seconds = 20;
-// Of more lines a scenario would take minutes to build and write.
-inline constexpr u64 shrink_found_lines_max = 250'000;
 
 struct Shrunk {
   bool failed = false;    // The original does; without that there is nothing else.
@@ -56,9 +54,9 @@ std::string origin_of(const PreparedRun& prepared);
 // Writes the best to `file` and the others beside; returns what there is to say about the others.
 std::string write_shrunk(const Shrunk& shrunk, const std::string& file, const std::string& origin);
 
-// For `run` and `campaign`: shrinks what `prepared` does, over the file that it has left.
-FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const std::string& file,
-                         const ShrinkPlan& shrink);
+// For `run` and `campaign`: shrinks what `prepared` does, over the file that it has left (empty: none).
+FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, const Failure& failure,
+                         const std::string& file, const ShrinkPlan& shrink);
 
 // What `run` and `campaign` were told: --no-shrink and --shrink-for. 0: not at all.
 u64 shrink_seconds(const ShrinkFoundArgs& args, const OutputArgs& output);

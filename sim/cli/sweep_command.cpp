@@ -145,6 +145,10 @@ class SweepCommand {
       throw UsageError(
           fmt::format("sweep: found workload {}, expected one of a whole engine", prepared.workload));
     }
+    if (prepared.source->count() > failure_lines_max) {
+      throw UsageError(fmt::format("sweep: found {} lines, expected at most {}", prepared.source->count(),
+                                   failure_lines_max));
+    }
     prepared.sweep = sweep_.get();
     prepared.oracles.set(Oracle::poison, false);
     without_damage(&prepared);

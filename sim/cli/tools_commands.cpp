@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "sim/cli/crash_guard.h"
 #include "sim/cli/events.h"
 #include "sim/cli/json.h"
 #include "sim/cli/problems.h"
@@ -65,10 +66,6 @@ int print_command(const PrintArgs& args) {
   if (args.seed.empty()) throw UsageError("print: expected --seed N");
   const PlayPlan plan = parse_play(args.play, "tree");
   PreparedRun prepared = prepare_seed(plan, seed_argument(args.seed));
-  if (prepared.source->count() > scenario_operations_max) {
-    throw UsageError(fmt::format("--ops: {}, expected at most {}, what a file may have",
-                                 prepared.source->count(), scenario_operations_max));
-  }
   Scenario scenario = scenario_of(prepared);
   if (args.frozen) {
     prepared.record_faults = true;
@@ -89,6 +86,8 @@ int print_command(const PrintArgs& args) {
 int diff_command(const DiffArgs& args) {
   const PlayPlan plan = parse_play(args.play, "tree");
   const PreparedRun prepared = prepare_diff(args, plan);
+  const CrashGuard guard(prepared, args.play.output, false);
+  const CpuLimit limit(2 * run_cpu_seconds_max);
   RunnerMemory memory;
   EventRecorder first;
   RunConfig config = prepared.config();
@@ -126,6 +125,7 @@ int events_command(const DiffArgs& args) {
   config.event_listener = [](void*, u64, const Event& event) {
     std::fwrite(&event, sizeof(event), 1, stdout);
   };
+  const CpuLimit limit(run_cpu_seconds_max);
   RunnerMemory memory;
   const RunResult result = run(config, memory);
   if (std::fflush(stdout) != 0) throw EnvironmentError("standard output: cannot be written");

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "sim/scenario/settings.h"
+#include "sim/shrink/scaling.h"
 #include "sim/shrink/setting_groups.h"
 #include "sim/shrink/simpler.h"
 
@@ -30,6 +31,12 @@ void set_option(Scenario* scenario, u16 setting, u64 value) {
 
 // From here on it is worth a try whether smaller tables are full after fewer lines.
 constexpr u64 lines_many = 16;
+
+// Of so few nobody wishes for fewer.
+constexpr u64 lines_enough = 8;
+// Up to here each line is worth a try with every size of a table.
+constexpr u64 lines_few = 48;
+constexpr u64 lines_pairs = 24;  // And all pairs of them.
 
 bool simpler(const Operation& line) { return !simpler_lines(line).empty(); }
 
@@ -90,6 +97,8 @@ void Shrinker::run() {
       pass_groups(small_formats);
       better |= pass_lines();
     }
+    if (best_.operations.size() >= lines_enough) better |= pass_scales();
+    if (best_.operations.size() >= lines_enough) better |= pass_pairs();
   }
   pass_ids();
 }
@@ -102,6 +111,7 @@ void Shrinker::bulk() {
   if (best_.operations.size() < lines_many || stopped_) return;
   pass_groups(small_formats);
   pass_chunks();
+  pass_scales();
 }
 
 u64 Shrinker::first_kept(u64 first, u64 count, const Make& make) {
@@ -298,6 +308,58 @@ bool Shrinker::remove_runs(u64 length, Lines lines, Leave leave) {
     });
     if (kept == count) break;
     end = bounds(kept).first;
+  }
+  return best_.operations.size() < before;
+}
+
+// Each that helps may help again.
+bool Shrinker::pass_scales() {
+  progress_("scales", best_);
+  const u64 before = best_.operations.size();
+  const std::vector<Scaling> all = scalings();
+  for (u64 i = 0; i < all.size() && !stopped_;) {
+    i = first_kept(i, all.size(), [&](u64 which) { return scaled(best_, all[which]); });
+  }
+  // What is full with one value more than there may be needs the finest steps.
+  for (u64 i = 0; best_.operations.size() <= lines_few && i < steps_count(best_) && !stopped_;) {
+    const u64 count = steps_count(best_);
+    i = first_kept(i, count, [&](u64 which) { return step_down(best_, which); });
+    if (i < count) i = 0;
+  }
+  return best_.operations.size() < before;
+}
+
+// As many ops as before, but the lines between the two come into the same one.
+std::optional<Scenario> Shrinker::with_commits_moved(u64 from, u64 to) const {
+  const Operation& moved = best_.operations[from];
+  const u64 times = moved.count + best_.operations[to].count;
+  if (moved.kind != OperationKind::commit || times > commit_times_max) return std::nullopt;
+  Scenario candidate = best_;
+  candidate.operations[to].count = times;
+  candidate.operations.erase(candidate.operations.begin() + static_cast<std::ptrdiff_t>(from));
+  return candidate;
+}
+
+// Two lines that can only go together; or a commit and the room that it takes.
+bool Shrinker::pass_pairs() {
+  progress_("pairs", best_);
+  const u64 before = best_.operations.size();
+  bool better = before <= lines_few;
+  while (better && !stopped_) {
+    const u64 count = best_.operations.size();
+    const u64 kept = first_kept(0, 2 * count * count, [&](u64 i) -> std::optional<Scenario> {
+      const u64 one = i / 2 % count;
+      const u64 other = i / 2 / count;
+      if (one == other) return std::nullopt;
+      if (i % 2 == 0) {
+        if (best_.operations[other].kind != OperationKind::commit) return std::nullopt;
+        return with_commits_moved(one, other);
+      }
+      if (one > other || count > lines_pairs) return std::nullopt;
+      const std::array<u64, 2> places{one, other};
+      return take_out(places, Leave::nothing);
+    });
+    better = kept < 2 * count * count;
   }
   return best_.operations.size() < before;
 }

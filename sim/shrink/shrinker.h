@@ -8,6 +8,7 @@
 //   kinds      all lines of one kind: every scan, every put of a tree, every fault of a kind or a zone
 //   chunks     long runs of lines
 //   formats    if there are still many: smaller tables, which are full after fewer lines; and chunks again
+//   scales     if there are still many: fewer keys in tables that are smaller by as much (scaling.h)
 //
 // Then faults that came by chance are spelled out, if the caller knows how: what has become of them by now
 // is few. Then passes, again and again until none of them finds anything:
@@ -17,6 +18,8 @@
 //              Input", 2002) without its complements, which deletable lines make needless. Faults go first,
 //              among themselves. A run that cannot go may still shrink to as many empty commits as it had:
 //              an engine that does its work by the number of the op then does it at the same ops as before.
+//   scales     as above, while there are more than a few; and the finest step, a line and a value of room
+//   pairs      two lines; a commit that becomes part of another
 //   settings   options at their defaults: all at once, then each
 //   details    within a line: fewer commits, an earlier crash, no cold, no limit, fields that are zero, a
 //              fault of one bit
@@ -93,7 +96,10 @@ class Shrinker {
   void remove_all(u64 length_min, Lines lines);
   bool remove_runs(u64 length, Lines lines, Leave leave);
   void join_commits();
+  std::optional<Scenario> with_commits_moved(u64 from, u64 to) const;
   std::vector<u64> places_of(Lines lines) const;
+  bool pass_scales();
+  bool pass_pairs();
   bool pass_settings();
   bool pass_details();
   bool pass_numbers();
