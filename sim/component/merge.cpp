@@ -20,6 +20,7 @@
 #include "sim/component/component.h"
 #include "sim/component/key_line.h"
 #include "sim/component/tested.h"
+#include "sim/component/zig_zag.h"
 #include "table/k_way_merge.h"
 #include "table/tree_types.h"
 
@@ -32,19 +33,10 @@ using Result = KWayMerge::Result;
 constexpr u32 value_size_max = 48;
 constexpr u32 no_stream = ~u32{0};
 constexpr u64 rows_max = 20'000;  // Of a merge.
+constexpr u64 rows_intersected_max = 4'000;
 
-struct Row {
-  u64 place = 0;
-  u64 number = 0;  // Of the rows of this merge, in the order of the lines.
-  u32 delay = 0;   // So many peeks do not see it yet.
-  bool skipped = false;
-};
-
-struct Script {
-  std::vector<Row> rows;
-  u32 end_delay = 0;
-  bool ended = false;
-};
+using Row = MergeRow;
+using Script = MergeScript;
 
 // How far a stream was read.
 struct Reader {
@@ -461,6 +453,9 @@ class MergeComponent final : public Component {
       return fmt::format("{} older versions were dropped, expected {}", merge_->versions_dropped(), dropped);
     });
     referee_->answer(returned_.size(), dropped);
+    // The same streams in a zig-zag merge, read from their beginning.
+    if (rows_ > rows_intersected_max) return;
+    check_zig_zag(*referee_, scripts_, shape_.direction, random_.at(merges_, rows_, u64_max));
   }
 
   std::string describe() const {

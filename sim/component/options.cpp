@@ -1,16 +1,19 @@
 // Workload `options`: which options are possible, and what tables they make, against the rules in words.
 //
 // The rules are written down here once more: of each option its limits and what it must divide. They are
-// compared for one change at a time to options that are valid, at and beside every limit. The layout of
-// tables is compared with what the format says, in plain divisions.
+// compared for one change at a time to options that are valid, at and beside every limit. What a line does
+// to these it does to the options of grooves, too, by the same numbers. The layout of tables is compared
+// with what the format says, in plain divisions.
 #include "base/options.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 #include <string>
 
+#include "groove/groove_options.h"
 #include "sim/component/support.h"
 #include "sim/disk/engine_code.h"
 #include "table/schema.h"
@@ -22,6 +25,7 @@ namespace {
 struct Given {
   FormatOptions format;
   RuntimeOptions runtime;
+  GrooveOptions groove;
 };
 
 using Reach = u64 (*)(const Given&);
@@ -74,8 +78,20 @@ constexpr Rule rules[] = {
     {RUNTIME(manifest_node_size), fixed<256>, 65536, fixed<256>},
 };
 
+#define GROOVE(field) offsetof(Given, groove.field), sizeof(GrooveOptions::field)
+
+constexpr Rule groove_rules[] = {
+    {"object_cache_slots", GROOVE(cache_slots), fixed<0>, 1 << 24, fixed<16>},
+    {"object_cache_hash_bits", GROOVE(cache_hash_bits), fixed<0>, 64, fixed<1>},
+    {"prefetch_keys_max", GROOVE(prefetch_keys_max), fixed<1>, 1 << 20, fixed<1>},
+    {"prefetch_workers", GROOVE(prefetch_workers), fixed<1>, 1024, fixed<1>},
+    {"scan_sort_timestamps", GROOVE(scan_sort_timestamps), fixed<1>, 1 << 20, fixed<1>},
+    {"lookup_workers", GROOVE(lookup_workers), fixed<1>, 16, fixed<1>},
+};
+
 #undef FORMAT
 #undef RUNTIME
+#undef GROOVE
 
 u64 get(const Given& given, const Rule& rule) {
   u64 number = 0;
@@ -93,8 +109,8 @@ bool holds(const Given& given, const Rule& rule) {
   return number >= rule.min(given) && number <= rule.max && step != 0 && number % step == 0;
 }
 
-std::string first_fault(const Given& given) {
-  for (const Rule& rule : rules) {
+std::string first_fault(const Given& given, std::span<const Rule> among) {
+  for (const Rule& rule : among) {
     if (!holds(given, rule)) return std::string(rule.name).starts_with("reserved") ? "reserved" : rule.name;
   }
   return "";
@@ -143,10 +159,19 @@ class OptionsComponent final : public Component {
       ASSERT(verb == "set" || verb == "keep");
     }
     compare(changed);
-    if (verb == "keep" && first_fault(changed).empty()) given_ = changed;
+    Given groove = given_;
+    const Rule& rule = groove_rules[a[0] % std::size(groove_rules)];
+    set(&groove, rule, number_at(given_, rule, a[1], a[2]));
+    compare_groove(groove);
+    if (verb != "keep") return;
+    if (first_fault(groove, groove_rules).empty()) changed.groove = groove.groove;
+    if (first_fault(changed, rules).empty()) given_ = changed;
   }
 
-  void finish() override { compare(given_); }
+  void finish() override {
+    compare(given_);
+    compare_groove(given_);
+  }
 
  private:
   void reset() {
@@ -155,7 +180,7 @@ class OptionsComponent final : public Component {
   }
 
   void compare(const Given& given) {
-    const std::string expected = first_fault(given);
+    const std::string expected = first_fault(given, rules);
     OptionsError error;
     {
       const EngineCode engine;
@@ -166,6 +191,20 @@ class OptionsComponent final : public Component {
     check(*referee_, field == expected, "another option is refused", [&] {
       return fmt::format("`{}` is refused ({}, given {}), expected `{}`", field,
                          error ? error.expected : "nothing", error.given, expected);
+    });
+  }
+
+  void compare_groove(const Given& given) {
+    const std::string expected = first_fault(given, groove_rules);
+    OptionsError error;
+    {
+      const EngineCode engine;
+      error = validate(given.groove);
+    }
+    const bool same = error ? error.field == expected : expected.empty();
+    check(*referee_, same, "another option of a groove is refused", [&] {
+      return fmt::format("`{}` is refused (given {}), expected `{}`", error ? error.field : "", error.given,
+                         expected);
     });
   }
 

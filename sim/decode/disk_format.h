@@ -67,6 +67,8 @@ inline constexpr u32 chain_previous = 0, chain_previous_address = 32;  // Traile
 inline constexpr u32 manifest_count = 40;
 inline constexpr u32 index_count = 0, index_slots = 4, index_key_size = 8, index_tree = 12;
 inline constexpr u32 value_count_max = 0, value_count = 4, value_size = 8, value_tree = 12;
+inline constexpr u32 index_reserved = 14, index_reserved_size = 82;
+inline constexpr u32 value_reserved = 14, value_reserved_size = 82;
 
 // --- manifest entry
 inline constexpr u32 entry_size = 128;

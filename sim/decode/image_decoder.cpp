@@ -385,6 +385,9 @@ void Decoder::read_table(DecodedTable* table) {
   if (key_size != shape().find(table->tree)->key_size()) return wrong("key size");
   if (load<u64>(block, f::header_snapshot) != table->snapshot_min) wrong("snapshot");
   if (count == 0 || count > slots) return wrong("number of value blocks");
+  if (!f::all_zero(block.subspan(f::header_metadata + f::index_reserved, f::index_reserved_size))) {
+    wrong("reserved bytes");
+  }
   if (load<u32>(block, f::header_block_size) != f::header_size + slots * (32 + 2 * u64{key_size} + 8)) {
     return wrong("size");
   }
@@ -438,6 +441,9 @@ void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTa
   if (count == 0 || count > load<u32>(block, f::header_metadata + f::value_count_max))
     return wrong("value count");
   if (load<u32>(block, f::header_block_size) != f::header_size + count * size) return wrong("size");
+  if (!f::all_zero(block.subspan(f::header_metadata + f::value_reserved, f::value_reserved_size))) {
+    wrong("reserved bytes");
+  }
   const TreeShape& tree = *shape().find(table->tree);
   const std::size_t first = table->values.size();
   for (u64 i = 0; i < count; ++i) {

@@ -64,6 +64,9 @@ class Audit {
   // tree that names them (as many as `rows`, from `from` on), and whether there is one at their timestamps.
   void objects(GrooveName groove, const Model& model, const Key& from, u32 rows);
 
+  // The timestamps that the groove's index yields in the order of its keys, and what its filter was shown.
+  void in_order(const InOrderRequest& request, const ModelMap& index);
+
   // The first mismatch stays; later calls do nothing then.
   const AuditOutcome& outcome() const { return outcome_; }
   bool failed() const { return outcome_.mismatch.has_value(); }

@@ -43,6 +43,9 @@ class GrooveEngine {
   // --- scans. A leaf over one of the groove's trees: of an index by its values (an existence index has
   // none), of the id tree, or of the object tree. Null: refused.
   virtual Scan* leaf(TreeName tree, u128 min, u128 max, const ScanOptions& options) = 0;
+  // The same of an index that has values, in the order of its keys and through a filter.
+  virtual Scan* leaf_in_order(TreeName tree, u128 min, u128 max, ScanFilter filter,
+                              const ScanOptions& options) = 0;
   // One lookup at a time, of that scan.
   virtual void lookup_begin(Scan& scan, bool cold) = 0;
   virtual void lookup_read(std::span<std::byte> objects, Callback<> done) = 0;

@@ -94,6 +94,9 @@ struct QueryStep {
   Error error;  // If it failed.
 };
 
+struct InOrderRequest;
+struct InOrderResult;
+
 class Interrupt {
  public:
   // Before every event-loop step; throws to abandon the pump.
@@ -181,6 +184,8 @@ class EngineHost {
   void query_probe(u32 slot, u64 timestamp);
   void query_abort(u32 slot);
   void query_close(u32 slot);
+  // A whole one in the order of an index: see in_order.h.
+  void in_order(const InOrderRequest& request, InOrderResult* result);
 
   // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
   void prefetch_setup();  // Of every groove.
@@ -231,6 +236,7 @@ class EngineHost {
   void check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before);
   Scan* build(const QueryRequest& request, u32 node);
   u64 reads_allowed(const QueryTree& query) const;
+  static ScanDecision in_order_filter(void* context, const std::byte* value);
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
   u64 prefetch_reads_allowed(GrooveName groove, u64 keys) const;

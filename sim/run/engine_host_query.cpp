@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/run/engine_call.h"
+#include "sim/run/in_order.h"
 
 namespace tonearm::sim {
 
@@ -189,6 +190,64 @@ void EngineHost::query_abort(u32 slot) {
 void EngineHost::query_close(u32 slot) {
   Call call(*this, "scan_close");
   call.engine([&] { engine_->scans()->release(std::exchange(open_queries_.at(slot).scan, nullptr)); });
+  call.end();
+}
+
+// --- in the order of an index
+
+namespace {
+
+struct InOrderContext {
+  const InOrderRequest* request;
+  const TableKernel* kernel;
+  InOrderResult* result;
+};
+
+}  // namespace
+
+ScanDecision EngineHost::in_order_filter(void* context, const std::byte* value) {
+  const HarnessCode harness;
+  const InOrderContext& self = *static_cast<InOrderContext*>(context);
+  const ModelKey key = model_key(self.kernel->key_of(value));
+  self.result->shown.push_back(key);
+  return in_order_decision(*self.request, self.result->shown.size() - 1, key.low);
+}
+
+void EngineHost::in_order(const InOrderRequest& request, InOrderResult* result) {
+  *result = {};
+  Tree& tree = this->tree(request.tree);
+  InOrderContext context{.request = &request, .kernel = &tree.kernel(), .result = result};
+  const ScanFilter filter = request.filtered
+                                ? ScanFilter{.context = &context, .decide = &EngineHost::in_order_filter}
+                                : ScanFilter{};
+  Call call(*this, "scan_in_order_of");
+  const ScanOptions options{.direction = request.direction, .timestamps = {}, .cold = request.cold};
+  Scan* const scan = call.engine([&] {
+    return groove(request.groove).leaf_in_order(request.tree, request.min, request.max, filter, options);
+  });
+  if (scan == nullptr) {
+    result->broken = "refused";
+    return call.end();
+  }
+  if (!scan->assigned()) result->broken = "it could be an operand";
+  for (bool over = false; !over;) {
+    u64 timestamp = 0;
+    switch (call.engine([&] { return scan->next(&timestamp); })) {
+      case Scan::Next::value: result->timestamps.push_back(timestamp); continue;
+      case Scan::Next::failed: result->error = scan->error(); [[fallthrough]];
+      case Scan::Next::end: over = true; continue;
+      case Scan::Next::read_again: break;
+    }
+    const u64 asked_before = blocks_asked();
+    call.engine([&] { scan->read(Callback<>::to<&EngineHost::call_done>(this)); });
+    pump();
+    check_reads("blocks read by a refill in the order of an index", reads_allowed(tree), 1, asked_before);
+  }
+  u64 after = 0;
+  const Scan::Next again = call.engine([&] { return scan->next(&after); });
+  if (again != (result->error ? Scan::Next::failed : Scan::Next::end))
+    result->broken = "it goes on behind its end";
+  call.engine([&] { engine_->scans()->release(scan); });
   call.end();
 }
 

@@ -130,6 +130,20 @@ class GrooveFace final : public GrooveEngine {
     });
     return scan;
   }
+  Scan* leaf_in_order(TreeName tree, u128 min, u128 max, ScanFilter filter,
+                      const ScanOptions& options) override {
+    const u32 place = static_cast<u32>(tree) - static_cast<u32>(schema().objects);
+    Scan* scan = nullptr;
+    Description::for_each_index([&]<class Index>(u32 number) {
+      using Prefix = PrefixOfIndex<Index, Object>;
+      if constexpr (!std::is_same_v<Prefix, NoPrefix>) {
+        if (number != place - (Description::has_id ? 2 : 1)) return;
+        scan = groove_->template scan_in_order_of<Index::name>(static_cast<Prefix>(min),
+                                                               static_cast<Prefix>(max), filter, options);
+      }
+    });
+    return scan;
+  }
   void lookup_begin(Scan& scan, bool cold) override { lookup_.emplace(*groove_, scan, cold); }
   void lookup_read(std::span<std::byte> objects, Callback<> done) override {
     ASSERT(reinterpret_cast<std::uintptr_t>(objects.data()) % alignof(Object) == 0);
@@ -197,8 +211,7 @@ class GroovesEngine final : public Engine {
   }
 
   GroovesEngine(Storage& storage, const RunOptions& options, std::span<std::byte> memory)
-      : grooves_(storage, options_of(options), memory),
-        faces_(grooves_.template groove<Descriptions>()...) {}
+      : grooves_(storage, options_of(options), memory), faces_(grooves_.template groove<Descriptions>()...) {}
 
   Forest& forest() override { return grooves_.forest(); }
   GrooveEngine* groove(GrooveName name) override {

@@ -294,7 +294,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_intact(Shadow& shadow);
   void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow);
-  void verify_forged();
+  void prefetch_few(Shadow& shadow);
+  void query_damaged(Shadow& shadow, u64 address, u64 random);
+  void verify_forged(u64 random);
   void verify_end();
 
   // --- player_sweep.cpp

@@ -4,6 +4,7 @@
 
 #include "sim/decode/image_decoder.h"
 #include "sim/disk/engine_code.h"
+#include "sim/run/in_order.h"
 #include "sim/run/player.h"
 #include "sim/run/shadow.h"
 
@@ -254,6 +255,8 @@ void Player::shadow_audit(u64 op, bool full) {
   for (u32 i = 0; i < world_.groove_count; ++i) {
     const GrooveName groove = world_.groove(i);
     audit.objects(groove, model_, objects_from[i], full ? shadow_keys : window_rows);
+    const InOrderRequest request = draw_in_order(groove, model_, audits_.at(op, i, 1));
+    audit.in_order(request, model_.tree(request.tree));
   }
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;

@@ -54,6 +54,7 @@ Scan::Next ScanLeaf::fill() {
         break;
     }
   }
+  ASSERT(count <= (point_ ? 1 : batch_wanted()));
   batch(found_.data(), found_.data() + count);
   return after;
 }

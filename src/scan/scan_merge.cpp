@@ -114,6 +114,7 @@ Scan::Next ScanMerge::fill() {
       after = result == PeekResult::end ? Next::end : Next::read_again;
     }
   }
+  ASSERT(count <= batch_wanted());
   batch(found_.data(), found_.data() + count);
   return after;
 }

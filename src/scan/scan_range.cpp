@@ -48,6 +48,7 @@ Scan::Next ScanRange::fill() {
         break;
     }
   }
+  ASSERT(count <= batch_wanted());
   batch(found_.data(), found_.data() + count);
   return after;
 }

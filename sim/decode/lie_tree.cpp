@@ -1,0 +1,375 @@
+// Lies that one tree by itself gives away: about the layout of blocks, keys, numbers, and references.
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "sim/decode/lie.h"
+#include "sim/disk/keyed.h"
+
+namespace tonearm::sim {
+
+namespace {
+
+namespace f = disk_format;
+
+// Where a version is lost or out of place in a secondary index, its other versions give that away first.
+bool versions_matter(const Pieces& p) { return p.shape->secondary_index(); }
+
+// --- values
+
+u64 values_swapped(Pieces& p) {
+  if (p.value_count() < 4 || versions_matter(p)) return 0;
+  std::swap_ranges(p.value_at(1).begin(), p.value_at(1).end(), p.value_at(2).begin());
+  return p.value_address();
+}
+
+u64 value_twice(Pieces& p) {
+  if (p.value_count() < 3 || versions_matter(p)) return 0;
+  std::copy_n(p.value_at(0).begin(), p.value_size(), p.value_at(1).begin());
+  return p.value_address();
+}
+
+u64 oldest_is_tombstone(Pieces& p) {
+  if (!p.shape->secondary_index() || !p.deepest) return 0;
+  const std::span<std::byte> value = p.value_at(below(p.random, p.value_count()));
+  const u64 offset = flag_offset(p.shape->kind);
+  put<u64>(value, offset, f::load<u64>(value, offset) | tombstone_flag);
+  return p.value_address();
+}
+
+DecodedKey key_of_entry(ValueKind kind, f::Bytes value) {
+  const u64 timestamp = f::load<u64>(value, flag_offset(kind)) & ~tombstone_flag;
+  if (kind == ValueKind::exists) return {0, timestamp};
+  if (kind == ValueKind::index) return {0, u128{f::load<u64>(value, 0)} << 64 | timestamp};
+  return {f::load<u128>(value, 0), timestamp};
+}
+
+// The block in which the next older version of an entry is, or 0.
+u64 block_of_older(const Pieces& p, f::Bytes entry) {
+  const DecodedKey key = key_of_entry(p.shape->kind, entry);
+  std::vector<std::byte> block(p.value.size());
+  for (const DecodedTable& table : p.decoded->tables) {  // From the first level down.
+    if (table.tree != p.table->tree || table.level <= p.table->level) continue;
+    for (const DecodedTable::ValueBlock& candidate : table.value_blocks) {
+      if (key < candidate.key_min || candidate.key_max < key) continue;
+      p.image->read(p.grid_offset + (candidate.ref.address - 1) * block.size(), block);
+      const u64 count = f::load<u32>(block, f::header_metadata + f::value_count);
+      for (u64 i = 0; i < count; ++i) {
+        const f::Bytes value = f::Bytes(block).subspan(f::header_size + i * entry.size(), entry.size());
+        if (key_of_entry(p.shape->kind, value) == key) return candidate.ref.address;
+      }
+    }
+  }
+  return 0;
+}
+
+// A removed entry is there again, above the one that was removed.
+u64 versions_alike(Pieces& p) {
+  if (!p.shape->secondary_index() || !p.shallowest || p.deepest) return 0;
+  const u64 offset = flag_offset(p.shape->kind);
+  for (u64 i = 0; i < p.value_count(); ++i) {
+    const std::span<std::byte> value = p.value_at((p.random + i) % p.value_count());
+    const u64 word = f::load<u64>(value, offset);
+    if ((word & tombstone_flag) == 0) continue;
+    put<u64>(value, offset, word & ~tombstone_flag);
+    return block_of_older(p, value);
+  }
+  return 0;
+}
+
+// --- value blocks
+
+u64 value_of_another_tree(Pieces& p) {
+  add<u16>(p.value, f::header_metadata + f::value_tree, 1);
+  return p.value_address();
+}
+
+u64 value_of_another_snapshot(Pieces& p) {
+  add<u64>(p.value, f::header_snapshot, 1);
+  return p.value_address();
+}
+
+u64 value_of_another_type(Pieces& p) {
+  put<u8>(p.value, f::header_type, f::type_index);
+  p.told.scrubbed = p.value_address();
+  p.told.unreadable = true;
+  return p.value_address();
+}
+
+u64 value_of_another_layout(Pieces& p) {
+  add<u32>(p.value, f::header_metadata + f::value_size, 8);
+  return p.value_address();
+}
+
+u64 value_count_impossible(Pieces& p) {
+  const u64 most = f::load<u32>(p.value, f::header_metadata + f::value_count_max);
+  put<u32>(p.value, f::header_metadata + f::value_count,
+           static_cast<u32>((p.random & 1) == 0 ? 0 : most + 1));
+  return p.value_address();
+}
+
+u64 value_reserved_used(Pieces& p) {
+  put<u8>(p.value, f::header_metadata + f::value_reserved + below(p.random, f::value_reserved_size), 1);
+  return p.value_address();
+}
+
+// A few bytes more, as long as that is no sector more.
+bool lengthened(const Pieces& p, std::vector<std::byte>* block) {
+  constexpr u64 more = 8;
+  const u64 size = f::load<u32>(*block, f::header_block_size);
+  const u64 used = size % p.decoded->format.sector_size;
+  if (used == 0 || used + more > p.decoded->format.sector_size) return false;
+  add<u32>(*block, f::header_block_size, more);
+  return true;
+}
+
+u64 value_of_another_size(Pieces& p) { return lengthened(p, &p.value) ? p.value_address() : 0; }
+
+// --- index blocks
+
+u64 index_of_another_tree(Pieces& p) {
+  add<u16>(p.index, f::header_metadata + f::index_tree, 1);
+  return p.index_lies();
+}
+
+u64 index_of_another_snapshot(Pieces& p) {
+  add<u64>(p.index, f::header_snapshot, 1);
+  return p.index_address();
+}
+
+u64 index_of_another_type(Pieces& p) {
+  put<u8>(p.index, f::header_type, f::type_value);
+  p.told.unreadable = true;
+  return p.index_lies();
+}
+
+u64 index_of_another_layout(Pieces& p) {
+  const bool slots = (p.random & 1) == 0;
+  add<u32>(p.index, f::header_metadata + (slots ? f::index_slots : f::index_key_size), slots ? 1 : 8);
+  return p.index_lies();
+}
+
+u64 index_of_another_size(Pieces& p) { return lengthened(p, &p.index) ? p.index_lies() : 0; }
+
+u64 index_count_impossible(Pieces& p) {
+  put<u32>(p.index, f::header_metadata + f::index_count,
+           static_cast<u32>((p.random & 1) == 0 ? 0 : p.slots + 1));
+  return p.index_lies();
+}
+
+u64 index_reserved_used(Pieces& p) {
+  put<u8>(p.index, f::header_metadata + f::index_reserved + below(p.random, f::index_reserved_size), 1);
+  return p.index_lies();
+}
+
+u64 index_padding_used(Pieces& p) {
+  put<u8>(p.index, p.checksum_offset(p.slot) + 16 + below(p.random, 16), 1);
+  return p.index_lies();
+}
+
+u64 index_slot_unused(Pieces& p) {
+  if (p.used() == p.slots) return 0;
+  const u64 i = p.used() + below(p.random, p.slots - p.used());
+  const u64 byte = remix(p.random, 1);
+  switch (below(remix(p.random, 2), 4)) {
+    case 0: put<u8>(p.index, p.checksum_offset(i) + below(byte, 32), 1); break;
+    case 1: put<u8>(p.index, p.key_min_offset(i) + below(byte, p.key_size), 1); break;
+    case 2: put<u8>(p.index, p.key_max_offset(i) + below(byte, p.key_size), 1); break;
+    default: put<u8>(p.index, p.address_offset(i) + below(byte, 8), 1); break;
+  }
+  return p.index_lies();
+}
+
+u64 index_keys_turned(Pieces& p) {
+  if (p.value_count() < 2) return 0;
+  const auto key_min = p.index.begin() + static_cast<std::ptrdiff_t>(p.key_min_offset(p.slot));
+  const auto key_max = p.index.begin() + static_cast<std::ptrdiff_t>(p.key_max_offset(p.slot));
+  std::swap_ranges(key_min, key_min + static_cast<std::ptrdiff_t>(p.key_size), key_max);
+  return p.index_lies();
+}
+
+u64 index_keys_touch(Pieces& p) {
+  if (p.slot == 0) return 0;
+  std::memcpy(p.index.data() + p.key_min_offset(p.slot), p.index.data() + p.key_max_offset(p.slot - 1),
+              p.key_size);
+  return p.index_lies();
+}
+
+u64 greatest_key_less(Pieces& p) {
+  const u64 low = f::load<u64>(p.index, p.key_max_offset(p.slot));
+  if (p.last_slot() || p.value_count() < 2 || low == 0) return 0;
+  put<u64>(p.index, p.key_max_offset(p.slot), low - 1);
+  return p.value_address();
+}
+
+u64 least_key_less(Pieces& p) {
+  const u64 low = f::load<u64>(p.index, p.key_min_offset(p.slot));
+  if (p.slot == 0 || low == 0) return 0;
+  DecodedKey key = p.table->value_blocks[p.slot].key_min;
+  key.second -= 1;
+  if (key <= p.table->value_blocks[p.slot - 1].key_max) return 0;
+  put<u64>(p.index, p.key_min_offset(p.slot), low - 1);
+  return p.value_address();
+}
+
+// --- the table's record
+
+u64 another_count(Pieces& p) {
+  add<u32>(p.entry.bytes, f::entry_value_count, 1);
+  return p.index_address();
+}
+
+// No other table of the level holds the key.
+bool free_in_level(const Pieces& p, const DecodedKey& key) {
+  return std::none_of(p.decoded->tables.begin(), p.decoded->tables.end(), [&](const DecodedTable& table) {
+    return table.tree == p.table->tree && table.level == p.table->level && table.key_min <= key &&
+           key <= table.key_max;
+  });
+}
+
+u64 table_begins_earlier(Pieces& p) {
+  DecodedKey key = p.table->key_min;
+  if (static_cast<u64>(key.second) == 0) return 0;
+  key.second -= 1;
+  if (!free_in_level(p, key)) return 0;
+  put<u128>(p.entry.bytes, f::entry_key_min, key.second);
+  return p.index_address();
+}
+
+u64 table_ends_later(Pieces& p) {
+  DecodedKey key = p.table->key_max;
+  if (static_cast<u64>(key.second) >= tombstone_flag / 2) return 0;  // No tree has keys so great.
+  key.second += 1;
+  if (!free_in_level(p, key)) return 0;
+  put<u128>(p.entry.bytes, f::entry_key_max, key.second);
+  return p.index_address();
+}
+
+// Everything fits together without it; only the free set knows that there is one more.
+u64 block_leaked(Pieces& p) {
+  if (!p.last_slot() || p.slot == 0 || versions_matter(p)) return 0;
+  const DecodedKey& key_max = p.table->value_blocks[p.slot - 1].key_max;
+  add<u32>(p.entry.bytes, f::entry_value_count, ~p.value_count() + 1);
+  put<u128>(p.entry.bytes, f::entry_key_max, key_max.second);
+  put<u128>(p.entry.bytes, f::entry_key_max + 16, key_max.first);
+  add<u32>(p.index, f::header_metadata + f::index_count, ~u64{0});
+  std::memset(p.index.data() + p.key_min_offset(p.slot), 0, p.key_size);
+  std::memset(p.index.data() + p.key_max_offset(p.slot), 0, p.key_size);
+  p.value_ref = {};
+  return p.value_address();
+}
+
+// --- references
+
+// Of the addresses from a drawn one on, around the disk, the first that is `wanted`, or 0.
+template <class Wanted>
+u64 address_around(const Pieces& p, Wanted wanted) {
+  const u64 count = p.decoded->blocks_count;
+  const u64 first = below(p.random, count);
+  for (u64 i = 0; i < count; ++i) {
+    const u64 address = 1 + (first + i) % count;
+    if (wanted(address)) return address;
+  }
+  return 0;
+}
+
+bool is_free(const DecodedImage& decoded, u64 address) {
+  if (bit_of(decoded.acquired, address)) return false;
+  // The trailers' own blocks are in no bitmap.
+  return std::none_of(decoded.blocks.begin(), decoded.blocks.end(),
+                      [address](const DecodedBlock& block) { return block.ref.address == address; });
+}
+
+u64 value_lacks_address(Pieces& p) {
+  p.value_ref = {};
+  p.told.unreadable = true;
+  return p.index_lies();
+}
+
+u64 value_beyond_disk(Pieces& p) {
+  const u64 far = (p.random & 1) == 0 ? 0 : remix(p.random, 1) >> 16;
+  p.value_ref.address = p.decoded->blocks_count + 1 + far;
+  p.told.scrubbed = p.index_address();
+  p.told.unreadable = true;
+  return p.value_ref.address;
+}
+
+u64 value_is_free(Pieces& p) {
+  p.value_ref.address = address_around(p, [&p](u64 address) { return is_free(*p.decoded, address); });
+  p.told.scrubbed = p.index_address();
+  p.told.unreadable = true;
+  return p.value_ref.address;
+}
+
+// A checkpoint may have freed it by now.
+u64 value_was_released(Pieces& p) {
+  p.value_ref.address = address_around(p, [&p](u64 address) { return bit_of(p.decoded->released, address); });
+  p.told.scrubbed = {};
+  p.told.unreadable = true;
+  return p.value_ref.address;
+}
+
+u64 block_reached_twice(Pieces& p) {
+  const DecodedBlock& other = p.decoded->blocks[below(p.random, p.decoded->blocks.size())];
+  if (other.use != BlockUse::value && other.use != BlockUse::index) return 0;
+  if (other.ref.address == p.value_address()) return 0;
+  p.value_ref = other.ref;
+  if (other.ref.address == p.index_address()) return 0;  // It would have to hold its own checksum.
+  if (other.use == BlockUse::index) p.told.scrubbed = other.ref.address;  // Its other reader wants values.
+  p.told.unreadable = other.use == BlockUse::index;
+  return other.ref.address;
+}
+
+constexpr std::array lies_of_trees = std::to_array<Lie>({
+    {"two values changed places", values_swapped},
+    {"a value is there twice", value_twice},
+    {"the oldest version of a key of a secondary index is a tombstone", oldest_is_tombstone},
+    {"two versions of a key of a secondary index are puts", versions_alike},
+    {"a value block is of another tree", value_of_another_tree},
+    {"a value block is of another snapshot", value_of_another_snapshot},
+    {"a value block is of another type", value_of_another_type},
+    {"a value block is of another layout", value_of_another_layout},
+    {"a value block is of another size", value_of_another_size},
+    {"a value block has an impossible number of values", value_count_impossible},
+    {"a value block's reserved bytes are used", value_reserved_used},
+    {"an index block is of another tree", index_of_another_tree},
+    {"an index block is of another snapshot", index_of_another_snapshot},
+    {"an index block is of another type", index_of_another_type},
+    {"an index block is of another layout", index_of_another_layout},
+    {"an index block is of another size", index_of_another_size},
+    {"an index block has an impossible number of blocks", index_count_impossible},
+    {"an index block's reserved bytes are used", index_reserved_used},
+    {"an index block's padding is used", index_padding_used},
+    {"an unused slot of an index block is not zero", index_slot_unused},
+    {"an index block's least and greatest key changed places", index_keys_turned},
+    {"two value blocks have a key in common", index_keys_touch},
+    {"an index block has another greatest key", greatest_key_less},
+    {"an index block has another least key", least_key_less},
+    {"a table has another number of values", another_count},
+    {"a table begins earlier than its first value", table_begins_earlier},
+    {"a table ends later than its last value", table_ends_later},
+    {"a block is acquired and not reachable", block_leaked},
+    {"an index block lacks an address", value_lacks_address},
+    {"a reference beyond the disk", value_beyond_disk},
+    {"a reference to a free block", value_is_free},
+    {"a reference to a released block", value_was_released},
+    {"a block is reached twice", block_reached_twice},
+});
+
+}  // namespace
+
+u64 flag_offset(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::index: return 8;
+    case ValueKind::exists: return 0;
+    case ValueKind::wide: return 16;
+    case ValueKind::pair:
+    case ValueKind::id:
+    case ValueKind::object: break;
+  }
+  UNREACHABLE();
+}
+
+std::span<const Lie> tree_lies() { return lies_of_trees; }
+
+}  // namespace tonearm::sim
