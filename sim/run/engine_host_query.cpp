@@ -240,7 +240,7 @@ void EngineHost::in_order(const InOrderRequest& request, InOrderResult* result) 
     }
     const u64 asked_before = blocks_asked();
     call.engine([&] { scan->read(Callback<>::to<&EngineHost::call_done>(this)); });
-    pump();
+    pump({.blocks = reads_allowed(tree)});
     check_reads("blocks read by a refill in the order of an index", reads_allowed(tree), 1, asked_before);
   }
   u64 after = 0;

@@ -87,6 +87,10 @@ namespace tonearm {
   X(grid_read_queued, "a read waited for a free I/O slot")                                       \
   X(grid_write_queued, "a write waited for a free I/O slot")                                     \
   X(grid_read_retried, "a read was tried again")                                                 \
+  X(grid_read_mirrored, "a block that the first side does not have was read from the mirror")    \
+  X(grid_read_repaired, "a read wrote the first side again from the mirror")                     \
+  X(grid_repair_failed, "a block could not be written again")                                    \
+  X(grid_repair_left, "a block was not written again because somebody else was reading it")      \
   X(grid_cache_evicted, "the block cache evicted a block")                                       \
   X(grid_cache_demoted, "a released block was demoted in the cache")                             \
   X(grid_cache_tag_collision, "two cached blocks of one set have the same tag")                  \
@@ -151,6 +155,8 @@ namespace tonearm {
   X(scrub_tour_done, "a scrub tour came to its end")                                             \
   X(scrub_skipped_released, "a scrub left out what was released meanwhile")                      \
   X(scrub_damage_found, "a scrub found a damaged block")                                         \
+  X(scrub_repaired, "a scrub wrote the first side of a block again from the mirror")             \
+  X(scrub_repaired_mirror, "a scrub wrote the mirror of a block again from the first side")      \
   X(sticky_error, "the forest refused an operation after an error")
 
 enum class Mark : u16 {

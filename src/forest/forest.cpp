@@ -70,6 +70,7 @@ void Forest::fail(const Error& error) {
   if (error.kind == ErrorKind::sync_failed) mark(Mark::checkpoint_sync_failed);
   if (error.kind == ErrorKind::storage_full) mark(Mark::storage_full);
   if (!error_) error_ = error;
+  grid_.allow_repairs(false);
   for (u32 i = 0; i < tree_count_; ++i) trees_[i]->fail();
   finish();
 }
@@ -172,6 +173,7 @@ void Forest::advance_open() {
       for (u32 i = 0; i < tree_count_; ++i) trees_[i]->open_complete();
       op_ = superblock_.working().state.op;
       opened_ = true;
+      grid_.allow_repairs(true);
       assert_between_bars();
       finish();
       return;
@@ -345,14 +347,14 @@ void Forest::advance_checkpoint() {
       ASSERT(grid_.idle());
       // Everything the new superblock will refer to is written; now it must be durable.
       stage_ = Stage::sync;
-      sync_.tag = {.purpose = IoPurpose::checkpoint_sync};
-      sync_.done = Callback<Storage::Sync&>::to<&Forest::sync_done>(this);
-      storage_->sync(sync_);
+      sync_start();
       return;
     }
     case Stage::sync: {
       // Never tried again: what the failed sync covered may be lost although a second one succeeds.
-      if (sync_.result != IoResult::ok) return fail({.kind = ErrorKind::sync_failed});
+      for (const Storage::Sync* sync : {&sync_, &mirror_sync_}) {
+        if (sync->result != IoResult::ok) return fail({.kind = ErrorKind::sync_failed});
+      }
       stage_ = Stage::superblock;
       superblock_.checkpoint(checkpoint_state(), next);
       return;
@@ -376,7 +378,21 @@ void Forest::advance_checkpoint() {
   UNREACHABLE();
 }
 
-void Forest::sync_done(Storage::Sync&) { stage_done(); }
+void Forest::sync_start() {
+  ASSERT(syncs_left_ == 0);
+  sync_.tag = {.purpose = IoPurpose::checkpoint_sync};
+  mirror_sync_.tag = {.purpose = IoPurpose::mirror_sync};
+  mirror_sync_.result = IoResult::ok;
+  sync_.done = mirror_sync_.done = Callback<Storage::Sync&>::to<&Forest::sync_done>(this);
+  syncs_left_ = grid_.mirrored() ? 2 : 1;
+  storage_->sync(sync_);
+  if (grid_.mirrored()) grid_.storage(GridSide::mirror).sync(mirror_sync_);
+}
+
+void Forest::sync_done(Storage::Sync&) {
+  ASSERT(syncs_left_ > 0);
+  if (--syncs_left_ == 0) stage_done();
+}
 
 void Forest::checkpoint_trailers_start() {
   payload_acquired_size_ = grid_.free_set().encode_acquired(trailer_acquired_.payload());

@@ -19,6 +19,10 @@
 // open are sticky: error() stays set, lookups and scans go on as far as they can, and everything else
 // is refused with the same error until the forest is destroyed and opened again.
 //
+// With a mirror a block that is damaged on one side is read from the other one and repaired, by a read or by
+// the scrubber. Opening reads from the mirror as well, but repairs nothing, and after an error nothing is
+// repaired any more.
+//
 // All memory is one buffer of memory_required() bytes, aligned to 4096, owned by the caller; its old
 // contents do not matter. A crash is: drop the storage's queues, destroy the forest.
 #pragma once
@@ -48,6 +52,8 @@ struct ForestOptions {
   RuntimeOptions runtime;
   std::span<const TreeConfig> trees;  // Ids strictly ascending. Must outlive the forest.
   u128 cluster = 1;                   // Identity of the data file, for format().
+  // Null, or a second storage for the grid zone: see grid/grid.h. The superblock has one side.
+  Storage* mirror = nullptr;
 };
 
 class Forest {
@@ -147,6 +153,7 @@ class Forest {
   static SpanKind span_of(Progress progress);
   bool begin(Progress progress, Callback<> done);  // False: refused with the error there is.
   void stage_done();                               // The running stage completed: decide what is next.
+  void sync_start();
   void sync_done(Storage::Sync& sync);
   void tick_done(Storage::NextTick& next_tick);
   void advance_format();
@@ -195,6 +202,8 @@ class Forest {
 
   // Of the checkpoint in progress.
   Storage::Sync sync_;
+  Storage::Sync mirror_sync_;
+  u32 syncs_left_ = 0;
   Reservation trailer_reservation_;
   bool trailer_reserved_ = false;
   u64 payload_acquired_size_ = 0;

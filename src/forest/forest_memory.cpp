@@ -84,7 +84,8 @@ Forest::Parts Forest::parts(const ForestOptions& options) {
   parts.grid = {.format = parts.format,
                 .runtime = options.runtime,
                 .released_prior_max =
-                    released_prior_max(parts.format, options, parts.tables_max, parts.payload_size_max)};
+                    released_prior_max(parts.format, options, parts.tables_max, parts.payload_size_max),
+                .mirror = options.mirror};
   return parts;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <new>
+#include <utility>
 
 #include "base/mark.h"
 
@@ -9,7 +10,8 @@ namespace tonearm {
 
 Scrubber::Memory::Memory(Arena& arena, const FormatOptions& format, const Options& options) {
   slots = arena.take<Slot>(options.reads_max);
-  buffers = arena.take<std::byte>((u64{options.reads_max} + 1) * format.block_size, Arena::align_max);
+  const u64 of_reads = u64{options.reads_max} * (options.mirror ? 2 : 1);
+  buffers = arena.take<std::byte>((of_reads + 1) * format.block_size, Arena::align_max);
   damages = arena.take<Damage>(options.damages_max);
 }
 
@@ -24,9 +26,13 @@ Scrubber::Scrubber(Forest& forest, Arena& arena, const Options& options)
       attempts_max_(forest.runtime_options().read_attempts_max),
       memory_(arena, forest.format_options(), options) {
   ASSERT(options.reads_max >= 1);
+  ASSERT(options.mirror == forest.grid().mirrored());
   std::byte* buffer = memory_.buffers.data();
   for (Slot& slot : memory_.slots) {
     slot = Slot{.scrubber = this, .buffer = buffer};
+    buffer += block_size_;
+    if (!options.mirror) continue;
+    slot.other = buffer;
     buffer += block_size_;
   }
   ASSERT(buffer == index_block());
@@ -166,10 +172,14 @@ void Scrubber::submit(const Damage& target) {
     slot.in_flight = true;
     slot.target = target;
     slot.checkpoint = forest_->checkpoint_id();
+    slot.side = GridSide::first;
     slot.attempts = 0;
     ++reads_in_flight_;
     forest_->scrub_read_begun();
-    return attempt(slot);
+    slot.visit.address = target.block.address;
+    slot.visit.begin = Callback<Grid::Visit&>::to<&Slot::begin>(&slot);
+    if (forest_->grid().visit_begin(slot.visit)) attempt(slot);
+    return;
   }
   UNREACHABLE();
 }
@@ -178,14 +188,17 @@ void Scrubber::attempt(Slot& slot) {
   ASSERT(slot.in_flight);
   ASSERT(slot.attempts < attempts_max_);
   ++slot.attempts;
+  const bool mirror = slot.side == GridSide::mirror;
   slot.io = Storage::Read{
       .buffer = {slot.buffer, block_size_},
       .offset = forest_->grid().offset_of(slot.target.block.address),
       .zone = Zone::grid,
-      .tag = {.purpose = IoPurpose::scrub, .level = slot.target.level, .tree = slot.target.tree},
+      .tag = {.purpose = mirror ? IoPurpose::mirror_scrub : IoPurpose::scrub,
+              .level = slot.target.level,
+              .tree = slot.target.tree},
       .done = Callback<Storage::Read&>::to<&Slot::done>(&slot),
   };
-  forest_->grid().storage().read(slot.io);
+  forest_->grid().storage(slot.side).read(slot.io);
 }
 
 void Scrubber::read_done(Slot& slot) {
@@ -196,6 +209,81 @@ void Scrubber::read_done(Slot& slot) {
     ++counters_.retries;
     return attempt(slot);
   }
+  if (!forest_->grid().mirrored()) return end(slot, result);
+  if (slot.side == GridSide::mirror) return sides_done(slot, result);
+  slot.first = result;
+  slot.side = GridSide::mirror;
+  slot.attempts = 0;
+  std::swap(slot.buffer, slot.other);
+  attempt(slot);
+}
+
+void Scrubber::sides_done(Slot& slot, BlockResult mirror) {
+  const bool first_valid = slot.first == BlockResult::valid;
+  const bool mirror_valid = mirror == BlockResult::valid;
+  // From here on the buffer is that of the side which is intact, if one is.
+  if (first_valid) std::swap(slot.buffer, slot.other);
+  if (!first_valid && !mirror_valid) return end(slot, slot.first);
+  if (first_valid && mirror_valid) return end(slot, BlockResult::valid);
+  if (released(slot)) return end(slot, BlockResult::valid);
+  if (forest_->grid().may_repair(slot.visit)) {
+    return repair(slot, first_valid ? GridSide::mirror : GridSide::first);
+  }
+  ++counters_.unrepaired;
+  mark(Mark::grid_repair_left, slot.target.tree);
+  end(slot, BlockResult::valid);
+}
+
+void Scrubber::repair(Slot& slot, GridSide side) {
+  ASSERT(slot.visit.repairing == nullptr);
+  slot.side = side;
+  slot.attempts = 0;
+  slot.visit.repairing = slot.buffer;
+  repair_attempt(slot);
+}
+
+void Scrubber::repair_attempt(Slot& slot) {
+  ASSERT(slot.visit.repairing == slot.buffer);
+  ASSERT(slot.attempts < attempts_max_);
+  ++slot.attempts;
+  Grid& grid = forest_->grid();
+  const bool mirror = slot.side == GridSide::mirror;
+  slot.repair_io = Storage::Write{
+      .buffer = grid.whole_block(slot.buffer),
+      .offset = grid.offset_of(slot.target.block.address),
+      .zone = Zone::grid,
+      .durability = Durability::on_completion,
+      .tag = {.purpose = mirror ? IoPurpose::mirror_repair : IoPurpose::repair,
+              .level = slot.target.level,
+              .tree = slot.target.tree},
+      .done = Callback<Storage::Write&>::to<&Slot::repair_done>(&slot),
+  };
+  grid.storage(slot.side).write(slot.repair_io);
+}
+
+void Scrubber::repair_done(Slot& slot) {
+  ASSERT(slot.in_flight);
+  ASSERT(slot.visit.repairing == slot.buffer);
+  const bool failed = slot.repair_io.result == IoResult::failed;
+  if (failed && slot.attempts < attempts_max_) {
+    ++counters_.retries;
+    return repair_attempt(slot);
+  }
+  const bool mirror = slot.side == GridSide::mirror;
+  if (failed) {
+    ++counters_.unrepaired;
+    mark(Mark::grid_repair_failed, slot.target.tree);
+  } else {
+    ++(mirror ? counters_.repaired_mirror : counters_.repaired);
+    mark(mirror ? Mark::scrub_repaired_mirror : Mark::scrub_repaired, slot.target.tree);
+  }
+  end(slot, BlockResult::valid);
+}
+
+void Scrubber::end(Slot& slot, BlockResult result) {
+  ASSERT(slot.in_flight);
+  ASSERT(reads_in_flight_ > 0);
+  forest_->grid().visit_end(slot.visit);
   slot.in_flight = false;
   --reads_in_flight_;
   forest_->scrub_read_ended();

@@ -5,6 +5,9 @@
 // the tables before the origin. It advances by step(), between ops or while nothing else happens: each step
 // submits reads until `reads_max` are in flight, and returns. What completes is counted, or reported.
 //
+// With a mirror each block is read on both sides. One that is intact on one of them is no damage: the other
+// side is written again, unless somebody else is reading the block just now or the block is released.
+//
 // The requests are the scrubber's own. They take no slot of the grid, so that no lookup waits behind them;
 // the cache cannot answer them and gets nothing from them; no byte of the disk depends on them.
 //
@@ -29,6 +32,7 @@ class Scrubber {
   struct Options {
     u32 reads_max = 1;     // In flight; each has a buffer of a block.
     u32 damages_max = 32;  // Listed of a tour. More are counted.
+    bool mirror = false;   // The forest has one: each read takes a second buffer.
   };
 
   struct Damage {
@@ -45,9 +49,12 @@ class Scrubber {
     u64 manifest = 0;
     u64 trailer = 0;
     u64 damaged = 0;
-    u64 released = 0;  // Ignored, or left out, because they were released meanwhile, or moved.
-    u64 retries = 0;   // Reads that were tried again.
-    u64 tours = 0;     // Finished.
+    u64 released = 0;         // Ignored, or left out, because they were released meanwhile, or moved.
+    u64 retries = 0;          // Reads and repairs that were tried again, on the same side.
+    u64 repaired = 0;         // Blocks whose first side was written again.
+    u64 repaired_mirror = 0;  // Blocks whose mirror was.
+    u64 unrepaired = 0;       // Blocks that are damaged on one side, and stay so.
+    u64 tours = 0;            // Finished.
 
     u64 intact() const { return index + value + manifest + trailer; }
   };
@@ -76,25 +83,32 @@ class Scrubber {
 
   struct Slot {
     Storage::Read io;
+    Storage::Write repair_io;
+    Grid::Visit visit;
     Scrubber* scrubber = nullptr;
-    std::byte* buffer = nullptr;
-    Damage target;        // What is read.
-    u128 checkpoint = 0;  // Whose trailer it is.
+    std::byte* buffer = nullptr;  // Of the side at hand.
+    std::byte* other = nullptr;   // Of the side before that, if there is a mirror.
+    Damage target;                // What is read.
+    u128 checkpoint = 0;          // Whose trailer it is.
+    GridSide side = GridSide::first;
+    BlockResult first = BlockResult::valid;  // What was wrong on the first side.
     u32 attempts = 0;
     bool in_flight = false;
 
+    void begin(Grid::Visit&) { scrubber->attempt(*this); }
     void done(Storage::Read&) { scrubber->read_done(*this); }
+    void repair_done(Storage::Write&) { scrubber->repair_done(*this); }
   };
 
   struct Memory {
     Memory(Arena& arena, const FormatOptions& format, const Options& options);
     std::span<Slot> slots;
-    std::span<std::byte> buffers;  // One for each slot, and that of the index block at hand.
+    std::span<std::byte> buffers;  // One or two for each slot, and that of the index block at hand.
     std::span<Damage> damages;
   };
 
   const Tree& tree() const { return forest_->tree(tree_); }
-  std::byte* index_block() const { return memory_.buffers.data() + memory_.slots.size() * block_size_; }
+  std::byte* index_block() const { return &memory_.buffers[memory_.buffers.size() - block_size_]; }
   bool submit_next();
   bool submit_of_table();
   bool submit_of_manifest();
@@ -102,6 +116,11 @@ class Scrubber {
   void submit(const Damage& target);
   void attempt(Slot& slot);
   void read_done(Slot& slot);
+  void sides_done(Slot& slot, BlockResult mirror);
+  void repair(Slot& slot, GridSide side);
+  void repair_attempt(Slot& slot);
+  void repair_done(Slot& slot);
+  void end(Slot& slot, BlockResult result);
   const char* fault(const Slot& slot, BlockResult result) const;
   bool released(const Slot& slot) const;
   void settle(Slot& slot, const char* fault);

@@ -57,6 +57,7 @@ Grid::Grid(Storage& storage, Arena& arena, const Options& options)
 
 Grid::Grid(Storage& storage, Arena& arena, const Options& options, const Memory& memory)
     : storage_(storage),
+      mirror_(options.mirror),
       block_size_(options.format.block_size),
       sector_size_(options.format.sector_size),
       attempts_max_(options.runtime.read_attempts_max),
@@ -114,6 +115,11 @@ void Grid::read_begin(Read& read) {
     resolve(read, write->block, BlockResult::valid);
     return;
   }
+  if (const std::byte* block = find_repair(read.block); block != nullptr) {
+    mark(Mark::grid_read_from_write);
+    resolve(read, block, BlockResult::valid);
+    return;
+  }
   if (Read* root = find_root(read.block); root != nullptr) {
     mark(Mark::grid_read_coalesced);
     root->joined.push(read);
@@ -140,7 +146,9 @@ void Grid::read_issue(ReadSlot& slot, Read& read) {
   ASSERT(slot.read == nullptr);
   ASSERT(read.attempts == 0);
   ASSERT(find_write(read.block.address) == nullptr);
+  ASSERT(find_repair(read.block) == nullptr);
   slot.read = &read;
+  slot.side = GridSide::first;
   ++counters_.reads_storage;
   read_attempt(slot);
 }
@@ -150,14 +158,16 @@ void Grid::read_attempt(ReadSlot& slot) {
   ASSERT(read.attempts < attempts_max_ + read.repeated);
   ++read.attempts;
   if (read.buffer == nullptr) unpoison(slot.buffer, block_size_);
+  IoTag tag = read.tag;
+  if (slot.side == GridSide::mirror) tag.purpose = IoPurpose::mirror_read;
   slot.io = Storage::Read{
       .buffer = {read.buffer != nullptr ? read.buffer : slot.buffer, block_size_},
       .offset = offset_of(read.block.address),
       .zone = Zone::grid,
-      .tag = read.tag,
+      .tag = tag,
       .done = Callback<Storage::Read&>::to<&ReadSlot::done>(&slot),
   };
-  storage_.read(slot.io);
+  storage(slot.side).read(slot.io);
 }
 
 BlockResult Grid::authenticate(const BlockReference& expected, const std::byte* block, IoResult io) const {
@@ -172,10 +182,10 @@ BlockResult Grid::authenticate(const BlockReference& expected, const std::byte* 
 
 void Grid::read_done(ReadSlot& slot) {
   ASSERT(slot.read != nullptr);
+  ASSERT(!slot.repairing);
   ASSERT(resolving_ == 0);
   Read& root = *slot.read;
-  const std::byte* data = slot.io.buffer.data();
-  const BlockResult result = authenticate(root.block, data, slot.io.result);
+  const BlockResult result = authenticate(root.block, slot.io.buffer.data(), slot.io.result);
   mark_read_result(result);
   // Legal: a read changes nothing, and what was read is not believed before it is used.
   const bool again = result != BlockResult::valid ||
@@ -188,7 +198,14 @@ void Grid::read_done(ReadSlot& slot) {
     read_attempt(slot);
     return;
   }
+  if (result != BlockResult::valid && turn_to_mirror(slot)) return;
+  if (result == BlockResult::valid && repair(slot)) return;
+  read_end(slot, result);
+}
 
+void Grid::read_end(ReadSlot& slot, BlockResult result) {
+  Read& root = *slot.read;
+  const std::byte* data = slot.io.buffer.data();
   if (result == BlockResult::valid) {
     bool cache_write = root.cache_write;
     bool buffer_missing = false;
@@ -324,7 +341,6 @@ void Grid::write(Write& write) {
   ASSERT(!cache_.contains(header.address));
 
   write.result = IoResult::ok;
-  write.attempts = 0;
   write.in_flight = true;
   ++writes_in_flight_;
   ++counters_.writes;
@@ -339,38 +355,52 @@ void Grid::write(Write& write) {
 
 void Grid::write_issue(WriteSlot& slot, Write& write) {
   ASSERT(slot.write == nullptr);
-  ASSERT(write.attempts == 0);
+  ASSERT(slot.sides_left == 0);
   slot.write = &write;
-  write_attempt(slot);
+  slot.result = IoResult::ok;
+  slot.sides_left = mirrored() ? 2 : 1;
+  for (u32& attempts : slot.attempts) attempts = 0;
+  write_attempt(slot, GridSide::first);
+  if (mirrored()) write_attempt(slot, GridSide::mirror);
 }
 
-void Grid::write_attempt(WriteSlot& slot) {
-  Write& write = *slot.write;
+void Grid::write_attempt(WriteSlot& slot, GridSide side) {
+  const Write& write = *slot.write;
   const BlockHeader& header = header_of(write.block);
-  ASSERT(write.attempts < attempts_max_);
-  ++write.attempts;
-  slot.io = Storage::Write{
+  const bool mirror = side == GridSide::mirror;
+  ASSERT(slot.attempts[mirror] < attempts_max_);
+  ++slot.attempts[mirror];
+  IoTag tag = write.tag;
+  if (mirror) tag.purpose = IoPurpose::mirror_write;
+  Storage::Write& io = mirror ? slot.mirror_io : slot.io;
+  io = Storage::Write{
       .buffer = {write.block, round_up(header.size, sector_size_)},
       .offset = offset_of(header.address),
       .zone = Zone::grid,
       .durability = Durability::on_sync,
-      .tag = write.tag,
-      .done = Callback<Storage::Write&>::to<&WriteSlot::done>(&slot),
+      .tag = tag,
+      .done = mirror ? Callback<Storage::Write&>::to<&WriteSlot::mirror_done>(&slot)
+                     : Callback<Storage::Write&>::to<&WriteSlot::done>(&slot),
   };
-  storage_.write(slot.io);
+  storage(side).write(io);
 }
 
-void Grid::write_done(WriteSlot& slot) {
+void Grid::write_done(WriteSlot& slot, GridSide side) {
   ASSERT(slot.write != nullptr);
+  ASSERT(slot.sides_left > 0);
   ASSERT(resolving_ == 0);
   Write& write = *slot.write;
-  const IoResult result = slot.io.result;
-  if (result == IoResult::failed && write.attempts < attempts_max_) {
+  const bool mirror = side == GridSide::mirror;
+  const Storage::Write& io = mirror ? slot.mirror_io : slot.io;
+  if (io.result == IoResult::failed && slot.attempts[mirror] < attempts_max_) {
     ++counters_.retries;
-    write_attempt(slot);
+    write_attempt(slot, side);
     return;
   }
-  ASSERT(header_of(write.block).size <= slot.io.buffer.size());
+  ASSERT(header_of(write.block).size <= io.buffer.size());
+  if (io.result == IoResult::failed) slot.result = IoResult::failed;
+  if (--slot.sides_left > 0) return;
+  const IoResult result = slot.result;
   if (result == IoResult::ok) cache_insert(write.block);
 
   slot.write = nullptr;
@@ -398,6 +428,9 @@ u64 Grid::acquire(Reservation& reservation) {
   ASSERT(address != resolving_);
   ASSERT(!reading(address));
   ASSERT(!writing(address));
+  for (const Visit* at = visits_.peek(); at != nullptr; at = decltype(visits_)::next(*at)) {
+    ASSERT(at->address != address);
+  }
   cache_.remove(address);
   return address;
 }

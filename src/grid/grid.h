@@ -9,6 +9,11 @@
 //           with Durability::on_sync; inserted in the cache when done.
 // cached(): the synchronous path of point lookups.
 //
+// There may be a second storage, the mirror, that has every block at the same offset. A write is done
+// when both sides have it. What cannot be read from the first side, or is not the block, is read from the
+// mirror with as many tries, and the first side is written again with it before the read is answered:
+// grid_mirror.cpp. The mirror is looked at by nobody else but the scrubber.
+//
 // The cache (block_cache.h) holds copies of authenticated blocks only. A released block is demoted,
 // not evicted: it may be read until its address is reused, and that is when it leaves the cache.
 //
@@ -31,12 +36,16 @@
 
 namespace tonearm {
 
+enum class GridSide : u8 { first, mirror };
+inline constexpr u32 grid_sides = 2;
+
 class Grid {
  public:
   struct Options {
     FormatOptions format;
     RuntimeOptions runtime;
-    u64 released_prior_max;  // See FreeSet::Options.
+    u64 released_prior_max;     // See FreeSet::Options.
+    Storage* mirror = nullptr;  // Null: there is one side.
   };
 
   struct Read {
@@ -71,25 +80,45 @@ class Grid {
 
     // Private to the grid.
     QueueLink<Write> link;
-    u32 attempts = 0;
     bool in_flight = false;
   };
 
   // One request to the storage: I/O of the read or write at its address, or idle.
   struct ReadSlot {
     Storage::Read io;
+    Storage::Write repair_io;
     Read* read = nullptr;
     std::byte* buffer = nullptr;
     Grid* grid = nullptr;
+    GridSide side = GridSide::first;  // From which it is being read.
+    u32 repair_attempts = 0;
+    bool repairing = false;  // It has been read, and the first side is being written.
 
     void done(Storage::Read&) { grid->read_done(*this); }
+    void repair_done(Storage::Write&) { grid->repair_done(*this); }
   };
   struct WriteSlot {
     Storage::Write io;
+    Storage::Write mirror_io;
     Write* write = nullptr;
     Grid* grid = nullptr;
+    u32 attempts[grid_sides] = {};
+    u32 sides_left = 0;
+    IoResult result = IoResult::ok;
 
-    void done(Storage::Write&) { grid->write_done(*this); }
+    void done(Storage::Write&) { grid->write_done(*this, GridSide::first); }
+    void mirror_done(Storage::Write&) { grid->write_done(*this, GridSide::mirror); }
+  };
+
+  // Somebody with requests of its own (forest/scrubber.h) is at this block: see visit_begin().
+  struct Visit {
+    u64 address = 0;
+    Callback<Visit&> begin;                // Runs if visit_begin() said false.
+    const std::byte* repairing = nullptr;  // Set: the visitor is writing this to one of the sides.
+
+    // Private to the grid.
+    QueueLink<Visit> link;
+    bool waits = false;
   };
 
   struct Memory {
@@ -127,6 +156,8 @@ class Grid {
   const FreeSet& free_set() const { return free_set_; }
 
   Storage& storage() { return storage_; }
+  bool mirrored() const { return mirror_ != nullptr; }
+  Storage& storage(GridSide side) { return side == GridSide::first ? storage_ : *mirror_; }
   u32 block_size() const { return block_size_; }
   u32 sector_size() const { return sector_size_; }
   u64 blocks_count() const { return free_set_.blocks_count(); }
@@ -145,11 +176,28 @@ class Grid {
   BlockResult authenticate(const BlockReference& expected, const std::byte* block, IoResult io) const;
   bool writing(u64 address) const { return find_write(address) != nullptr; }
 
+  // --- repairs. A block that is written again needs its address for itself: nobody else reads it, and never
+  // are both sides of it being written, or a crash could take both.
+  // Not while the file is being opened, and not after an error: whoever knows about that says so.
+  void allow_repairs(bool allowed) { repairs_allowed_ = allowed; }
+  // False: the block is being written again; `begin` runs when that is done, never inside the call.
+  [[nodiscard]] bool visit_begin(Visit& visit);
+  void visit_end(Visit& visit);
+  // Whether the visitor may write one of the sides again, with `repairing` set while it does.
+  bool may_repair(const Visit& visit) const;
+  // What is written again is the whole block, because a sector behind its end may be what cannot be read.
+  // There may be anything there: zeros, then.
+  std::span<const std::byte> whole_block(std::byte* block) const;
+
   struct Counters {
-    u64 reads_storage = 0;  // Blocks read from storage; a block tried again counts once.
-    u64 reads_cache = 0;    // Answered by the cache.
-    u64 writes = 0;         // Blocks written.
-    u64 retries = 0;        // Of reads and writes.
+    u64 reads_storage = 0;   // Blocks read from storage; a block tried again counts once.
+    u64 reads_cache = 0;     // Answered by the cache.
+    u64 reads_mirror = 0;    // Blocks read from the mirror, because the first side does not have them.
+    u64 writes = 0;          // Blocks written; on both sides counts once.
+    u64 retries = 0;         // Of reads and writes, on the same side.
+    u64 repairs = 0;         // Blocks that a read wrote again.
+    u64 repairs_left = 0;    // That it did not, because a visitor was there, or
+    u64 repairs_failed = 0;  // because the write failed.
   };
   const Counters& counters() const { return counters_; }
 
@@ -162,6 +210,12 @@ class Grid {
   void read_issue(ReadSlot& slot, Read& read);
   void read_attempt(ReadSlot& slot);
   void read_done(ReadSlot& slot);
+  void read_end(ReadSlot& slot, BlockResult result);
+  bool turn_to_mirror(ReadSlot& slot);
+  bool repair(ReadSlot& slot);
+  void repair_attempt(ReadSlot& slot);
+  void repair_done(ReadSlot& slot);
+  const std::byte* find_repair(const BlockReference& block) const;
   void resolve(Read& root, const std::byte* data, BlockResult result);
   void resolve_one(Read& read, const std::byte* data, BlockResult result);
   // The read in flight, issued or waiting, that another one of the same block may join.
@@ -171,8 +225,8 @@ class Grid {
   WriteSlot* write_slot_for(const Write& write) const;
 
   void write_issue(WriteSlot& slot, Write& write);
-  void write_attempt(WriteSlot& slot);
-  void write_done(WriteSlot& slot);
+  void write_attempt(WriteSlot& slot, GridSide side);
+  void write_done(WriteSlot& slot, GridSide side);
   Write* find_write(u64 address) const;
 
   void cache_insert(const std::byte* block);
@@ -180,6 +234,7 @@ class Grid {
 
   // Constant after construction.
   Storage& storage_;
+  Storage* mirror_;
   u32 block_size_;
   u32 sector_size_;
   u32 attempts_max_;
@@ -194,6 +249,8 @@ class Grid {
   Queue<Write, &Write::link> writes_waiting_;
   u32 reads_in_flight_ = 0;
   u32 writes_in_flight_ = 0;
+  Queue<Visit, &Visit::link> visits_;
+  bool repairs_allowed_ = false;
   u64 resolving_ = 0;  // Address of the block that a callback is looking at, or 0.
 
   BlockCache cache_;

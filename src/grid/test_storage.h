@@ -29,7 +29,8 @@ class TestStorage final : public Storage {
     ++reads;
   }
   void write(Write& write) override {
-    REQUIRE(write.durability == Durability::on_sync);
+    const bool repairs = write.tag.purpose == IoPurpose::repair;
+    REQUIRE(write.durability == (repairs ? Durability::on_completion : Durability::on_sync));
     REQUIRE(write.offset + write.buffer.size() <= bytes.size());
     requests.push_back({.write = &write});
     ++writes;

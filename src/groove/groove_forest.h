@@ -22,7 +22,8 @@ struct GrooveForestOptions {
   FormatOptions format;  // batch_values_max: objects that one op may change in each groove.
   RuntimeOptions runtime;
   GrooveOptions groove;
-  u128 cluster = 1;  // Identity of the data file, for format().
+  u128 cluster = 1;           // Identity of the data file, for format().
+  Storage* mirror = nullptr;  // See ForestOptions.
 };
 
 namespace detail {
@@ -119,8 +120,11 @@ class GrooveForest {
   static_assert(tree_count <= trees_max, "groove: the forest has more than 64 trees");
 
   static ForestOptions forest_options(const Options& options) {
-    return {
-        .format = options.format, .runtime = options.runtime, .trees = trees_, .cluster = options.cluster};
+    return {.format = options.format,
+            .runtime = options.runtime,
+            .trees = trees_,
+            .cluster = options.cluster,
+            .mirror = options.mirror};
   }
   static u64 forest_memory(const Options& options) {
     return round_up(Forest::memory_required(forest_options(options)), Arena::align_max);

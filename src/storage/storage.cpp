@@ -24,6 +24,12 @@ const char* io_purpose_name(IoPurpose purpose) {
     case IoPurpose::next_tick: return "next_tick";
     case IoPurpose::audit: return "audit";
     case IoPurpose::scrub: return "scrub";
+    case IoPurpose::mirror_read: return "mirror_read";
+    case IoPurpose::mirror_write: return "mirror_write";
+    case IoPurpose::mirror_scrub: return "mirror_scrub";
+    case IoPurpose::mirror_sync: return "mirror_sync";
+    case IoPurpose::mirror_repair: return "mirror_repair";
+    case IoPurpose::repair: return "repair";
   }
   UNREACHABLE();
 }

@@ -47,9 +47,15 @@ enum class IoPurpose : u8 {
   next_tick,
   audit,  // Readers outside the engine proper.
   scrub,
+  mirror_read,  // The other side of the grid zone: see grid/grid.h.
+  mirror_write,
+  mirror_scrub,
+  mirror_sync,
+  mirror_repair,
+  repair,  // Of the first side, from the other one.
 };
 const char* io_purpose_name(IoPurpose purpose);
-inline constexpr u32 io_purpose_count = 18;
+inline constexpr u32 io_purpose_count = 24;
 
 struct IoTag {
   IoPurpose purpose;
@@ -57,9 +63,9 @@ struct IoTag {
   u16 tree = 0;  // 0 where there is none.
 };
 
-enum class [[nodiscard]] IoResult : u8 {
-  ok,
-  failed,  // Read: the buffer's contents are unspecified. Write: the range's are, until rewritten.
+enum class [[nodiscard]] IoResult : u8{
+    ok,
+    failed,  // Read: the buffer's contents are unspecified. Write: the range's are, until rewritten.
 };
 
 class Storage {
