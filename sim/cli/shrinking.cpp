@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/assert.h"
+#include "base/sanitizer.h"
 #include "sim/cli/interrupts.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/worker.h"
@@ -23,9 +24,10 @@ namespace {
 constexpr u32 slower_max = 4;
 constexpr u64 steps_more = 20'000;
 // A run that hangs takes all it may, so that is little: the CPU time in which nothing at all has happened.
-// The original and the result are given more, candidates less.
+// The original and the result are given more, candidates less: no check of a run takes a third of that
+// without an event, unless sanitizers slow it down.
 constexpr u32 stall_millis_sure = 1000;
-constexpr u32 stall_millis_candidate = 300;
+constexpr u32 stall_millis_candidate = poison_works ? 300 : 60;
 // Frozen, a run may have a hundred lines for one. Then its faults are cheaper to leave to chance.
 constexpr u64 frozen_lines_max = 20'000;
 

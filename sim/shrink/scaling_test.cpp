@@ -102,7 +102,8 @@ TEST_CASE("of keys that are thinned out all lines stay or none", "[shrink]") {
   for (const u32 key : {7U, 3U, 7U, 5U, 1U, 3U, 7U}) {
     text += "put kv key=" + std::to_string(key) + " value=1\nget kv key=" + std::to_string(key) + "\n";
   }
-  const Scenario scenario = scenario_with("set batch_values_max=60 values_per_block_max=9\n", text + "commit\n");
+  const Scenario scenario =
+      scenario_with("set batch_values_max=60 values_per_block_max=9\n", text + "commit\n");
   const auto counts = [](const Scenario& of) {
     std::map<u64, u64> by_key;
     for (const Operation& line : of.operations) {

@@ -35,8 +35,8 @@ SettingGroups setting_groups(const RunOptions& options) {
     return begins(name, {"latency.", "completion", "starved", "queue_depth", "seed.latency"});
   };
   SettingGroups groups;
-  // A call that never ends is dear: it takes all the time that a call may. Without time it would take for ever;
-  // with a tick for each read a call that ends takes far less than this.
+  // A call that never ends is dear: it takes all the time that a call may. Without time it would take for
+  // ever; with a tick for each read a call that ends takes far less than this.
   SettingGroup& soon = groups.emplace_back(reset_of(of_latencies));
   soon.push_back({.setting = *find_setting("latency.read.min"), .value = 1});
   soon.push_back({.setting = *find_setting("liveness_ticks_max"), .value = 100'000});
