@@ -210,7 +210,7 @@ class EngineHost {
                                                Tree::Lookup* lookup);
   void pump();
   u64 blocks_asked() const {
-    return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
+    return disk_->grid_reads() - disk_->scrub_reads() - forest_->grid().counters().retries;
   }
   // An index block and a value block of each level that has a table.
   u64 reads_allowed(const Tree& tree) const;
