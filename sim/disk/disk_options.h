@@ -22,6 +22,7 @@ struct DiskOptions {
   u32 sector_size = 4096;
   u32 block_size = 4096;
   u64 blocks_count = 4096;
+  bool mirror = false;  // A second side of the grid, behind the first in the image; such a disk cannot grow.
   LatencyProfile read, write, sync;
   LatencyProfile superblock;  // For both directions in the superblock zone.
   Ratio slow{};  // Chance of a slow episode: reads, writes or both take longer for a few operations.

@@ -33,6 +33,7 @@ FaultyMedium::FaultyMedium(Medium& medium, FaultPlan& plan, const DiskOptions& o
       grid_offset_(grid_offset),
       sector_size_(options.sector_size),
       block_size_(options.block_size),
+      mirror_offset_(options.mirror ? grid_offset + options.blocks_count * options.block_size : u64_max),
       truth_(medium),
       former_(nothing(medium.image())) {
   ASSERT(grid_offset >= superblock_zone_size);
@@ -63,10 +64,12 @@ IoResult FaultyMedium::read(const FaultTarget& target, u64 offset, std::span<std
   medium_->image().read(offset, buffer);
   const bool another = deliver_another(target, offset, buffer);
   count_streak(bad_reads_, target, offset, another);
-  const bool opening =
-      target.tag.purpose == IoPurpose::manifest_read || target.tag.purpose == IoPurpose::trailer_read;
+  const bool opening = target.tag.purpose == IoPurpose::manifest_read ||
+                       target.tag.purpose == IoPurpose::trailer_read ||
+                       target.tag.purpose == IoPurpose::mirror_read;
   if (another && opening) {
-    brought_.push_back({.address = address_of(offset), .bytes = {buffer.begin(), buffer.end()}});
+    const u64 address = (offset - side_begin(offset)) / block_size_ + 1;
+    brought_.push_back({.address = address, .bytes = {buffer.begin(), buffer.end()}});
   }
   return IoResult::ok;
 }
@@ -189,20 +192,23 @@ void FaultyMedium::remember(u64 offset, u64 length) {
 
 // --- syncs, crashes, healing
 
-bool FaultyMedium::sync_lies(const FaultTarget& target, u64 covered) {
+bool FaultyMedium::sync_lies(const FaultTarget& target, u64 covered, const CacheRange& range) {
   const u64 count = medium_->covered(covered);
-  if (count == 0 || !plan_->strikes(FaultKind::lying_sync, target)) return false;
+  bool any = false;
+  for (u64 i = 0; i < count && !any; ++i) any = range.has(medium_->logged(i).offset);
+  if (!any || !plan_->strikes(FaultKind::lying_sync, target)) return false;
   for (u64 i = 0; i < count; ++i) {
     const MediumWrite write = medium_->logged(i);
+    if (!range.has(write.offset)) continue;
     suspect(write.offset, write.data.size());
   }
   plan_->fired({.kind = FaultKind::lying_sync}, target);
   return true;
 }
 
-void FaultyMedium::make_durable(u64 covered, u64 covered_truth, bool lies) {
-  if (!lies) medium_->make_durable(covered);
-  truth_.make_durable(covered_truth);
+void FaultyMedium::make_durable(u64 covered, u64 covered_truth, bool lies, const CacheRange& range) {
+  if (!lies) medium_->make_durable(covered, range);
+  truth_.make_durable(covered_truth, range);
 }
 
 // The tries that an engine has made are of no concern to the next one.
@@ -274,7 +280,7 @@ u32 FaultyMedium::streak(const std::vector<Streak>& streaks, u64 address) {
 void FaultyMedium::count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset,
                                 bool bad) {
   const u64 address = target.zone == Zone::superblock ? 0 : address_of(offset);
-  const bool scrub = target.tag.purpose == IoPurpose::scrub;
+  const bool scrub = target.tag.purpose == IoPurpose::scrub || target.tag.purpose == IoPurpose::mirror_scrub;
   const auto found = std::find_if(streaks.begin(), streaks.end(), [&](const Streak& each) {
     return each.address == address && each.scrub == scrub;
   });
@@ -286,11 +292,13 @@ void FaultyMedium::count_streak(std::vector<Streak>& streaks, const FaultTarget&
   found->most = std::max(found->most, found->count);
 }
 
-// What is going on goes on: a request may be tried again now that was tried before.
+// What is going on goes on: a request may be tried again now that was tried before. The scrubber may have
+// tried one side before, and tries the other now.
 void FaultyMedium::begin_streaks() {
+  const bool two_sides = mirror_offset_ != u64_max;
   for (std::vector<Streak>* streaks : {&bad_reads_, &bad_writes_}) {
     std::erase_if(*streaks, [](const Streak& each) { return each.count == 0; });
-    for (Streak& each : *streaks) each.most = 0;
+    for (Streak& each : *streaks) each.most = two_sides && each.scrub ? each.count : 0;
   }
   brought_.clear();
 }

@@ -28,10 +28,12 @@ class FaultyMedium {
   // One request each, with whatever strikes it. `length` bytes from `offset` of the image.
   IoResult read(const FaultTarget& target, u64 offset, std::span<std::byte> buffer);
   IoResult write(const FaultTarget& target, const MediumWrite& write, Durability durability);
-  bool sync_lies(const FaultTarget& target, u64 covered);
-  void make_durable(u64 covered, u64 covered_truth, bool lies);
+  bool sync_lies(const FaultTarget& target, u64 covered, const CacheRange& range);
+  void make_durable(u64 covered, u64 covered_truth, bool lies, const CacheRange& range);
   // Of the truth alone; the caller decides the medium.
-  void fail(u64 covered, std::span<const Fate> fates) { truth_.fail(covered, fates); }
+  void fail(u64 covered, std::span<const Fate> fates, const CacheRange& range) {
+    truth_.fail(covered, fates, range);
+  }
   void crash(std::span<const MediumWrite> writes, std::span<const Fate> fates);  // Of the truth.
   void crash_unreadable(std::span<const MediumWrite> writes, std::span<const Fate> fates);
   void grow(u64 size);
@@ -45,7 +47,8 @@ class FaultyMedium {
   // The bytes of the range differ, or a sector of `readable_length` from its beginning cannot be read.
   bool damaged(u64 offset, u64 length, u64 readable_length) const;
   bool damage() const;
-  // Address 0 stands for the superblock. The longest streaks since begin_streaks().
+  // Address 0 stands for the superblock, those behind the last one for the blocks of the mirror. The longest
+  // streaks since begin_streaks().
   u32 bad_reads(u64 address) const { return streak(bad_reads_, address); }
   u32 bad_writes(u64 address) const { return streak(bad_writes_, address); }
   void begin_streaks();
@@ -77,7 +80,10 @@ class FaultyMedium {
   static u32 streak(const std::vector<Streak>& streaks, u64 address);
   void count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset, bool bad);
   u64 address_of(u64 offset) const { return (offset - grid_offset_) / block_size_ + 1; }
-  u64 zone_end(Zone zone) const;
+  // Of a side of the grid, each for itself.
+  u64 side_begin(u64 offset) const;
+  u64 side_end(u64 offset) const;
+  u64 zone_end(Zone zone, u64 offset) const;
   Place place_of(const Fault& fault, u64 length) const;
   u64 owned_prefix(u64 offset, u64 length) const;
   void bring(u64 from, std::span<std::byte> bytes) const;
@@ -107,6 +113,7 @@ class FaultyMedium {
   u64 grid_offset_;
   u32 sector_size_;
   u32 block_size_;
+  u64 mirror_offset_;  // In the image; behind everything if there is none.
   Medium truth_;
   Image former_;
   std::vector<u64> unreadable_;  // Sectors, ascending.

@@ -54,8 +54,17 @@ void FaultyMedium::bring(u64 from, std::span<std::byte> bytes) const {
   }
 }
 
-u64 FaultyMedium::zone_end(Zone zone) const {
-  return zone == Zone::superblock ? superblock_zone_size : medium_->image().size();
+u64 FaultyMedium::side_begin(u64 offset) const {
+  return offset >= mirror_offset_ ? mirror_offset_ : grid_offset_;
+}
+
+u64 FaultyMedium::side_end(u64 offset) const {
+  return offset >= mirror_offset_ ? medium_->image().size()
+                                  : std::min(mirror_offset_, medium_->image().size());
+}
+
+u64 FaultyMedium::zone_end(Zone zone, u64 offset) const {
+  return zone == Zone::superblock ? superblock_zone_size : side_end(offset);
 }
 
 // Any number means some place.
@@ -66,7 +75,7 @@ FaultyMedium::Place FaultyMedium::place_of(const Fault& fault, u64 length) const
   }
   const u64 blocks = (medium_->image().size() - grid_offset_) / block_size_;
   const u64 offset = grid_offset_ + (std::max<u64>(fault.to, 1) - 1) % blocks * block_size_;
-  return {.offset = offset, .length = std::min(length, zone_end(Zone::grid) - offset)};
+  return {.offset = offset, .length = std::min(length, side_end(offset) - offset)};
 }
 
 // Another block that was written, or another copy; sometimes in the other zone.
@@ -84,14 +93,15 @@ bool FaultyMedium::other_place(Fault* fault, const FaultTarget& target, u64 offs
     return true;
   }
   const Image& image = medium_->image();
-  const u64 end = std::min(image.written_end(), image.size());
-  if (end <= grid_offset_) return false;
-  const u64 blocks = (end - grid_offset_) / block_size_;
+  const u64 begin = side_begin(offset);  // A place on the same side: the other is another device.
+  const u64 end = std::min(image.written_end(), side_end(offset));
+  if (end <= begin) return false;
+  const u64 blocks = (end - begin) / block_size_;
   if (blocks == 0) return false;
   const u64 own = target.zone == Zone::grid ? address_of(offset) : 0;
   const u64 first = below(place, blocks);
   for (u64 i = 0; i < std::min<u64>(blocks, candidates_max); ++i) {
-    fault->to = 1 + (first + i) % blocks;
+    fault->to = address_of(begin) + (first + i) % blocks;
     if (fault->to != own && image.owned_any(place_of(*fault, unit_size).offset, unit_size)) return true;
   }
   return false;
@@ -187,7 +197,8 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
   }
   if (strike->given) fault = *strike->given;
   const u64 begin = (offset + down(fault.at % length, sector_size_)) / sector_size_;
-  const u64 end = std::min(begin + std::max<u32>(fault.sectors, 1), zone_end(target.zone) / sector_size_);
+  const u64 end =
+      std::min(begin + std::max<u32>(fault.sectors, 1), zone_end(target.zone, offset) / sector_size_);
   unreadable_from_now(begin, end);
   plan_->fired(fault, target);
 }
@@ -207,7 +218,7 @@ bool FaultyMedium::rot(const Fault& fault, Zone zone, u64 offset, u64 length) {
   if (fault.shape == RotShape::zeroed || fault.shape == RotShape::ones) {
     const u64 begin = down(fault.at % length, sector_size_);
     const u64 end = begin + std::min(fault.sectors, fault_sectors_max) * u64{sector_size_};
-    length = std::min(std::max(length, end), zone_end(zone) - offset);
+    length = std::min(std::max(length, end), zone_end(zone, offset) - offset);
   } else {
     length = meant;
   }

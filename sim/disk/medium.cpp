@@ -44,15 +44,20 @@ void Medium::complete(const MediumWrite& write, Durability durability) {
   land(image_, write);
   if (profile_ == DurabilityProfile::durable) return durable(write);
   if (durability == Durability::on_completion) {
-    // What this overwrites in the cache must not come back over it.
-    write_back(write.offset, write.data.size());
+    // What this overwrites in the cache must not come back over it. Of a block that is repaired nothing but
+    // the block: medium and truth may have it cached or not, and everything else is to stay alike.
+    const bool repair =
+        write.tag.purpose == IoPurpose::repair || write.tag.purpose == IoPurpose::mirror_repair;
+    const CacheRange own{.begin = write.offset, .end = write.offset + write.data.size()};
+    if (repair) make_durable(position(), own);
+    if (!repair) write_back(write.offset, write.data.size());
     land(durable_, write);
     return durable(write);
   }
   if (!log_.empty() && log_size_ + write.data.size() > cache_bytes_max) {
-    make_durable(destaged_ + (log_.size() + 1) / 2);
+    make_durable(log_[(log_.size() - 1) / 2].serial + 1);
   }
-  Logged logged{.write = write, .page = {}, .data_offset = log_bytes_.size()};
+  Logged logged{.write = write, .page = {}, .data_offset = log_bytes_.size(), .serial = serials_++};
   if (write.data.size() == PageStore::page_size && write.offset % PageStore::page_size == 0) {
     logged.page = image_.hold(write.offset);
   } else {
@@ -64,7 +69,7 @@ void Medium::complete(const MediumWrite& write, Durability durability) {
 
 void Medium::write_back(u64 offset, u64 length) {
   for (u64 i = log_.size(); i-- > 0;) {
-    if (overlaps(logged(i), offset, length)) return make_durable(destaged_ + i + 1);
+    if (overlaps(logged(i), offset, length)) return make_durable(log_[i].serial + 1);
   }
 }
 
@@ -87,25 +92,31 @@ MediumWrite Medium::logged(u64 index) const {
   return write;
 }
 
-void Medium::destage(u64 count) {
+u64 Medium::covered(u64 position) const {
+  const auto behind = std::lower_bound(log_.begin(), log_.end(), position,
+                                       [](const Logged& each, u64 value) { return each.serial < value; });
+  return static_cast<u64>(behind - log_.begin());
+}
+
+void Medium::destage(u64 count, const CacheRange& range) {
   ASSERT(count <= log_.size());
-  destaged_ += count;
-  if (count == log_.size()) {
-    log_.clear();
-    log_bytes_.clear();
-    log_size_ = 0;
-    return;
+  const auto end = log_.begin() + static_cast<std::ptrdiff_t>(count);
+  for (auto each = log_.begin(); each != end; ++each) {
+    if (range.has(each->write.offset)) log_size_ -= each->write.data.size();
   }
-  for (u64 i = 0; i < count; ++i) log_size_ -= log_[i].write.data.size();
-  const u64 bytes = log_[count].data_offset;
-  log_.erase(log_.begin(), log_.begin() + static_cast<std::ptrdiff_t>(count));
+  const auto kept = std::remove_if(log_.begin(), end,
+                                   [&range](const Logged& each) { return range.has(each.write.offset); });
+  log_.erase(kept, end);
+  if (log_.empty()) return log_bytes_.clear();
+  const u64 bytes = log_.front().data_offset;  // Of those that stay none lies before.
   log_bytes_.erase(log_bytes_.begin(), log_bytes_.begin() + static_cast<std::ptrdiff_t>(bytes));
   for (Logged& entry : log_) entry.data_offset -= bytes;
 }
 
-void Medium::make_durable(u64 position) {
+void Medium::make_durable(u64 position, const CacheRange& range) {
   const u64 count = covered(position);
   for (u64 i = 0; i < count; ++i) {
+    if (!range.has(log_[i].write.offset)) continue;
     const MediumWrite write = logged(i);
     if (log_[i].page) {
       durable_.write(write.offset, log_[i].page);
@@ -115,7 +126,7 @@ void Medium::make_durable(u64 position) {
     }
     durable(write);
   }
-  destage(count);
+  destage(count, range);
 }
 
 void Medium::restore(u64 offset, u64 length) {
@@ -131,15 +142,19 @@ void Medium::restore(u64 offset, u64 length) {
   }
 }
 
-void Medium::fail(u64 position, std::span<const Fate> fates) {
+void Medium::fail(u64 position, std::span<const Fate> fates, const CacheRange& range) {
   const u64 count = covered(position);
-  ASSERT(fates.size() == count);
+  u64 decided = 0;
   for (u64 i = 0; i < count; ++i) {
-    apply(durable_, logged(i), fates[i]);
+    if (!range.has(log_[i].write.offset)) continue;
+    apply(durable_, logged(i), fates[decided++]);
     durable(logged(i));
   }
-  for (u64 i = 0; i < count; ++i) restore(logged(i).offset, logged(i).data.size() + logged(i).tail);
-  destage(count);
+  ASSERT(decided == fates.size());
+  for (u64 i = 0; i < count; ++i) {
+    if (range.has(log_[i].write.offset)) restore(logged(i).offset, logged(i).data.size() + logged(i).tail);
+  }
+  destage(count, range);
   // Newer writes over the same ranges are in the cache still.
   for (u64 i = 0; i < log_.size(); ++i) land(image_, logged(i));
 }
@@ -154,7 +169,7 @@ void Medium::crash(std::span<const MediumWrite> writes, std::span<const Fate> fa
     durable(writes[i]);
   }
   if (profile_ == DurabilityProfile::cached) image_ = durable_;
-  destage(log_.size());
+  destage(log_.size(), {});
 }
 
 Fate Medium::spelled(Fate fate, u64 size) const {

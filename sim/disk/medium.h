@@ -59,6 +59,14 @@ struct MediumWrite {
   u64 tail = 0;
 };
 
+// A part of a disk that has a cache of its own: offsets of the image. By default all of it.
+struct CacheRange {
+  u64 begin = 0;
+  u64 end = ~u64{0};
+
+  bool has(u64 offset) const { return offset >= begin && offset < end; }
+};
+
 class Medium {
  public:
   Medium(const Image& image, DurabilityProfile profile, u32 tear_unit);
@@ -83,12 +91,13 @@ class Medium {
   MediumWrite logged(u64 index) const;
 
   // A position in the stream of logged writes, and how many of those before it are undecided still.
-  u64 position() const { return destaged_ + log_.size(); }
-  u64 covered(u64 position) const { return position > destaged_ ? position - destaged_ : 0; }
+  u64 position() const { return serials_; }
+  u64 covered(u64 position) const;
 
-  void make_durable(u64 position);
-  // Decides the covered writes; `fates`: one for each of them.
-  void fail(u64 position, std::span<const Fate> fates);
+  // Of what is covered, the writes in the range.
+  void make_durable(u64 position, const CacheRange& range = {});
+  // Decides the covered writes in the range; `fates`: one for each of them.
+  void fail(u64 position, std::span<const Fate> fates, const CacheRange& range = {});
   // The same fate of a write of so many bytes with its units spelled out, if that is possible.
   Fate spelled(Fate fate, u64 size) const;
   // Of a fate with garbage: the unit that is.
@@ -107,12 +116,13 @@ class Medium {
     MediumWrite write;
     PageHold page;
     u64 data_offset = 0;
+    u64 serial = 0;  // In the stream of logged writes; ascending.
   };
 
   static void land(Image& target, const MediumWrite& write);
   void apply(Image& target, const MediumWrite& write, Fate fate) const;
-  void destage(u64 count);               // Removes the oldest of the log.
-  void restore(u64 offset, u64 length);  // The image that reads see, from the durable one.
+  void destage(u64 count, const CacheRange& range);  // Removes those in the range from the oldest of the log.
+  void restore(u64 offset, u64 length);              // The image that reads see, from the durable one.
   void durable(const MediumWrite& write) const {
     if (observer_ != nullptr) observer_->became_durable(write.offset, write.offset + write.data.size());
   }
@@ -124,7 +134,7 @@ class Medium {
   std::vector<Logged> log_;
   std::vector<std::byte> log_bytes_;
   u64 log_size_ = 0;  // Of the data of all logged writes.
-  u64 destaged_ = 0;  // Logged writes that left the log.
+  u64 serials_ = 0;   // Writes that were ever logged.
   DiskObserver* observer_ = nullptr;
 };
 

@@ -24,7 +24,9 @@ constexpr u64 salt_exponential = 1;
 constexpr u64 salt_stall = 2;
 
 u64 image_size(const DiskOptions& options) {
-  return round_up(superblock_zone_size, options.block_size) + options.blocks_count * options.block_size;
+  const u64 sides = options.mirror ? 2 : 1;
+  return round_up(superblock_zone_size, options.block_size) +
+         sides * options.blocks_count * options.block_size;
 }
 
 u64 latency_seed(const DiskOptions& options) {
@@ -77,6 +79,7 @@ SimStorage::SimStorage(const Image& image, const DiskOptions& options, Trace* tr
       streams_(options),
       trace_(trace),
       grid_offset_(round_up(superblock_zone_size, options.block_size)),
+      mirror_offset_(options.mirror ? grid_offset_ + options.blocks_count * options.block_size : u64_max),
       medium_(image, options.profile, options.tear_unit),
       plan_(options) {
   ASSERT(std::has_single_bit(options.sector_size));
@@ -93,6 +96,8 @@ void SimStorage::reconfigure(const DiskOptions& options) {
   ASSERT(options.sector_size == options_.sector_size);
   ASSERT(options.block_size == options_.block_size);
   ASSERT(options.blocks_count >= options_.blocks_count);
+  ASSERT(options.mirror == options_.mirror);
+  ASSERT(!options.mirror || options.blocks_count == options_.blocks_count);
   ASSERT(options.profile == options_.profile);
   ASSERT(options.tear_unit == options_.tear_unit);
   ASSERT(options.queue_depth >= 1);
@@ -112,7 +117,8 @@ u64 SimStorage::end_of(Zone zone) const {
                                   : grid_offset_ + options_.blocks_count * options_.block_size;
 }
 
-u64 SimStorage::begin_of(Zone zone, u64 offset, u64 length) const {
+u64 SimStorage::begin_of(Zone zone, u64 offset, u64 length, bool mirror) const {
+  ASSERT(!mirror || zone == Zone::grid);
   const u64 zone_begin = zone == Zone::superblock ? 0 : grid_offset_;
   ASSERT(length > 0);
   ASSERT(length % options_.sector_size == 0);
@@ -120,7 +126,7 @@ u64 SimStorage::begin_of(Zone zone, u64 offset, u64 length) const {
   ASSERT(offset < end_of(zone));
   ASSERT(length <= end_of(zone) - zone_begin);
   ASSERT(offset <= end_of(zone) - zone_begin - length);
-  return zone_begin + offset;
+  return mirror ? mirror_offset_ + offset : zone_begin + offset;
 }
 
 // Forgetting must not change a draw. With nothing pending and a new operation begun, no request can
@@ -192,7 +198,7 @@ void SimStorage::check_plausible(const Pending& added) const {
     ASSERT(!read_over_a_write_in_flight);
   }
   if (added.superblock || added.kind == RequestKind::sync) return;
-  if (added.kind == RequestKind::write && protected_.empty()) return;
+  if (added.kind == RequestKind::write && (protected_.empty() || added.repairs)) return;
   if (added.kind == RequestKind::read && writes_were_lost_) return;
   const u64 block_size = options_.block_size;
   const u64 last = (added.end - 1 - grid_offset_) / block_size;
@@ -202,8 +208,9 @@ void SimStorage::check_plausible(const Pending& added) const {
           !truth().written_any(grid_offset_ + block * block_size, block_size);
       ASSERT(!read_of_a_block_never_written);
     } else {
+      const u64 bit = address_at(grid_offset_ + block * block_size) - 1;
       const bool write_to_a_block_of_the_durable_checkpoint =
-          block / 64 < protected_.size() && (protected_[block / 64] >> (block % 64) & 1) != 0;
+          bit / 64 < protected_.size() && (protected_[bit / 64] >> (bit % 64) & 1) != 0;
       ASSERT(!write_to_a_block_of_the_durable_checkpoint);
     }
   }
@@ -239,12 +246,17 @@ SimStorage::Request& SimStorage::submit(Pending pending, void* node, IoTag tag,
   return request;
 }
 
-void SimStorage::read(Read& read) {
+void SimStorage::read(Read& read) { read_from(read, false); }
+void SimStorage::write(Write& write) { write_to(write, false); }
+void SimStorage::sync(Sync& sync) { sync_of(sync, false); }
+
+void SimStorage::read_from(Read& read, bool mirror) {
   const HarnessCode harness;
   ASSERT(static_cast<bool>(read.done));
-  const u64 begin = begin_of(read.zone, read.offset, read.buffer.size());
+  const u64 begin = begin_of(read.zone, read.offset, read.buffer.size(), mirror);
   const bool superblock = read.zone == Zone::superblock;
-  if (!superblock) ++grid_reads_;
+  if (!superblock && !mirror) ++grid_reads_;
+  if (read.tag.purpose == IoPurpose::scrub) ++scrub_reads_;
   Request& request = submit({.begin = begin,
                              .end = begin + read.buffer.size(),
                              .kind = RequestKind::read,
@@ -255,15 +267,19 @@ void SimStorage::read(Read& read) {
   read.token[1] = request.submission;
 }
 
-void SimStorage::write(Write& write) {
+void SimStorage::write_to(Write& write, bool mirror) {
   const HarnessCode harness;
   ASSERT(static_cast<bool>(write.done));
-  const u64 begin = begin_of(write.zone, write.offset, write.buffer.size());
+  const u64 begin = begin_of(write.zone, write.offset, write.buffer.size(), mirror);
   const bool superblock = write.zone == Zone::superblock;
+  const bool repairs =
+      write.tag.purpose == IoPurpose::repair || write.tag.purpose == IoPurpose::mirror_repair;
+  if (repairs && repair_listener_ != nullptr) repair_listener_(repair_context_, address_at(begin), write);
   Request& request = submit({.begin = begin,
                              .end = begin + write.buffer.size(),
                              .kind = RequestKind::write,
-                             .superblock = superblock},
+                             .superblock = superblock,
+                             .repairs = repairs},
                             &write, write.tag, superblock ? options_.superblock : options_.write);
   request.buffer = write.buffer.data();
   write.token[0] = pending_.back().slot;
@@ -272,10 +288,11 @@ void SimStorage::write(Write& write) {
   if (observer_ != nullptr) observer_->write_submitted(begin, begin + write.buffer.size());
 }
 
-void SimStorage::sync(Sync& sync) {
+void SimStorage::sync_of(Sync& sync, bool mirror) {
   const HarnessCode harness;
   ASSERT(static_cast<bool>(sync.done));
   Request& request = submit({.kind = RequestKind::sync}, &sync, sync.tag, options_.sync);
+  request.range = cache_of(mirror);
   request.covered = medium_.position();
   request.covered_truth = faulty_ ? faulty_->truth().position() : request.covered;
   draw_sync_faults(request);
@@ -377,10 +394,10 @@ void SimStorage::complete_read(const Request& request, const Pending& pending) {
   }
   record(EventKind::complete_read, pending.begin, static_cast<u64>(read.result),
          pack_tag(request.tag, request.n));
-  tell_of_block(pending, request.tag);
+  tell_of_block(pending, request.tag, read.result);
   if (pending.superblock && delivered_ != nullptr) deliver(read, pending.begin);
   if (delivery_listener_ != nullptr && !pending.superblock) {
-    delivery_listener_(delivery_context_, (pending.begin - grid_offset_) / options_.block_size + 1, read);
+    delivery_listener_(delivery_context_, address_at(pending.begin), read);
   }
   const EngineCode engine;
   read.done(read);
@@ -417,7 +434,7 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
   record(EventKind::complete_write, pending.begin, static_cast<u64>(write.result),
          pack_tag(request.tag, request.n));
   if (pending.superblock && listener_ != nullptr) listener_(listener_context_, true);
-  tell_of_block(pending, request.tag);
+  tell_of_block(pending, request.tag, write.result);
   const EngineCode engine;
   write.done(write);
 }
@@ -431,9 +448,9 @@ void SimStorage::complete_sync(const Request& request) {
   if (request.fails) {
     fail_covered(request);
   } else if (faulty_) {
-    faulty_->make_durable(request.covered, request.covered_truth, request.lies);
+    faulty_->make_durable(request.covered, request.covered_truth, request.lies, request.range);
   } else {
-    medium_.make_durable(request.covered);
+    medium_.make_durable(request.covered, request.range);
   }
   const EngineCode engine;
   sync.done(sync);

@@ -17,9 +17,13 @@
 // or not; the unit in flight may also be garbage, and then unreadable where unreadable faults are. An
 // outcome is drawn per write: lost, landed, torn (any subset of units), or torn with one such unit.
 //
+// Mirror. With `mirror` there is a second side of the grid, a device of its own with its own cache and syncs,
+// behind the first side in the image. It is used through mirror(), and shares clock, queue and fault plan
+// with the first: requests of the two sides have different purposes, so that none is taken for another.
+//
 // Physical plausibility. What the model says cannot happen is asserted never to happen: two writes
 // in flight over one sector, a read over a write in flight, a read of a grid block of which no
-// sector was ever written, a write to a block that the durable checkpoint protects.
+// sector was ever written, a write to a block that the durable checkpoint protects, unless it repairs.
 #pragma once
 
 #include <array>
@@ -73,6 +77,10 @@ class SimStorage final : public Storage {
   void write(Write& write) override;
   void sync(Sync& sync) override;
   void next_tick(NextTick& next_tick) override;
+  Storage& mirror() {
+    ASSERT(options_.mirror);
+    return mirror_;
+  }
 
   // Requests submitted from now on belong to this; a request submitted inside a completion or
   // next-tick callback inherits from what completed. step() restores it.
@@ -81,9 +89,11 @@ class SimStorage final : public Storage {
 
   // One event-loop step. False if nothing is pending.
   bool step();
-  u64 steps() const { return steps_; }            // Taken so far.
-  u64 now() const { return now_; }                // Ticks.
-  u64 grid_reads() const { return grid_reads_; }  // Submitted so far.
+  u64 steps() const { return steps_; }  // Taken so far.
+  u64 now() const { return now_; }      // Ticks.
+  // Submitted so far, to the first side; and those of them that were the scrubber's.
+  u64 grid_reads() const { return grid_reads_; }
+  u64 scrub_reads() const { return scrub_reads_; }
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
@@ -116,6 +126,14 @@ class SimStorage final : public Storage {
   const Image& durable_image() const { return medium_.durable_image(); }
   // Where the grid zone begins in the image: the superblock zone in whole blocks.
   u64 grid_offset() const { return grid_offset_; }
+  u64 offset_of(u64 address, bool mirror = false) const {
+    return (mirror ? mirror_offset_ : grid_offset_) + (address - 1) * options_.block_size;
+  }
+
+  // Of an offset in the grid, on whichever side.
+  u64 address_at(u64 offset) const {
+    return (offset - (offset >= mirror_offset_ ? mirror_offset_ : grid_offset_)) / options_.block_size + 1;
+  }
 
   // The simulator asserts that no write touches these blocks (of the durable checkpoint). Bit
   // address - 1. Replaces the previous set; empty: no check. A crash leaves the set as it is.
@@ -128,15 +146,15 @@ class SimStorage final : public Storage {
     return faulty_ ? faulty_->truth().durable_image() : medium_.durable_image();
   }
   // Of the block, the bytes [0, size) are not those of the truth, or a sector cannot be read.
-  bool damaged(u64 address, u64 size) const;
+  bool damaged(u64 address, u64 size, bool mirror = false) const;
   bool damaged_superblock(u32 copy) const;
   bool damage() const;  // Anything is.
   // The medium is as the truth again, and readable.
   void heal();
   // How often in a row, up to now, reads (writes) of the block brought (left) something other than what
   // the medium holds (was to be written).
-  u32 bad_reads(u64 address) const;
-  u32 bad_writes(u64 address) const;
+  u32 bad_reads(u64 address, bool mirror = false) const;
+  u32 bad_writes(u64 address, bool mirror = false) const;
   // The superblock copies as they were last delivered by reads that completed since begin_deliveries(); none:
   // never read since, or the last read failed.
   void begin_deliveries();
@@ -175,7 +193,7 @@ class SimStorage final : public Storage {
   // Pending requests in words, for a stuck run.
   std::string describe_pending() const;
   // Told of every read and write of a block that completes.
-  using BlockListener = void (*)(void*, RequestKind, IoTag, u64 address);
+  using BlockListener = void (*)(void*, RequestKind, IoTag, u64 address, IoResult);
   void set_block_listener(void* context, BlockListener listener) {
     block_context_ = context;
     block_listener_ = listener;
@@ -185,6 +203,12 @@ class SimStorage final : public Storage {
   void set_delivery_listener(void* context, DeliveryListener listener) {
     delivery_context_ = context;
     delivery_listener_ = listener;
+  }
+  // Shown every write that repairs a block when it is submitted.
+  using RepairListener = void (*)(void*, u64 address, const Write&);
+  void set_repair_listener(void* context, RepairListener listener) {
+    repair_context_ = context;
+    repair_listener_ = listener;
   }
   // Told when a write of the superblock zone is submitted and when it completes (before its `done`).
   void set_superblock_listener(void* context, void (*listener)(void*, bool completed));
@@ -197,6 +221,7 @@ class SimStorage final : public Storage {
     u64 submission = 0;
     u64 covered = 0;        // Of a sync: the position in the medium's log when it was submitted,
     u64 covered_truth = 0;  // and in that of the truth.
+    CacheRange range;       // Of a sync: the side.
     const std::byte* buffer = nullptr;
     IoTag tag{};
     u32 n = 0;
@@ -215,6 +240,20 @@ class SimStorage final : public Storage {
     u32 slot = 0;
     RequestKind kind{};
     bool superblock = false;
+    bool repairs = false;
+  };
+
+  // The second side.
+  class Mirror final : public Storage {
+   public:
+    explicit Mirror(SimStorage& disk) : disk_(&disk) {}
+    void read(Read& read) override { disk_->read_from(read, true); }
+    void write(Write& write) override { disk_->write_to(write, true); }
+    void sync(Sync& sync) override { disk_->sync_of(sync, true); }
+    void next_tick(NextTick& next_tick) override { disk_->next_tick(next_tick); }
+
+   private:
+    SimStorage* disk_;
   };
 
   struct Tick {
@@ -228,7 +267,14 @@ class SimStorage final : public Storage {
     Stream slow, priority, failed_sync_outcome, crash_mode, crash_outcome;
   };
 
-  u64 begin_of(Zone zone, u64 offset, u64 length) const;
+  void read_from(Read& read, bool mirror);
+  void write_to(Write& write, bool mirror);
+  void sync_of(Sync& sync, bool mirror);
+  u64 begin_of(Zone zone, u64 offset, u64 length, bool mirror) const;
+  CacheRange cache_of(bool mirror) const {
+    return mirror ? CacheRange{.begin = mirror_offset_, .end = u64_max}
+                  : CacheRange{.begin = 0, .end = mirror_offset_};
+  }
   u64 end_of(Zone zone) const;
   u32 next_n(IoTag tag, RequestKind kind);
   u64 latency_of(const LatencyProfile& profile, u64 random) const;
@@ -243,10 +289,9 @@ class SimStorage final : public Storage {
   void complete_read(const Request& request, const Pending& pending);
   void complete_write(const Request& request, const Pending& pending);
   void complete_sync(const Request& request);
-  void tell_of_block(const Pending& pending, IoTag tag) const {
+  void tell_of_block(const Pending& pending, IoTag tag, IoResult result) const {
     if (block_listener_ == nullptr || pending.superblock) return;
-    const u64 address = (pending.begin - grid_offset_) / options_.block_size + 1;
-    block_listener_(block_context_, pending.kind, tag, address);
+    block_listener_(block_context_, pending.kind, tag, address_at(pending.begin), result);
   }
   void drain_ticks();
   void record(EventKind kind, u64 a, u64 b, u64 c) {
@@ -259,7 +304,7 @@ class SimStorage final : public Storage {
   void tell_of_faults(u64 offset);
   void deliver(const Read& read, u64 offset);
   u64 tail_of(const Pending& pending) const;
-  std::span<const Fate> failed_fates(const Medium& medium, u64 covered, bool count);
+  std::span<const Fate> failed_fates(const Medium& medium, u64 covered, const CacheRange& range, bool count);
   void fail_covered(const Request& request);
   void collect_undecided();
   bool leaves_unreadable(const Fate& fate, u64 index) const;
@@ -271,6 +316,10 @@ class SimStorage final : public Storage {
   Streams streams_;
   Trace* trace_;
   u64 grid_offset_;
+  u64 mirror_offset_;  // In the image; behind everything if there is none.
+  Mirror mirror_{*this};
+  void* repair_context_ = nullptr;
+  RepairListener repair_listener_ = nullptr;
   void* listener_context_ = nullptr;
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;
@@ -309,6 +358,7 @@ class SimStorage final : public Storage {
   u64 steps_ = 0;
   u64 submissions_ = 0;
   u64 grid_reads_ = 0;
+  u64 scrub_reads_ = 0;
   bool stepping_ = false;
 
   Attribution attribution_;

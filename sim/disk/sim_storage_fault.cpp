@@ -74,11 +74,11 @@ void SimStorage::set_fault_listener(void* context, void (*listener)(void*, const
 
 // --- what is wrong
 
-bool SimStorage::damaged(u64 address, u64 size) const {
+bool SimStorage::damaged(u64 address, u64 size, bool mirror) const {
+  ASSERT(!mirror || options_.mirror);
   ASSERT(address >= 1 && address <= options_.blocks_count);
   ASSERT(size >= 1 && size <= options_.block_size);
-  const u64 offset = grid_offset_ + (address - 1) * options_.block_size;
-  return faulty_ && faulty_->damaged(offset, size, options_.block_size);
+  return faulty_ && faulty_->damaged(offset_of(address, mirror), size, options_.block_size);
 }
 
 bool SimStorage::damaged_superblock(u32 copy) const {
@@ -111,8 +111,13 @@ void SimStorage::settle_readable(u64 sector_offset) {
   if (faulty_) faulty_->find_sector(sector_offset / options_.sector_size);
 }
 
-u32 SimStorage::bad_reads(u64 address) const { return faulty_ ? faulty_->bad_reads(address) : 0; }
-u32 SimStorage::bad_writes(u64 address) const { return faulty_ ? faulty_->bad_writes(address) : 0; }
+// The blocks of the mirror go on behind the last one of the first side.
+u32 SimStorage::bad_reads(u64 address, bool mirror) const {
+  return faulty_ ? faulty_->bad_reads(address + (mirror ? options_.blocks_count : 0)) : 0;
+}
+u32 SimStorage::bad_writes(u64 address, bool mirror) const {
+  return faulty_ ? faulty_->bad_writes(address + (mirror ? options_.blocks_count : 0)) : 0;
+}
 
 // --- superblock copies as they were delivered
 
@@ -177,7 +182,7 @@ void SimStorage::draw_sync_faults(Request& request) {
   const FaultTarget target = target_of(request, false);
   request.fails = plan_.strikes(FaultKind::failed_sync, target).has_value();
   if (!faulty_ || request.fails) return;
-  request.lies = faulty_->sync_lies(target, request.covered);
+  request.lies = faulty_->sync_lies(target, request.covered, request.range);
   tell_of_faults(0);
 }
 
@@ -193,12 +198,14 @@ void SimStorage::count_fate(const MediumWrite& write, const Fate& fate) {
 }
 
 // The outcome of a write belongs to the write: it is the same for the truth.
-std::span<const Fate> SimStorage::failed_fates(const Medium& medium, u64 covered, bool count) {
+std::span<const Fate> SimStorage::failed_fates(const Medium& medium, u64 covered, const CacheRange& range,
+                                               bool count) {
   constexpr CrashOutcome outcomes[] = {CrashOutcome::lost, CrashOutcome::landed, CrashOutcome::torn};
   fates_.clear();
   const u64 writes = medium.covered(covered);
   for (u64 i = 0; i < writes; ++i) {
     const MediumWrite write = medium.logged(i);
+    if (!range.has(write.offset)) continue;
     const u64 random = streams_.failed_sync_outcome.at(write.attribution, write.tag, write.n);
     fates_.push_back(
         {.outcome = outcomes[below(remix(random, salt_outcome), std::size(outcomes))], .random = random});
@@ -210,11 +217,13 @@ std::span<const Fate> SimStorage::failed_fates(const Medium& medium, u64 covered
 void SimStorage::fail_covered(const Request& request) {
   plan_.fired({.kind = FaultKind::failed_sync}, target_of(request, false));
   tell_of_faults(0);
-  const std::span<const Fate> fates = failed_fates(medium_, request.covered, true);
+  const std::span<const Fate> fates = failed_fates(medium_, request.covered, request.range, true);
   writes_were_lost_ = writes_were_lost_ || !fates.empty();
-  medium_.fail(request.covered, fates);
-  if (faulty_)
-    faulty_->fail(request.covered_truth, failed_fates(faulty_->truth(), request.covered_truth, false));
+  medium_.fail(request.covered, fates, request.range);
+  if (faulty_) {
+    faulty_->fail(request.covered_truth,
+                  failed_fates(faulty_->truth(), request.covered_truth, request.range, false), request.range);
+  }
 }
 
 // --- crashes
@@ -369,8 +378,12 @@ std::string SimStorage::describe_pending() const {
     const std::string name = request_text(request.attribution, request.tag, request.n);
     text += fmt::format("{} {}", kinds[static_cast<u32>(pending.kind)], name);
     if (pending.kind != RequestKind::sync) {
-      const u64 zone_begin = pending.superblock ? 0 : grid_offset_;
-      text += fmt::format(" {} offset={} length={}", pending.superblock ? "superblock" : "grid",
+      const bool mirror = pending.begin >= mirror_offset_;
+      const u64 zone_begin = pending.superblock ? 0 : mirror ? mirror_offset_ : grid_offset_;
+      text += fmt::format(" {} offset={} length={}",
+                          pending.superblock ? "superblock"
+                          : mirror           ? "mirror"
+                                             : "grid",
                           pending.begin - zone_begin, pending.end - pending.begin);
     }
     text += i < device_count_ ? fmt::format(" ready={}\n", pending.ready) : std::string(" waiting\n");

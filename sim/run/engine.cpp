@@ -13,15 +13,18 @@ constexpr TreeConfig three_trees[world_tree.count] = {
     {.id = 3, .name = "id", .kernel = &id_kernel},
 };
 
-ForestOptions forest_options(const RunOptions& options) {
-  return {
-      .format = options.format, .runtime = options.runtime, .trees = three_trees, .cluster = engine_cluster};
+ForestOptions forest_options(const RunOptions& options, Storage* mirror = nullptr) {
+  return {.format = options.format,
+          .runtime = options.runtime,
+          .trees = three_trees,
+          .cluster = engine_cluster,
+          .mirror = mirror};
 }
 
 class TreesEngine final : public Engine {
  public:
-  TreesEngine(Storage& storage, const RunOptions& options, std::span<std::byte> memory)
-      : forest_(storage, forest_options(options), memory) {}
+  TreesEngine(Storage& storage, Storage* mirror, const RunOptions& options, std::span<std::byte> memory)
+      : forest_(storage, forest_options(options, mirror), memory) {}
 
   Forest& forest() override { return forest_; }
   GrooveEngine* groove(GrooveName) override { return nullptr; }
@@ -51,10 +54,10 @@ u64 engine_memory_required(const World& world, const RunOptions& options) {
   return Forest::memory_required(forest_options(options));
 }
 
-std::unique_ptr<Engine> make_engine(const World& world, Storage& storage, const RunOptions& options,
-                                    std::span<std::byte> memory) {
-  if (world.groove_count > 0) return make_groove_engine(world, storage, options, memory);
-  return std::make_unique<TreesEngine>(storage, options, memory);
+std::unique_ptr<Engine> make_engine(const World& world, Storage& storage, Storage* mirror,
+                                    const RunOptions& options, std::span<std::byte> memory) {
+  if (world.groove_count > 0) return make_groove_engine(world, storage, mirror, options, memory);
+  return std::make_unique<TreesEngine>(storage, mirror, options, memory);
 }
 
 }  // namespace tonearm::sim

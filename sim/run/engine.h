@@ -77,7 +77,8 @@ class Engine {
 
 OptionsError engine_validate(const World& world, const RunOptions& options);
 u64 engine_memory_required(const World& world, const RunOptions& options);
-std::unique_ptr<Engine> make_engine(const World& world, Storage& storage, const RunOptions& options,
-                                    std::span<std::byte> memory);
+// The mirror may be null.
+std::unique_ptr<Engine> make_engine(const World& world, Storage& storage, Storage* mirror,
+                                    const RunOptions& options, std::span<std::byte> memory);
 
 }  // namespace tonearm::sim

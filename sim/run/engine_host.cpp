@@ -17,7 +17,8 @@ namespace {
 Scrubber::Options scrub_options(const RunOptions& options) {
   constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
   return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub,
-          .damages_max = EngineHost::scrub_damages_max};
+          .damages_max = EngineHost::scrub_damages_max,
+          .mirror = options.disk.mirror};
 }
 
 // A call that needs more event-loop steps than this does not make progress, whatever it asks for; one that
@@ -102,7 +103,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
   if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
   Storage& storage = seam != nullptr ? seam->over(disk) : disk;
-  engine_ = make_engine(world, storage, options, std::span(memory).subspan(skip, engine_size));
+  Storage* const mirror = options.disk.mirror ? &disk.mirror() : nullptr;
+  engine_ = make_engine(world, storage, mirror, options, std::span(memory).subspan(skip, engine_size));
   forest_ = &engine_->forest();
   Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
   scrubber_.emplace(*forest_, arena, scrub_options(options));

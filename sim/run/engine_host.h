@@ -229,7 +229,7 @@ class EngineHost {
   u64 values_of(const Tree& tree) const;
   u64 refills_allowed(const QueryNode& leaf) const;
   u64 blocks_asked() const {
-    return disk_->grid_reads() - forest_->grid().counters().retries - scrubber_->counters().retries;
+    return disk_->grid_reads() - disk_->scrub_reads() - forest_->grid().counters().retries;
   }
   // An index block and a value block of each level that has a table.
   u64 reads_allowed(const Tree& tree) const;

@@ -198,7 +198,7 @@ class GroovesEngine final : public Engine {
  public:
   using Grooves = GrooveForest<Descriptions...>;
 
-  static typename Grooves::Options options_of(const RunOptions& options) {
+  static typename Grooves::Options options_of(const RunOptions& options, Storage* mirror = nullptr) {
     return {.format = options.format,
             .runtime = options.runtime,
             .groove = {.cache_slots = options.object_cache_slots,
@@ -207,11 +207,13 @@ class GroovesEngine final : public Engine {
                        .prefetch_workers = options.prefetch_workers,
                        .scan_sort_timestamps = options.scan_sort_timestamps,
                        .lookup_workers = options.lookup_workers},
-            .cluster = engine_cluster};
+            .cluster = engine_cluster,
+            .mirror = mirror};
   }
 
-  GroovesEngine(Storage& storage, const RunOptions& options, std::span<std::byte> memory)
-      : grooves_(storage, options_of(options), memory), faces_(grooves_.template groove<Descriptions>()...) {}
+  GroovesEngine(Storage& storage, Storage* mirror, const RunOptions& options, std::span<std::byte> memory)
+      : grooves_(storage, options_of(options, mirror), memory),
+        faces_(grooves_.template groove<Descriptions>()...) {}
 
   Forest& forest() override { return grooves_.forest(); }
   GrooveEngine* groove(GrooveName name) override {
@@ -261,10 +263,10 @@ u64 groove_engine_memory_required(const World& world, const RunOptions& options)
                         [&]<class E>(E*) { return E::Grooves::memory_required(E::options_of(options)); });
 }
 
-std::unique_ptr<Engine> make_groove_engine(const World& world, Storage& storage, const RunOptions& options,
-                                           std::span<std::byte> memory) {
+std::unique_ptr<Engine> make_groove_engine(const World& world, Storage& storage, Storage* mirror,
+                                           const RunOptions& options, std::span<std::byte> memory) {
   return with_engine_of(world, [&]<class E>(E*) -> std::unique_ptr<Engine> {
-    return std::make_unique<E>(storage, options, memory);
+    return std::make_unique<E>(storage, mirror, options, memory);
   });
 }
 

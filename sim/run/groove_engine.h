@@ -9,7 +9,7 @@ inline constexpr u128 engine_cluster = 0x70ea;
 
 OptionsError groove_engine_validate(const World& world, const RunOptions& options);
 u64 groove_engine_memory_required(const World& world, const RunOptions& options);
-std::unique_ptr<Engine> make_groove_engine(const World& world, Storage& storage, const RunOptions& options,
-                                           std::span<std::byte> memory);
+std::unique_ptr<Engine> make_groove_engine(const World& world, Storage& storage, Storage* mirror,
+                                           const RunOptions& options, std::span<std::byte> memory);
 
 }  // namespace tonearm::sim

@@ -58,7 +58,7 @@ RunResult Player::play() {
     show_disk();
     if (!stopped_) epilogue();
     if (config_->record_image) {
-      memory_->final_image = disk_->truth_durable();
+      memory_->final_image = whole(disk_->truth_durable());
       memory_->final_image_run = result_.run;
     }
     judge_canary();
@@ -101,13 +101,8 @@ void Player::start() {
   disk_->set_superblock_listener(this, [](void* context, bool completed) {
     if (!completed) static_cast<Player*>(context)->superblock_written();
   });
-  if (options_.scrub > 0) {
-    disk_->set_block_listener(this, [](void* context, RequestKind kind, IoTag tag, u64 address) {
-      Player& self = *static_cast<Player*>(context);
-      if (tag.purpose == IoPurpose::scrub) set_bit(&self.tour_read_, address);
-      if (kind == RequestKind::write) set_bit(&self.tour_written_, address);
-    });
-  }
+  watch_blocks();
+  watch_mirror();
   if (config_->source->asks_for_faults()) {
     disk_->expect_faults();
     faulty_ = true;

@@ -9,6 +9,7 @@
 //   player_reseed.cpp    another seed from some line on
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_sweep.cpp     the same run, crashed at every step
+//   player_mirror.cpp    blocks that lie on two sides, and their repairs
 //   player_verify.cpp    the engine's own verification and its scrubber
 //   explain.cpp          where a key is and what happened to it, for a person
 //   explain_query.cpp    which leaf of a query is wrong about an object
@@ -16,6 +17,7 @@
 
 #include <deque>
 #include <memory>
+#include <set>
 
 #include "sim/decode/ground_truth.h"
 #include "sim/model/scan_model.h"
@@ -283,6 +285,21 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void at_end(Act&& act);
   Attribution aside(const char* name, u64 n) const;
 
+  // --- player_mirror.cpp
+  bool mirrored() const { return options_.disk.mirror; }
+  bool lost(u64 address, u64 size) const;               // Damaged on every side.
+  bool damaged_somewhere(u64 address, u64 size) const;  // On one of them.
+  BlockTruth truth_on(u64 address, bool mirror) const;
+  void watch_blocks();
+  void watch_mirror();
+  bool repairs_truly(u64 address, std::span<const std::byte> written) const;
+  void block_written(IoTag tag, u64 address, IoResult result);
+  void check_repairs();
+  void judge_open_repairs();
+  void note_half_repaired();
+  const Image& whole(const Image& image);
+  void check_sides();
+
   // --- player_verify.cpp
   void scrub_begin(u64 op);
   void scrub(u64 op);
@@ -426,7 +443,15 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::vector<u64> tour_read_;             // Bit address - 1.
   std::vector<u64> tour_cured_;            // By a fault: the block is damaged, and what was delivered is not.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
-  u64 blocks_read_before_ = 0;             // By engines that are gone.
+  std::vector<u64> tour_repaired_;         // Written again on one of its sides.
+  u64 tour_unrepaired_ = 0;                // What the scrubber had left when it began.
+
+  // The mirror.
+  u64 repairs_seen_ = 0;         // Repairs that were written since the engine began.
+  std::set<u64> half_repaired_;  // A crash has struck one side of these while it was written again.
+  std::optional<Image> whole_;
+  std::vector<std::pair<u64, u64>> sides_compared_;  // By address: stamps of pages that were equal.
+  u64 blocks_read_before_ = 0;                       // By engines that are gone.
   u64 blocks_written_before_ = 0;
   u64 bounds_checked_before_ = 0;
   u64 allocations_before_ = 0;         // By runs that are over.

@@ -194,7 +194,8 @@ u64 Player::values_per_change() const {
 void Player::check_checkpoint(u64 op) {
   const u64 changes = result_.counters.changes;
   check_structure(op, (changes - changes_at_values_) * values_per_change() > model_.size(),
-                  disk_->truth_durable());
+                  whole(disk_->truth_durable()));
+  check_sides();
   scrub_begin(op);
   const u32 every = options_.shadow_every_checkpoints;
   if (every == 0 || ++checkpoints_seen_ % every != 0) {
@@ -221,7 +222,7 @@ void Player::shadow_audit(u64 op, bool full) {
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   muted_ = true;
-  Shadow second(world_, disk_->truth_durable(), options, memory_->shadow,
+  Shadow second(world_, whole(disk_->truth_durable()), options, memory_->shadow,
                 config_->oracles.has(Oracle::resource), config_->poison);
   EngineHost& shadow = second.host();
   const Error error = shadow.open();
@@ -309,7 +310,7 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
 // have added one table to the last level: a merge takes one in, and leaves one more at most.
 bool Player::last_level_full(u64 op) {
   const DecodedImage decoded =
-      decode_image(disk_->truth_durable(), {.shape = shape_, .memo = &memory_->decoded});
+      decode_image(whole(disk_->truth_durable()), {.shape = shape_, .memo = &memory_->decoded});
   if (decoded.outcome != DecodeOutcome::ok || op < decoded.op) return false;
   const FormatOptions& format = options_.format;
   u64 limit = 1;
@@ -424,6 +425,7 @@ void Player::epilogue() {
   });
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
+  check_repairs();
   verify_end();
 }
 

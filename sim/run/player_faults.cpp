@@ -49,25 +49,34 @@ u64 Player::legal_losses() const {
   return disk_->fault_count(FaultKind::failed_sync) + disk_->fault_count(FaultKind::write_error);
 }
 
+// Of the side that has the block.
 BlockTruth Player::truth_of(u64 address) const {
-  const u32 size = options_.format.block_size;
-  return block_truth(disk_->truth(), disk_->grid_offset() + (address - 1) * size, size);
+  const BlockTruth first = truth_on(address, false);
+  if (first.intact || !mirrored()) return first;
+  const BlockTruth mirror = truth_on(address, true);
+  return mirror.intact ? mirror : first;
 }
 
 // Why the block of the error can be read and holds what it should; empty if that is not so.
 std::string Player::why_intact(const Error& error) const {
   if (error.address < 1 || error.address > options_.disk.blocks_count) return "there is no such block";
-  const BlockTruth truth = truth_of(error.address);
-  const bool meant = truth.intact && truth.checksum == error.checksum;
+  const u32 tries = options_.runtime.read_attempts_max;
+  bool meant = false;  // On one of its sides.
+  for (u32 side = 0; side < (mirrored() ? 2 : 1); ++side) {
+    const bool mirror = side == 1;
+    const BlockTruth truth = truth_on(error.address, mirror);
+    if (!truth.intact || truth.checksum != error.checksum) continue;
+    meant = true;
+    if (disk_->damaged(error.address, truth.written, mirror)) continue;
+    const u32 bad = disk_->bad_reads(error.address, mirror);
+    if (bad >= tries) continue;
+    return fmt::format("the block is intact{}, and of {} reads only {} went wrong",
+                       mirror ? " on the mirror" : "", tries, bad);
+  }
   // A sync or a write that failed may have lost blocks that this engine relies on: legally, so the truth has
   // lost them, too.
-  if (!meant && legal_losses() > losses_at_open_) return {};
-  if (!meant && !predicted_older_) return "the block that is there is another one, and nothing has lost it";
-  if (!meant || disk_->damaged(error.address, truth.written)) return {};
-  const u32 tries = options_.runtime.read_attempts_max;
-  const u32 bad = disk_->bad_reads(error.address);
-  if (bad >= tries) return {};
-  return fmt::format("the block is intact, and of {} reads only {} went wrong", tries, bad);
+  if (meant || legal_losses() > losses_at_open_ || predicted_older_) return {};
+  return "the block that is there is another one, and nothing has lost it";
 }
 
 // What is delivered as it should be needs no record: it can be read again.
@@ -76,10 +85,12 @@ void Player::watch_deliveries() {
   disk_->set_delivery_listener(this, [](void* context, u64 address, const Storage::Read& read) {
     Player& self = *static_cast<Player*>(context);
     const u32 size = self.options_.format.block_size;
-    if (!self.disk_->damaged(address, size) && self.disk_->bad_reads(address) == 0) return;
+    const bool bad_mirror = self.mirrored() && self.disk_->bad_reads(address, true) > 0;
+    if (!self.damaged_somewhere(address, size) && self.disk_->bad_reads(address) == 0 && !bad_mirror) return;
     if (read.result == IoResult::failed) return self.deliveries_->failed(address);
     self.deliveries_->brought(address, read.buffer);
-    if (read.tag.purpose == IoPurpose::scrub && self.is_truth(address, read.buffer)) {
+    const bool scrub = read.tag.purpose == IoPurpose::scrub || read.tag.purpose == IoPurpose::mirror_scrub;
+    if (scrub && self.is_truth(address, read.buffer)) {
       set_bit(&self.tour_cured_, address);
     }
   });
@@ -95,8 +106,13 @@ bool Player::is_truth(u64 address, std::span<const std::byte> delivered) const {
 std::string Player::why_other_reason(const Error& error) const {
   if (!deliveries_) return {};
   std::vector<std::byte> truth(options_.format.block_size);
-  disk_->truth().read(disk_->grid_offset() + (error.address - 1) * truth.size(), truth);
-  return deliveries_->why_not(error.address, error.checksum, error.reason, truth);
+  std::string why;
+  for (u32 side = 0; side < (mirrored() ? 2 : 1); ++side) {
+    disk_->truth().read(disk_->offset_of(error.address, side == 1), truth);
+    why = deliveries_->why_not(error.address, error.checksum, error.reason, truth);
+    if (why.empty()) return {};
+  }
+  return why;
 }
 
 // Empty: the error is true, and has the right reason.
@@ -107,7 +123,9 @@ std::string Player::why_false(const Error& error) const {
   }
   if (error.kind != ErrorKind::write_failed) return "nothing is damaged";
   const u32 tries = error.address == 0 ? superblock_tries : options_.runtime.read_attempts_max;
-  const u32 bad = disk_->bad_writes(error.address);
+  const bool block_on_two = mirrored() && error.address != 0;
+  const u32 bad =
+      std::max(disk_->bad_writes(error.address), block_on_two ? disk_->bad_writes(error.address, true) : 0);
   if (bad >= tries) return {};
   return fmt::format("of {} writes only {} failed", tries, bad);
 }
@@ -190,8 +208,7 @@ void Player::begin_open() {
   }
   if (!disk_->damage()) return;
   for (u64 address = 1; address <= options_.disk.blocks_count; ++address) {
-    if (disk_->damaged(address, options_.format.block_size) &&
-        disk_->damaged(address, truth_of(address).written)) {
+    if (lost(address, options_.format.block_size) && lost(address, truth_of(address).written)) {
       damaged_before_.push_back(address);
     }
   }
@@ -205,7 +222,7 @@ void Player::judge_open(const Error& error) {
     return;
   }
   const CopiesAsRead copies = delivered_copies();
-  predicted_ = predict_open(disk_->truth(), copies,
+  predicted_ = predict_open(whole(disk_->truth()), copies,
                             {.shape = shape_, .memo = &memory_->decoded, .brought = disk_->brought()});
   ++result_.counters.checks;
   ++result_.counters.opens_predicted;
@@ -240,7 +257,7 @@ void Player::judge_open_blocks(const Error& error) {
     const u64 address = block.ref.address;
     if (address == error.address) named = &block;
     const bool was = std::binary_search(damaged_before_.begin(), damaged_before_.end(), address);
-    if (was && disk_->damaged(address, truth_of(address).written) && !was_brought(block)) needed = &block;
+    if (was && lost(address, truth_of(address).written) && !was_brought(block)) needed = &block;
   }
   if (error) {
     std::string why = why_false(error);
@@ -321,8 +338,8 @@ void Player::judge_lost(const Error& error) {
   for (u32 slot = 0; slot < f::copies; ++slot) {
     copies[slot] = f::Bytes(zone).subspan(u64{slot} * f::copy_size, f::copy_size);
   }
-  const OpenPrediction truth =
-      predict_open(disk_->truth(), copies, {.shape = shape_, .memo = &memory_->decoded, .brought = {}});
+  const OpenPrediction truth = predict_open(whole(disk_->truth()), copies,
+                                            {.shape = shape_, .memo = &memory_->decoded, .brought = {}});
   bool gone = truth.copies.outcome != DecodeOutcome::ok;
   if (!gone && truth.reached.op >= model_.checkpoint_op()) return;
   for (const DamagedBlock& damaged : truth.reached.damaged) {

@@ -17,6 +17,7 @@ constexpr u32 recoveries_faulty = 8;
 
 void Player::make_host() {
   if (deliveries_) deliveries_->clear();
+  repairs_seen_ = 0;
   host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison, config_->seam);
 }
 
@@ -211,6 +212,8 @@ void Player::recover(const Recover& cause) {
 void Player::drop_engine(const Attribution& attribution, std::span<const CrashWrite> writes, bool strike) {
   disk_->protect({});
   scrub_end();
+  check_repairs();
+  note_half_repaired();
   if (host_) {
     blocks_read_before_ += host_->blocks_read();
     blocks_written_before_ += host_->blocks_written();
@@ -234,6 +237,7 @@ void Player::open_engine(const Recover& cause) {
   begin_open();
   Error error = host_->open();
   judge_open(error);
+  judge_open_repairs();
   if (error && !formatted_) {
     // A crash in format: nothing was promised yet, and format works again.
     const Attribution crash{.op = cause.line, .context = 1};
@@ -247,6 +251,7 @@ void Player::open_engine(const Recover& cause) {
     begin_open();
     error = host_->open();
     judge_open(error);
+    judge_open_repairs();
   }
   if (error && faulty_) judge_lost(error);
   if (error) go_down("open");
@@ -288,7 +293,8 @@ void Player::judge_opened() {
     }
     checkpoint_verified(opened);
   }
-  if (opened != 0) check_structure(opened, true, predicted_ ? predicted_->image : disk_->truth_durable());
+  if (opened != 0)
+    check_structure(opened, true, predicted_ ? predicted_->image : whole(disk_->truth_durable()));
   std::vector<LoggedOp> lost = model_.crash_to(opened);
   // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
   std::reverse(lost.begin(), lost.end());

@@ -12,6 +12,7 @@ DiskOptions shadow_disk(const RunOptions& options) {
   disk.sector_size = options.disk.sector_size;
   disk.block_size = options.disk.block_size;
   disk.blocks_count = options.disk.blocks_count;
+  disk.mirror = options.disk.mirror;
   disk.tear_unit = options.disk.tear_unit;
   disk.policy = CompletionPolicy::fifo;
   return disk;
@@ -20,6 +21,7 @@ DiskOptions shadow_disk(const RunOptions& options) {
 // What is done with a shadow engine needs little of its caches.
 RunOptions shadow_options(const RunOptions& given) {
   RunOptions options = given;
+  options.disk.mirror = false;  // The first side has to do alone.
   options.object_cache_slots = std::min<u32>(given.object_cache_slots, 256);
   options.runtime.cache_blocks = std::min<u32>(given.runtime.cache_blocks, 256);
   return options;

@@ -134,6 +134,8 @@ constexpr const char* fault_profile_names[fault_profile_count + 1] = {"drawn", "
 static_assert(static_cast<u64>(FaultProfile::none) == fault_profile_count - 1);
 constexpr const char* zone_names[fault_zone_count + 1] = {"grid", "superblock", "both", nullptr};
 static_assert(static_cast<u64>(FaultZone::both) == fault_zone_count - 1);
+constexpr u64 mirror_count = 2;
+constexpr const char* mirror_names[mirror_count + 1] = {"off", "on", nullptr};
 constexpr u64 profile_count = 2;
 constexpr const char* profile_names[profile_count + 1] = {"durable", "cached", nullptr};
 static_assert(static_cast<u64>(DurabilityProfile::cached) == profile_count - 1);
@@ -243,6 +245,8 @@ const Setting table[] = {
     number("queue_depth", 1, 1024, disk_field<&Disk::queue_depth>, "Requests the device works on."),
     name("durability", profile_names, profile_count, disk_field<&Disk::profile>,
          "cached: a volatile write cache, emptied by sync."),
+    name("mirror", mirror_names, mirror_count, disk_field<&Disk::mirror>,
+         "on: a second side of the grid, from which damage is repaired."),
     number("tear_unit", 512, 4096, disk_field<&Disk::tear_unit>,
            "Bytes that a crash writes wholly or not; 512 or 4096, at most a sector."),
 

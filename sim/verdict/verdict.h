@@ -115,6 +115,10 @@ struct RunCounters {
   u64 scrub_overflows = 0;   // Tours that found more than is listed.
   u64 latent = 0;            // Reachable blocks that were damaged when a tour began.
   u64 latent_found = 0;      // Of them, those that a tour had to find, and has.
+  u64 latent_repaired = 0;   // Those that are intact on both sides after it, because they were written again.
+  u64 repairs = 0;           // Blocks written again on their first side, from the mirror.
+  u64 repairs_mirror = 0;    // And on the mirror.
+  u64 sides_compared = 0;    // Blocks of a checkpoint whose two sides were compared.
   u64 latent_cured = 0;      // Those of which a fault, a stale read say, brought the tour the right bytes.
   u64 damages_scrubbed = 0;  // Found by the live engine's scrubber.
   u64 damages_shown = 0;     // To the engine's verification and scrubber; damaged blocks and lies.

@@ -185,7 +185,8 @@ void Grid::read_done(ReadSlot& slot) {
   ASSERT(!slot.repairing);
   ASSERT(resolving_ == 0);
   Read& root = *slot.read;
-  const BlockResult result = authenticate(root.block, slot.io.buffer.data(), slot.io.result);
+  const std::byte* data = slot.io.buffer.data();
+  const BlockResult result = authenticate(root.block, data, slot.io.result);
   mark_read_result(result);
   // Legal: a read changes nothing, and what was read is not believed before it is used.
   const bool again = result != BlockResult::valid ||
@@ -194,7 +195,7 @@ void Grid::read_done(ReadSlot& slot) {
   if (again && root.attempts < attempts_max_ + (result == BlockResult::valid ? 0 : root.repeated)) {
     if (result == BlockResult::valid) root.repeated = root.attempts;
     mark(Mark::grid_read_retried);
-    ++counters_.retries;
+    if (slot.side == GridSide::first) ++counters_.retries;
     read_attempt(slot);
     return;
   }

@@ -194,7 +194,7 @@ class Grid {
     u64 reads_cache = 0;     // Answered by the cache.
     u64 reads_mirror = 0;    // Blocks read from the mirror, because the first side does not have them.
     u64 writes = 0;          // Blocks written; on both sides counts once.
-    u64 retries = 0;         // Of reads and writes, on the same side.
+    u64 retries = 0;         // Of reads of the first side, and of writes.
     u64 repairs = 0;         // Blocks that a read wrote again.
     u64 repairs_left = 0;    // That it did not, because a visitor was there, or
     u64 repairs_failed = 0;  // because the write failed.

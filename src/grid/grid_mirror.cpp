@@ -60,10 +60,7 @@ void Grid::repair_attempt(ReadSlot& slot) {
 void Grid::repair_done(ReadSlot& slot) {
   ASSERT(slot.repairing);
   const bool failed = slot.repair_io.result == IoResult::failed;
-  if (failed && slot.repair_attempts < attempts_max_) {
-    ++counters_.retries;
-    return repair_attempt(slot);
-  }
+  if (failed && slot.repair_attempts < attempts_max_) return repair_attempt(slot);
   ++(failed ? counters_.repairs_failed : counters_.repairs);
   mark(failed ? Mark::grid_repair_failed : Mark::grid_read_repaired);
   slot.repairing = false;

@@ -1,0 +1,152 @@
+// The second side of the grid: what is true of a block that lies on two, and what repairs may write.
+//
+// Each side has its own truth. They differ in one way only: a crash may make garbage of the side that was
+// being written again, legally, and then the other one has the block. Everything that is decoded is decoded
+// from the first side, made whole with what the mirror has of such blocks.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/decode/disk_format.h"
+#include "sim/run/player.h"
+
+namespace tonearm::sim {
+
+namespace f = disk_format;
+
+namespace {
+
+bool repairs(IoTag tag) {
+  return tag.purpose == IoPurpose::repair || tag.purpose == IoPurpose::mirror_repair;
+}
+
+}  // namespace
+
+bool Player::lost(u64 address, u64 size) const {
+  return disk_->damaged(address, size) && (!mirrored() || disk_->damaged(address, size, true));
+}
+
+bool Player::damaged_somewhere(u64 address, u64 size) const {
+  return disk_->damaged(address, size) || (mirrored() && disk_->damaged(address, size, true));
+}
+
+BlockTruth Player::truth_on(u64 address, bool mirror) const {
+  return block_truth(disk_->truth(), disk_->offset_of(address, mirror), options_.format.block_size);
+}
+
+void Player::watch_blocks() {
+  if (options_.scrub == 0 && !mirrored()) return;
+  disk_->set_block_listener(
+      this, [](void* context, RequestKind kind, IoTag tag, u64 address, IoResult result) {
+        Player& self = *static_cast<Player*>(context);
+        if (tag.purpose == IoPurpose::scrub) set_bit(&self.tour_read_, address);
+        if (kind != RequestKind::write) return;
+        if (!repairs(tag)) set_bit(&self.tour_written_, address);
+        self.block_written(tag, address, result);
+      });
+}
+
+// Before the disk has it: afterwards it would be the truth.
+void Player::watch_mirror() {
+  if (!mirrored()) return;
+  disk_->set_repair_listener(this, [](void* context, u64 address, const Storage::Write& write) {
+    const bool repair_writes_what_is_true =
+        static_cast<Player*>(context)->repairs_truly(address, write.buffer);
+    ASSERT(repair_writes_what_is_true);
+  });
+}
+
+bool Player::repairs_truly(u64 address, std::span<const std::byte> written) const {
+  std::vector<std::byte> truth(options_.format.block_size);
+  for (const bool mirror : {false, true}) {
+    const BlockTruth block = truth_on(address, mirror);
+    if (!block.intact || written.size() < block.written) continue;
+    disk_->truth().read(disk_->offset_of(address, mirror), truth);
+    if (std::equal(truth.begin(), truth.begin() + static_cast<std::ptrdiff_t>(block.written),
+                   written.begin()))
+      return true;
+  }
+  return false;
+}
+
+void Player::block_written(IoTag tag, u64 address, IoResult result) {
+  if (result != IoResult::ok) return;
+  half_repaired_.erase(address);
+  if (!repairs(tag)) return;
+  ++repairs_seen_;
+  set_bit(&tour_repaired_, address);
+  ++(tag.purpose == IoPurpose::repair ? result_.counters.repairs : result_.counters.repairs_mirror);
+}
+
+// Before the engine goes: what it says to have written again is what the disk was given.
+void Player::check_repairs() {
+  if (!mirrored() || !host_) return;
+  const Scrubber::Counters& scrubber = host_->scrubber().counters();
+  const u64 said = host_->forest().grid().counters().repairs + scrubber.repaired + scrubber.repaired_mirror;
+  const u64 seen = std::exchange(repairs_seen_, 0);
+  ++result_.counters.checks;
+  if (said == seen || !config_->oracles.has(Oracle::structure)) return;
+  fail(FailureClass::oracle, "mirror: repairs that were not written",
+       fmt::format("the engine says that it has repaired {} blocks, and {} were written", said, seen));
+}
+
+// Opening may answer from the mirror, and leaves the blocks as they are.
+void Player::judge_open_repairs() {
+  if (repairs_seen_ == 0 || !config_->oracles.has(Oracle::legal)) return;
+  fail(FailureClass::crash_legal, "open: a block was repaired",
+       fmt::format("opening has written {} blocks again", repairs_seen_));
+}
+
+// The crash that follows decides them.
+void Player::note_half_repaired() {
+  if (!mirrored()) return;
+  for (const MediumWrite& write : disk_->undurable()) {
+    if (repairs(write.tag)) half_repaired_.insert(disk_->address_at(write.offset));
+  }
+}
+
+// Valid until the next call.
+const Image& Player::whole(const Image& image) {
+  if (half_repaired_.empty()) return image;
+  const u32 size = options_.format.block_size;
+  whole_ = image;
+  std::vector<std::byte> block(size);
+  for (const u64 address : half_repaired_) {
+    if (block_truth(image, disk_->offset_of(address), size).intact) continue;
+    image.read(disk_->offset_of(address, true), block);
+    whole_->write(disk_->offset_of(address), block);
+  }
+  return *whole_;
+}
+
+// Whatever the durable checkpoint reaches is the same on both sides, durably.
+void Player::check_sides() {
+  if (!mirrored() || !config_->oracles.has(Oracle::structure)) return;
+  if (decoded_.outcome != DecodeOutcome::ok) return;
+  const u64 size = options_.format.block_size;
+  const Image& image = disk_->truth_durable();
+  std::vector<std::byte> first(size), mirror(size);
+  sides_compared_.resize(options_.disk.blocks_count + 1);
+  for (const DecodedBlock& block : decoded_.blocks) {
+    const u64 address = block.ref.address;
+    if (half_repaired_.contains(address)) continue;
+    const u64 offset = disk_->offset_of(address);
+    const u64 other = disk_->offset_of(address, true);
+    const std::pair<u64, u64> stamps{image.stamp(offset, size), image.stamp(other, size)};
+    const bool known = stamps.first != 0 && stamps.second != 0 && sides_compared_[address] == stamps;
+    if (known) continue;
+    sides_compared_[address] = stamps;
+    image.read(offset, first);
+    image.read(other, mirror);
+    ++result_.counters.checks;
+    ++result_.counters.sides_compared;
+    const u64 written = std::min<u64>(f::load<u32>(first, f::header_block_size), size);
+    if (std::equal(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(written), mirror.begin()))
+      continue;
+    fail(FailureClass::structure, fmt::format("the sides of a {} block differ", block_use_name(block.use)),
+         fmt::format("checkpoint {} reaches {} block {}, and its mirror holds something else", decoded_.op,
+                     block_use_name(block.use), address));
+  }
+}
+
+}  // namespace tonearm::sim
