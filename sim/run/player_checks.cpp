@@ -419,14 +419,20 @@ void Player::epilogue() {
     line_checkpoint();
   });
   bool reopened = false;
+  bool struck = false;
   at_end([&] {
-    if (!std::exchange(reopened, true)) recover({.line = line_.id, .strike = false});
+    struck = std::exchange(reopened, true);
+    if (!struck) recover({.line = line_.id, .strike = false});
     if (config_->oracles.has(Oracle::audit)) audit_objects(FailureClass::crash_legal, "last open");
   });
   result_.counters.crashes_unfired += crashes_.size();
   crashes_.clear();
   check_repairs();
   verify_end();
+  // Nothing was lost and nothing was due: opening again and replaying writes no block.
+  if (struck || host_->blocks_written() == 0 || !config_->oracles.has(Oracle::structure)) return;
+  fail(FailureClass::structure, "a reopen wrote blocks",
+       fmt::format("the reopen that ends the run wrote {} blocks", host_->blocks_written()));
 }
 
 }  // namespace tonearm::sim
