@@ -19,7 +19,7 @@ struct SweepOptions {
   u32 depth = 1;                      // 2: crashes in the recoveries, too.
   u64 outcomes_max = 1'000'000;       // Of one step; beyond it they are sampled.
   bool every_step = false;            // Judge the steps, too, that need it not: to show that.
-  u64 second_outcomes_max = 100'000;  // In the recoveries of one step; what is beyond it is left out.
+  u64 second_outcomes_max = 1'000'000;  // In the recoveries of one step; what is beyond it is left out.
 };
 
 struct SweepCounters {
