@@ -274,7 +274,9 @@ void SimStorage::write_to(Write& write, bool mirror) {
   const bool superblock = write.zone == Zone::superblock;
   const bool repairs =
       write.tag.purpose == IoPurpose::repair || write.tag.purpose == IoPurpose::mirror_repair;
-  if (repairs && repair_listener_ != nullptr) repair_listener_(repair_context_, address_at(begin), write);
+  const bool repair_writes_what_is_true =
+      !repairs || repair_listener_ == nullptr || repair_listener_(repair_context_, address_at(begin), write);
+  ASSERT(repair_writes_what_is_true);
   Request& request = submit({.begin = begin,
                              .end = begin + write.buffer.size(),
                              .kind = RequestKind::write,

@@ -204,8 +204,8 @@ class SimStorage final : public Storage {
     delivery_context_ = context;
     delivery_listener_ = listener;
   }
-  // Shown every write that repairs a block when it is submitted.
-  using RepairListener = void (*)(void*, u64 address, const Write&);
+  // Asked of every write that repairs a block, when it is submitted, whether it writes what is true: it must.
+  using RepairListener = bool (*)(void*, u64 address, const Write&);
   void set_repair_listener(void* context, RepairListener listener) {
     repair_context_ = context;
     repair_listener_ = listener;

@@ -145,6 +145,7 @@ TEST_CASE("a repair may touch what the durable checkpoint needs, and nothing els
     CHECK(address == 5);
     CHECK(write.buffer[0] == std::byte{3});
     ++*static_cast<u32*>(count);
+    return true;
   });
   // It does not take along what else is in the cache.
   Disk::Io& io = disk.write(5, 3, repair, Zone::grid, Durability::on_completion);

@@ -89,8 +89,11 @@ void Player::watch_deliveries() {
     if (!self.damaged_somewhere(address, size) && self.disk_->bad_reads(address) == 0 && !bad_mirror) return;
     if (read.result == IoResult::failed) return self.deliveries_->failed(address);
     self.deliveries_->brought(address, read.buffer);
-    const bool scrub = read.tag.purpose == IoPurpose::scrub || read.tag.purpose == IoPurpose::mirror_scrub;
-    if (scrub && self.is_truth(address, read.buffer)) {
+    const bool mirror = read.tag.purpose == IoPurpose::mirror_scrub;
+    if (!mirror && read.tag.purpose != IoPurpose::scrub) return;
+    // That the other side is as it should be cures nothing.
+    const bool bad = self.disk_->damaged(address, size, mirror) || self.disk_->bad_reads(address, mirror) > 0;
+    if (bad && self.is_truth(address, read.buffer)) {
       set_bit(&self.tour_cured_, address);
     }
   });
