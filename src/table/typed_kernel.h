@@ -385,8 +385,8 @@ void TypedKernel<T>::merge_alone(Merging& m, const Value* from, u32 count, u32* 
   }
 }
 
-// Streams are few, mostly two to six: a walk over their keys costs less than the upkeep of a tree of them, and
-// the winner keeps its place for as long as it stays before the second.
+// Streams are few, mostly two to six: a walk over their keys costs less than the upkeep of a tree of them,
+// and the winner keeps its place for as long as it stays before the second.
 template <TableTraits T>
 template <Direction direction>
 MergedHeads TypedKernel<T>::merge_heads_in(std::span<StreamHead> heads, std::span<const std::byte*> output) {
