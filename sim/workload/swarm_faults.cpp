@@ -50,6 +50,8 @@ void draw_faults(u64 seed, RunOptions* o) {
   faults.sectors_max = draw.one_of("fault sectors", {1, 2, 8, fault_sectors_max});
   // Only a volatile cache has anything to lose when a sync fails or lies.
   if (draw.happens("fault cached", 1, 2)) o->disk.profile = DurabilityProfile::cached;
+  // A second side repairs what the first loses; with it few faults are seen by an answer.
+  o->disk.mirror = draw.happens("fault mirror", 1, 4);
   o->heal_lines = draw.one_of("fault heal lines", {0, 2, 10, 40, 150});
   o->weight_heal = draw.happens("fault heal", 1, 2) ? draw.between("fault heal weight", 1, 10) : 0;
 }
@@ -66,6 +68,7 @@ void apply_fault_profile(u64 seed, RunOptions* options) {
     case FaultProfile::full: return draw_faults(seed, options);
     case FaultProfile::none:
       options->disk.faults = {};
+      options->disk.mirror = false;
       options->weight_heal = 0;
       options->heal_lines = 0;
       return;
