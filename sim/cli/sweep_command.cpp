@@ -76,6 +76,7 @@ void without_damage(PreparedRun* prepared) {
   const FaultOptions::Kind failed_sync = faults[FaultKind::failed_sync];
   faults = {};
   faults[FaultKind::failed_sync] = failed_sync;
+  prepared->options.full_blocks = 0;
   Scenario scenario = scenario_of(*prepared);
   std::erase_if(scenario.operations, [](const Operation& line) {
     return line.kind == OperationKind::fault && line.fault.kind != FaultKind::failed_sync;

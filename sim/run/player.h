@@ -279,6 +279,18 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void check_structure(u64 op, bool values, const Image& image);
   std::string compare_contents(u64 op, const DecodedImage& decoded);
   bool last_level_full(u64 op);
+
+  // player_full.cpp
+  struct FullAt {
+    u64 op = 0;
+    bool checkpoint = false;
+    friend bool operator==(const FullAt&, const FullAt&) = default;
+  };
+  static std::string text_of(FullAt at);
+  u64 blocks_given() const;
+  std::string why_room() const;
+  [[noreturn]] void ran_full(const Error& error, FullAt at);
+  void had_room(FullAt at);
   void epilogue();
   void end_settings();
   template <class Act>
@@ -409,6 +421,10 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
+  u32 full_doublings_ = 0;      // How often the engine was given more blocks.
+  std::optional<FullAt> full_;  // Where the disk was full, and must be again.
+  u64 acquired_known_ = 0;      // Blocks, by the image that was decoded last,
+  u64 written_known_ = 0;       // when the engine had written so many.
   u64 lies_at_quorum_ = 0;      // Of the superblock, when an open last began with a quorum in truth.
   bool lie_lay_there_ = false;  // The medium of the superblock zone was damaged then.
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.

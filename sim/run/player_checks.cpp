@@ -334,6 +334,8 @@ void Player::check_structure(u64 op, bool values, const Image& image) {
   if (values) changes_at_values_ = result_.counters.changes;
   decoded_ = decode_image(image, {.values = values, .shape = shape_, .memo = &memory_->decoded});
   const DecodedImage& decoded = decoded_;
+  acquired_known_ = bit_count(decoded.acquired);
+  written_known_ = host_->blocks_written();
   // Until the checkpoint is reusable-durable the engine must spare these blocks; afterwards too, since
   // a crash before the next checkpoint comes back to this one.
   if (protect) disk_->protect(decoded.protected_words());

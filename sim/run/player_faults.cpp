@@ -359,6 +359,7 @@ void Player::judge_lost(const Error& error) {
 void Player::go_sticky(const Error& error, const char* what) {
   sticky_ = error;  // A copy: it is the engine's own.
   ++result_.counters.went_sticky;
+  full_.reset();
   standing_ = Standing::sticky;
   lines_out_ = 0;
   check_sticky(sticky_, what, true);
@@ -367,6 +368,7 @@ void Player::go_sticky(const Error& error, const char* what) {
 
 void Player::go_down(const char* what) {
   ++result_.counters.went_down;
+  full_.reset();
   drop_engine(aside(what, result_.counters.went_down), {});
   ASSERT(standing_ == Standing::down);
   throw WentOut{};

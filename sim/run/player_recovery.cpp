@@ -18,7 +18,10 @@ constexpr u32 recoveries_faulty = 8;
 void Player::make_host() {
   if (deliveries_) deliveries_->clear();
   repairs_seen_ = 0;
-  host_.emplace(world_, *disk_, options_, memory_->engine, *this, config_->poison, config_->seam);
+  written_known_ = 0;
+  RunOptions given = options_;
+  given.runtime.blocks_count = blocks_given();
+  host_.emplace(world_, *disk_, given, memory_->engine, *this, config_->poison, config_->seam);
 }
 
 void Player::format_and_open() {
@@ -43,9 +46,11 @@ void Player::commit_op(u64 op) {
       check_sticky(error, "an op", true);
       throw RunFailed{};
     }
+    if (error.kind == ErrorKind::storage_full) ran_full(error, {.op = op, .checkpoint = false});
     judge_error(error, "compact");
     go_sticky(error, "an op");
   }
+  had_room({.op = op, .checkpoint = false});
   after_compact(op);
 }
 
@@ -67,6 +72,8 @@ void Player::take_checkpoint(u64 op) {
     const bool injected = disk_->fault_count(FaultKind::failed_sync) > faults_before;
     if (error.kind == ErrorKind::sync_failed) {
       if (!injected) alarm(error, "checkpoint", "no sync has failed");
+    } else if (error.kind == ErrorKind::storage_full) {
+      ran_full(error, {.op = op, .checkpoint = true});
     } else {
       judge_verified(error, "checkpoint");
     }
@@ -81,6 +88,7 @@ void Player::take_checkpoint(u64 op) {
     go_sticky(error, "a checkpoint");
   }
   judge_verified({}, "checkpoint");
+  had_room({.op = op, .checkpoint = true});
   if (disk_->fault_count(FaultKind::failed_sync) > faults_before && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal, "checkpoint advanced after a failed sync",
          fmt::format("a sync of checkpoint {} failed, and the checkpoint says it succeeded", pending_op_));
@@ -283,7 +291,10 @@ void Player::judge_opened() {
     superblock_submitted_ = false;
   }
   durable_at_ = durable_at(opened);
-  if (opened == 0) host_->mark_checkpoint_durable();
+  if (opened == 0) {
+    host_->mark_checkpoint_durable();
+    acquired_known_ = 0;
+  }
   if (next) {
     // Then a part of what it holds is still to be replayed.
     if (model_.op() < opened) model_.forget_op();

@@ -91,6 +91,7 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.disk.policy = static_cast<CompletionPolicy>(draw.between("policy", 0, 5));
   options.disk.queue_depth = static_cast<u32>(draw.between("queue depth", 1, 32));
   options.disk.faults = {};
+  options.full_blocks = 0;
   options.disk.read.latency_ticks_mean = static_cast<u32>(draw.between("read", 0, 200));
   options.disk.write.latency_ticks_mean = static_cast<u32>(draw.between("write", 0, 200));
   options.runtime.cache_blocks = static_cast<u32>(16 * draw.between("cache", 1, 8));

@@ -274,6 +274,9 @@ const Setting table[] = {
     number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
            "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
 
+    number("fault.full_blocks", 0, u64{1} << 32, field<&Run::full_blocks>,
+           "Blocks that the engine is given, and twice as many each time that the disk is full; 0: all."),
+
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,
            "Of what unwritten sectors hold. 0: derived from the run's seed."),

@@ -102,7 +102,8 @@ struct RunCounters {
   u64 opened_older = 0;     // Of them, those that demanded an older checkpoint than the last verified one.
   u64 ended_older = 0;      // Runs that ended because no other checkpoint was left.
   u64 ended_lost = 0;       // Runs that ended because faults have cost the truth its superblock.
-  u64 ended_full = 0;       // Runs that ended because a last level was full, which the image confirms.
+  u64 ended_full = 0;       // Runs that ended because a last level or the disk was full, as the image says.
+  u64 disk_full = 0;        // Times that an op or a checkpoint found too few free blocks.
   u64 undecided = 0;        // Runs that stopped early, because the oracle that could judge is off.
   u64 directed = 0;         // Directed checks (each is several queries).
   u64 audits_full = 0;

@@ -52,6 +52,7 @@ void draw_faults(u64 seed, RunOptions* o) {
   if (draw.happens("fault cached", 1, 2)) o->disk.profile = DurabilityProfile::cached;
   // A second side repairs what the first loses; with it few faults are seen by an answer.
   o->disk.mirror = draw.happens("fault mirror", 1, 4);
+  o->full_blocks = draw.happens("fault full", 1, 4) ? draw.magnitude("fault full blocks", 6, 9) : 0;
   o->heal_lines = draw.one_of("fault heal lines", {0, 2, 10, 40, 150});
   o->weight_heal = draw.happens("fault heal", 1, 2) ? draw.between("fault heal weight", 1, 10) : 0;
 }
@@ -69,6 +70,7 @@ void apply_fault_profile(u64 seed, RunOptions* options) {
     case FaultProfile::none:
       options->disk.faults = {};
       options->disk.mirror = false;
+      options->full_blocks = 0;
       options->weight_heal = 0;
       options->heal_lines = 0;
       return;
