@@ -24,8 +24,8 @@ std::string Player::why_room() const {
   if (!config_->oracles.has(Oracle::structure) && !config_->oracles.has(Oracle::protect)) return {};
   const FormatOptions& format = options_.format;
   const u64 taken = acquired_known_ + host_->blocks_written() - written_known_;
-  // Of each tree a block a value at worst, and the index blocks; what the manifest log appends and compacts in
-  // a half-bar; the trailers.
+  // Of each tree a block a value at worst, and the index blocks; what the manifest log appends and compacts
+  // in a half-bar; the trailers.
   const u64 of_memory = u64{world_.count} * 2 * (u64{format.batch_values_max} * format.beats + 1);
   const u64 entries = u64{world_.count} * div_ceil(format.levels, 2) * 2 * (1 + format.growth);
   const u64 appended = div_ceil(entries, body_bytes(format) / manifest_entry_bytes);
