@@ -174,6 +174,7 @@ TEST_CASE("scenario: the header spells out every setting once, in short lines") 
   }
   scenario.options.disk.faults.sectors_max = 3;
   scenario.options.heal_lines = 3;
+  scenario.options.full_blocks = 64;
   const std::string header = print_header(scenario);
   for (const Setting& setting : settings()) {
     INFO(setting.name);
