@@ -304,6 +304,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   BlockTruth truth_on(u64 address, bool mirror) const;
   void watch_blocks();
   void watch_mirror();
+  bool cured_now(u64 address, bool mirror) const;
   bool repairs_truly(u64 address, std::span<const std::byte> written) const;
   void block_written(IoTag tag, u64 address, IoResult result);
   void check_repairs();
@@ -459,6 +460,11 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::vector<u64> tour_read_;             // Bit address - 1.
   std::vector<u64> tour_cured_;            // By a fault: the block is damaged, and what was delivered is not.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
+  struct Cured {
+    u64 address = 0;
+    bool mirror = false;
+  };
+  std::vector<Cured> cured_;               // Sides that a repair of this call found damaged.
   std::vector<u64> tour_repaired_;         // Written again on one of its sides.
   u64 tour_unrepaired_ = 0;                // What the scrubber had left when it began.
 

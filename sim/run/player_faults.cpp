@@ -67,7 +67,7 @@ std::string Player::why_intact(const Error& error) const {
     const BlockTruth truth = truth_on(error.address, mirror);
     if (!truth.intact || truth.checksum != error.checksum) continue;
     meant = true;
-    if (disk_->damaged(error.address, truth.written, mirror)) continue;
+    if (disk_->damaged(error.address, truth.written, mirror) || cured_now(error.address, mirror)) continue;
     const u32 bad = disk_->bad_reads(error.address, mirror);
     if (bad >= tries) continue;
     return fmt::format("the block is intact{}, and of {} reads only {} went wrong",
@@ -184,6 +184,7 @@ void Player::judge_verified(const Error& error, const char* what) {
 void Player::begin_call() {
   judge_scrub();
   disk_->begin_deliveries();
+  cured_.clear();
 }
 
 // --- opening

@@ -50,7 +50,18 @@ void Player::watch_blocks() {
 void Player::watch_mirror() {
   if (!mirrored()) return;
   disk_->set_repair_listener(this, [](void* context, u64 address, const Storage::Write& write) {
-    return static_cast<Player*>(context)->repairs_truly(address, write.buffer);
+    Player& self = *static_cast<Player*>(context);
+    const bool mirror = write.tag.purpose == IoPurpose::mirror_repair;
+    const bool needed = self.disk_->damaged(address, self.options_.format.block_size, mirror);
+    if (needed) self.cured_.push_back({.address = address, .mirror = mirror});
+    return self.repairs_truly(address, write.buffer);
+  });
+}
+
+// Of several lookups at once one may end in an error, and the next one repair the block.
+bool Player::cured_now(u64 address, bool mirror) const {
+  return std::any_of(cured_.begin(), cured_.end(), [&](const Cured& each) {
+    return each.address == address && each.mirror == mirror;
   });
 }
 
