@@ -34,6 +34,17 @@ if(missing_packages)
   message(FATAL_ERROR "Missing packages. On Debian: apt-get install -y ${missing_packages}")
 endif()
 
+# Short inputs are hashed inline. Whole blocks go through the shared library, which takes the widest vectors
+# that the processor has (xxh_x86dispatch.h, on x86 only); the hashes are the same either way.
 add_library(xxhash INTERFACE)
 target_include_directories(xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 target_compile_definitions(xxhash INTERFACE XXH_INLINE_ALL)
+find_library(XXHASH_LIBRARY NAMES libxxhash.so)
+if(XXHASH_LIBRARY AND EXISTS ${XXHASH_INCLUDE_DIR}/xxh_x86dispatch.h)
+  include(CheckLibraryExists)
+  check_library_exists(${XXHASH_LIBRARY} XXH3_128bits_dispatch "" XXHASH_DISPATCHES)
+endif()
+if(XXHASH_DISPATCHES)
+  target_link_libraries(xxhash INTERFACE ${XXHASH_LIBRARY})
+  target_compile_definitions(xxhash INTERFACE TONEARM_XXHASH_DISPATCHES)
+endif()
