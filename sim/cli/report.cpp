@@ -46,6 +46,8 @@ constexpr CounterName counters[] = {
      &RunCounters::ended_full},
     {"disk_full", "times that an op or a checkpoint found too few free blocks",
      &RunCounters::disk_full},
+    {"full_unjudged", "those of them on a disk so small that nobody can say whether there was room",
+     &RunCounters::full_unjudged},
     {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},
     {"directed", "looks at keys after interesting events", &RunCounters::directed},
     {"audits_full", "audits of everything", &RunCounters::audits_full},

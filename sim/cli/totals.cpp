@@ -164,6 +164,10 @@ std::string Totals::text() const {
                    counters.twin_answers, counters.poison_twins));
   number("unanswered", counters.unanswered);
   if (counters.ended_full > 0) number("ended full", counters.ended_full);
+  if (counters.disk_full > 0) {
+    line("full disks", fmt::format("{}, of which {} on a disk too small to say whether there was room",
+                                   counters.disk_full, counters.full_unjudged));
+  }
   if (counters.undecided > 0) number("undecided", counters.undecided);
   const std::string faults = fault_table(faults_fired, faults_armed);
   if (!faults.empty()) text += "faults\n" + faults;

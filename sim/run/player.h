@@ -288,7 +288,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   };
   static std::string text_of(FullAt at);
   u64 blocks_given() const;
-  std::string why_room() const;
+  std::string why_room(bool checkpoint);
   [[noreturn]] void ran_full(const Error& error, FullAt at);
   void had_room(FullAt at);
   void epilogue();

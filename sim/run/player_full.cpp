@@ -19,18 +19,23 @@ u64 Player::blocks_given() const {
 }
 
 // No reservation is for more than all that there is, written once more: what lies on the disk, and what the
-// memory tables make. Empty: that might not have fitted.
-std::string Player::why_room() const {
-  if (!config_->oracles.has(Oracle::structure) && !config_->oracles.has(Oracle::protect)) return {};
+// memory tables make; nor for more than the merges of a half-bar, the manifest log or the trailers may want.
+// Empty: that might not have fitted, or nobody can say.
+std::string Player::why_room(bool checkpoint) {
   const FormatOptions& format = options_.format;
   const u64 taken = acquired_known_ + host_->blocks_written() - written_known_;
-  // Of each tree a block a value at worst, and the index blocks; what the manifest log appends and compacts
-  // in a half-bar; the trailers.
+  // Of each tree a block a value at worst, and the index blocks.
   const u64 of_memory = u64{world_.count} * 2 * (u64{format.batch_values_max} * format.beats + 1);
+  const u64 of_merges = std::min(taken + of_memory, merged_blocks_max(format, world_));
   const u64 entries = u64{world_.count} * div_ceil(format.levels, 2) * 2 * (1 + format.growth);
-  const u64 appended = div_ceil(entries, body_bytes(format) / manifest_entry_bytes);
-  const u64 of_checkpoint = 64 + blocks_given() / 64;
-  const u64 wanted_max = taken + of_memory + 2 * appended + format.manifest_extra_blocks + of_checkpoint;
+  const u64 of_log = 2 * div_ceil(entries, body_bytes(format) / manifest_entry_bytes) + format.manifest_extra_blocks;
+  const u64 of_trailers = 2 * (2 + blocks_given() / 4 / body_bytes(format));  // At worst two bits a block.
+  const u64 wanted_max = checkpoint ? of_trailers : of_merges + of_log;
+  const bool known = config_->oracles.has(Oracle::structure) || config_->oracles.has(Oracle::protect);
+  if (!known || wanted_max >= blocks_given()) {
+    ++result_.counters.full_unjudged;
+    return {};
+  }
   if (taken + wanted_max >= blocks_given()) return {};
   return fmt::format("of {} blocks {} are taken, and it cannot want more than {}", blocks_given(), taken,
                      wanted_max);
@@ -45,7 +50,7 @@ void Player::ran_full(const Error& error, FullAt at) {
   const Error first = error;  // It is the engine's own.
   ++result_.counters.disk_full;
   ++result_.counters.checks;
-  if (const std::string why = why_room(); !why.empty()) alarm(first, what, why);
+  if (const std::string why = why_room(at.checkpoint); !why.empty()) alarm(first, what, why);
   check_sticky(first, what, true);
   const bool again = full_ == at;
   if (full_ && !again && config_->oracles.has(Oracle::legal)) {

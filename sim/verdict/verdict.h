@@ -104,6 +104,7 @@ struct RunCounters {
   u64 ended_lost = 0;       // Runs that ended because faults have cost the truth its superblock.
   u64 ended_full = 0;       // Runs that ended because a last level or the disk was full, as the image says.
   u64 disk_full = 0;        // Times that an op or a checkpoint found too few free blocks.
+  u64 full_unjudged = 0;    // Those on a disk so small that nobody can say whether there was room.
   u64 undecided = 0;        // Runs that stopped early, because the oracle that could judge is off.
   u64 directed = 0;         // Directed checks (each is several queries).
   u64 audits_full = 0;

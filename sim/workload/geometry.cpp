@@ -55,6 +55,16 @@ u64 value_blocks_needed(const FormatOptions& format, const World& world) {
   return needed;
 }
 
+u64 merged_blocks_max(const FormatOptions& format, const World& world) {
+  constexpr u64 cut_short_max = 6;  // Value blocks at both ends of a beat, with a value too many, and index blocks.
+  const u64 tables = u64{format.growth} + 1;
+  u64 blocks = 0;
+  for (u32 i = 0; i < world.count; ++i) {
+    blocks += tables * (1 + table_blocks(format, tree_sizes(world.tree(i)))) + cut_short_max;
+  }
+  return div_ceil(format.levels, 2) * blocks;
+}
+
 bool index_fits(const FormatOptions& format, const World& world) {
   constexpr u64 slot_bytes = 32 + 8;  // Checksum and address, beside two keys.
   for (u32 i = 0; i < world.count; ++i) {

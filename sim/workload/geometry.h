@@ -29,6 +29,10 @@ u64 value_blocks_needed(const FormatOptions& format, const World& world);
 // The index block of a table of every tree must hold all value blocks of a full memory table.
 bool index_fits(const FormatOptions& format, const World& world);
 
+// What the merges of a half-bar can want at most: of each tree and every second level one, of a table with as
+// many as `growth` below it, and what such a merge counts because its blocks may be cut short.
+u64 merged_blocks_max(const FormatOptions& format, const World& world);
+
 // How many different keys a tree may have, or a groove objects, so that no last level is ever too small.
 u64 universe_max(const FormatOptions& format, const World& world);
 
