@@ -34,4 +34,6 @@ u64 hash_of(std::span<const std::byte> bytes, u64 seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
 }
 
+u64 hash_of(u128 value, u64 seed) { return XXH3_64bits_withSeed(&value, sizeof value, seed); }
+
 }  // namespace tonearm

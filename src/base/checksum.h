@@ -16,6 +16,8 @@ using Checksum = u128;
 
 // A 64-bit hash with a seed, for tables and caches; never written to disk.
 [[nodiscard]] u64 hash_of(std::span<const std::byte> bytes, u64 seed);
+// Of the bytes of this value.
+[[nodiscard]] u64 hash_of(u128 value, u64 seed);
 // The 64-bit finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable PRNGs, 2014).
 [[nodiscard]] constexpr u64 hash_of(u64 value) {
   value ^= value >> 30;

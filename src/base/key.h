@@ -22,6 +22,14 @@ struct Key {
     return std::strong_ordering::equal;
   }
 
+  // By themselves, because what is derived from the three-way comparison costs several times as much.
+  friend constexpr bool operator<(const Key& a, const Key& b) {
+    return a.hi != b.hi ? a.hi < b.hi : a.lo < b.lo;
+  }
+  friend constexpr bool operator>(const Key& a, const Key& b) { return b < a; }
+  friend constexpr bool operator<=(const Key& a, const Key& b) { return !(b < a); }
+  friend constexpr bool operator>=(const Key& a, const Key& b) { return !(a < b); }
+
   static constexpr Key of(u128 lo) { return Key{.lo = lo, .hi = 0}; }
 };
 static_assert(sizeof(Key) == 32);

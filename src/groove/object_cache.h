@@ -92,7 +92,10 @@ class ObjectCache final : public PrefetchCache, public ObjectsAtHand {
     using Key = ObjectCache::Key;
     using Value = Object;
     static Key key_of(const Object& object) { return ObjectCache::key_of(object); }
-    static u64 hash(const Key& key) { return hash_of(std::as_bytes(std::span(&key, 1)), 0); }
+    static u64 hash(const Key& key) {
+      if constexpr (sizeof key == sizeof(u128)) return hash_of(u128{key}, 0);
+      return hash_of(std::as_bytes(std::span(&key, 1)), 0);
+    }
   };
   using Map = CacheMap<Traits>;
 

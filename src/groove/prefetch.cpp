@@ -53,8 +53,7 @@ Prefetch::Prefetch(Arena& arena, const Options& options, const Trees& trees, Pre
 // --- the keys
 
 u32 Prefetch::home(u128 key, Kind kind) const {
-  const u64 words[] = {static_cast<u64>(key), static_cast<u64>(key >> 64)};
-  const u64 hash = hash_of(std::as_bytes(std::span(words)), static_cast<u64>(kind));
+  const u64 hash = hash_of(key, static_cast<u64>(kind));
   return static_cast<u32>(hash & (memory_.slots.size() - 1));
 }
 

@@ -49,11 +49,11 @@ void ManifestLevel::remove(const TableInfo& table) {
 }
 
 const TableInfo* ManifestLevel::find(const Key& key) const {
-  const u64 index = lower_bound(key);
-  if (index == count()) return nullptr;
-  const TableInfo& table = at(index);
-  ASSERT(key <= table.key_max);
-  return table.key_min <= key ? &table : nullptr;
+  const TableInfo* const table =
+      tables_.partition_find([&](const TableInfo& each) { return each.key_max < key; });
+  if (table == nullptr) return nullptr;
+  ASSERT(key <= table->key_max);
+  return table->key_min <= key ? table : nullptr;
 }
 
 const TableInfo* ManifestLevel::next(const KeyRange& range, const Key* exclusive, Direction direction) const {

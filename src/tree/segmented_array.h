@@ -103,15 +103,16 @@ class SegmentedArray {
   template <class Before>
   u64 partition_point(Before before) const {
     if (node_count_ == 0) return 0;
-    u32 low = 0;
-    u32 high = node_count_;  // The nodes in [low, high) may hold the last element of the prefix.
-    while (high - low > 1) {
-      const u32 middle = low + (high - low) / 2;
-      (before(elements(middle)[0]) ? low : high) = middle;
-    }
-    const T* begin = elements(low);
-    const T* found = std::partition_point(begin, begin + node_length(low), before);
-    return memory_.firsts[low] + static_cast<u64>(found - begin);
+    const Place place = partition_place(before);
+    return memory_.firsts[place.node] + u64{place.relative};
+  }
+  // That element, or null.
+  template <class Before>
+  const T* partition_find(Before before) const {
+    if (node_count_ == 0) return nullptr;
+    const Place place = partition_place(before);
+    if (place.relative < node_length(place.node)) return elements(place.node) + place.relative;
+    return place.node + 1 < node_count_ ? elements(place.node + 1) : nullptr;
   }
 
   // Walks the elements in order.
@@ -149,6 +150,23 @@ class SegmentedArray {
   }
 
  private:
+  struct Place {
+    u32 node;
+    u32 relative;  // As many as the node has: the first of the next one.
+  };
+  template <class Before>
+  Place partition_place(Before before) const {
+    u32 low = 0;
+    u32 high = node_count_;  // The nodes in [low, high) may hold the last element of the prefix.
+    while (high - low > 1) {
+      const u32 middle = low + (high - low) / 2;
+      (before(elements(middle)[0]) ? low : high) = middle;
+    }
+    const T* begin = elements(low);
+    const T* found = std::partition_point(begin, begin + node_length(low), before);
+    return {.node = low, .relative = static_cast<u32>(found - begin)};
+  }
+
   T* elements(u32 node) { return reinterpret_cast<T*>(pool_.data(memory_.nodes[node])); }
   const T* elements(u32 node) const { return reinterpret_cast<const T*>(pool_.data(memory_.nodes[node])); }
   u32 node_length(u32 node) const {
