@@ -91,6 +91,9 @@ class History {
     const auto before = [&](const Element& element) { return element.key < key; };
     const auto found = std::partition_point(model.begin(), model.end(), before);
     REQUIRE(array.partition_point(before) == static_cast<u64>(found - model.begin()));
+    const auto* const first = array.partition_find(before);
+    REQUIRE((first != nullptr) == (found != model.end()));
+    if (first != nullptr) REQUIRE(*first == *found);
   }
 
   static void compare(const Array& array, const std::vector<Element>& model) {
