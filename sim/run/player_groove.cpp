@@ -113,8 +113,10 @@ bool Player::read_key(Asked asked, u128 key) {
     if (!model_.known(groove, asked, key)) skip();
     return model_.known(groove, asked, key);
   }
+  const ObjectStore& objects = model_.objects(groove);
+  if (asked == Asked::key) objects.fetch_place(key);
   maybe_setup();
-  if (asked == Asked::key) model_.fetch_object(groove, key);
+  if (asked == Asked::key) objects.fetch(key);
   if (!prefetch_key(groove, asked, key)) return false;
   const Error error = host_->prefetch(groove);
   if (!error) return true;
