@@ -126,8 +126,10 @@ std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& 
     return {const_iterator(*this, at, index), false};
   }
   if (chunks_[at].size == chunk_max) {
-    split(at);
-    if (index > chunks_[at].size) index -= chunks_[at++].size;
+    // What comes in order fills its chunks.
+    const u32 staying = index == chunk_max ? chunk_max : chunk_max / 2;
+    split(at, staying);
+    if (index > chunks_[at].size || index == chunk_max) index -= chunks_[at++].size;
   }
   Chunk& chunk = chunks_[at];
   u64* const words = words_of(chunk) + index * entry_words_;
@@ -154,13 +156,13 @@ void ModelMap::erase(const_iterator at) {
   --chunk.size;
   --size_;
   std::memmove(words, words + entry_words_, (chunk.size - at.index_) * entry_words_ * sizeof(u64));
-  if (chunk.size == 0) {
-    free_places_.push_back(chunk.place);
-    chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(at.chunk_));
-    const auto first = firsts_.begin() + static_cast<std::ptrdiff_t>(at.chunk_ * key_words_);
-    firsts_.erase(first, first + key_words_);
-  } else if (at.index_ == 0) {
-    note_first(at.chunk_);
+  if (at.index_ == 0 && chunk.size > 0) note_first(at.chunk_);
+  if (at.chunk_ + 1 < chunks_.size() && chunk.size + chunks_[at.chunk_ + 1].size <= merged_max) {
+    merge(at.chunk_);
+  } else if (at.chunk_ > 0 && chunk.size + chunks_[at.chunk_ - 1].size <= merged_max) {
+    merge(at.chunk_ - 1);
+  } else if (chunk.size == 0) {
+    drop(at.chunk_);
   }
 }
 
@@ -184,15 +186,33 @@ u32 ModelMap::take_place() {
   return place;
 }
 
-void ModelMap::split(std::size_t at) {
+void ModelMap::split(std::size_t at, std::size_t staying) {
   const u32 place = take_place();
   Chunk& lower = chunks_[at];
-  const Chunk upper{.place = place, .size = lower.size - lower.size / 2};
-  lower.size /= 2;
-  std::copy_n(words_of(lower) + lower.size * entry_words_, upper.size * entry_words_, words_of(upper));
+  const Chunk upper{.place = place, .size = lower.size - static_cast<u32>(staying)};
+  lower.size = static_cast<u32>(staying);
+  std::copy_n(words_of(lower) + staying * entry_words_, upper.size * entry_words_, words_of(upper));
   chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(at) + 1, upper);
   firsts_.insert(firsts_.begin() + static_cast<std::ptrdiff_t>((at + 1) * key_words_), key_words_, 0);
   note_first(at + 1);
+}
+
+// With the next one.
+void ModelMap::merge(std::size_t at) {
+  Chunk& lower = chunks_[at];
+  const Chunk& upper = chunks_[at + 1];
+  ASSERT(lower.size + upper.size <= chunk_max);
+  std::copy_n(words_of(upper), upper.size * entry_words_, words_of(lower) + lower.size * entry_words_);
+  lower.size += upper.size;
+  if (lower.size > 0) note_first(at);
+  drop(at + 1);
+}
+
+void ModelMap::drop(std::size_t at) {
+  free_places_.push_back(chunks_[at].place);
+  chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(at));
+  const auto first = firsts_.begin() + static_cast<std::ptrdiff_t>(at * key_words_);
+  firsts_.erase(first, first + key_words_);
 }
 
 }  // namespace tonearm::sim

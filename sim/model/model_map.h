@@ -11,8 +11,9 @@
 // payload. What is not kept is asserted to be 0. An entry is therefore not in memory as who asks sees it,
 // and iterators give copies.
 //
-// No chunk is empty. One that is full splits in the middle; one that became empty goes. Chunks do not
-// merge: sparse ones cost space, which random changes fill again. Any change invalidates iterators.
+// No chunk is empty. One that is full splits in the middle, or at its end if that is where an entry comes in.
+// Two neighbours that fit into one with room to spare become one: many keys end in a timestamp, so that what
+// was removed does not come back where it was. Any change invalidates iterators.
 #pragma once
 
 #include <algorithm>
@@ -121,6 +122,7 @@ class ModelMap {
     u64 words[8];
   };
   static constexpr std::size_t chunk_max = 32;
+  static constexpr std::size_t merged_max = 24;
 
   u64* words_of(const Chunk& chunk) { return lines_[chunk.place * chunk_lines()].words; }
   const u64* words_of(const Chunk& chunk) const { return lines_[chunk.place * chunk_lines()].words; }
@@ -149,7 +151,9 @@ class ModelMap {
   // size, if none is. There is at least one chunk, and the key fits.
   Place place_of(const ModelKey& key) const;
   u32 take_place();
-  void split(std::size_t at);
+  void split(std::size_t at, std::size_t staying);
+  void merge(std::size_t at);
+  void drop(std::size_t at);
 
   u32 key_words_;
   u32 entry_words_;
