@@ -61,15 +61,31 @@ void add_entries(GrooveName groove, const Side& side, Entries* entries) {
   UNREACHABLE();
 }
 
-// Bits of those that the one has and the other has not, or has with another key.
-u32 changed_entries(const Entries& a, const Entries& b) {
-  u32 changed = a.present ^ b.present;
-  for (u32 left = a.present & b.present; left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    if (a.keys[i] != b.keys[i]) changed |= u32{1} << i;
+// What a change does to the indexes.
+class Moves {
+ public:
+  Moves(GrooveName groove, const Side& before, const Side& after)
+      : first_(groove_spec(groove).has_id ? 2 : 1) {
+    add_entries(groove, before, &before_);
+    add_entries(groove, after, &after_);
   }
-  return changed;
-}
+  // Of each index that changes its place behind the object tree, and the entry that goes and the one that
+  // comes, or null.
+  template <class Visit>
+  void each(const Visit& visit) const {
+    for (u32 left = before_.present | after_.present; left != 0; left &= left - 1) {
+      const u32 i = static_cast<u32>(std::countr_zero(left));
+      if (before_.has(i) && after_.has(i) && before_.keys[i] == after_.keys[i]) continue;
+      visit(first_ + i, before_.has(i) ? &before_.keys[i] : nullptr,
+            after_.has(i) ? &after_.keys[i] : nullptr);
+    }
+  }
+
+ private:
+  u32 first_;
+  Entries before_;
+  Entries after_;
+};
 
 u32 key_words(KeyShape shape) {
   switch (shape) {
@@ -129,6 +145,23 @@ ModelTrees model_trees() {
   return trees;
 }
 
+void GrooveModel::fetch(GrooveName groove, const Side& before, const Side& after,
+                        const ModelTrees& trees) const {
+  const GrooveSpec& spec = groove_spec(groove);
+  const auto map = [&](u32 offset) -> const ModelMap& {
+    return trees[static_cast<u32>(spec.objects) + offset];
+  };
+  const bool was = before.presence == Presence::object;
+  const bool is = after.presence == Presence::object;
+  if (was || is) map(0).fetch(is ? after.object.timestamp : before.object.timestamp);
+  if (spec.has_id && was != is) map(1).fetch(is ? after.object.id : before.object.id);
+  const Moves moves(groove, before, after);
+  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
+    if (gone != nullptr) map(index).fetch(*gone);
+    if (come != nullptr) map(index).fetch(*come);
+  });
+}
+
 void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees) {
   const GrooveSpec& spec = groove_spec(groove);
   const bool was_there = before.presence != Presence::absent;
@@ -138,23 +171,9 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
   ASSERT(was_there || is_there);
   const u128 key = key_of(groove, was_there ? before.object : after.object);
   ASSERT(!was_there || !is_there || key_of(groove, after.object) == key);
-  Entries entries_before;
-  Entries entries_after;
-  add_entries(groove, before, &entries_before);
-  add_entries(groove, after, &entries_after);
-  const u32 changed = changed_entries(entries_before, entries_after);
-  // What changes lies far apart in memory: all of it is on its way before the first is waited for.
-  const u32 first_index = spec.has_id ? 2 : 1;
-  ModelMap& objects = tree_at(trees, spec.objects, 0);
-  if (was || is) objects.fetch(is ? after.object.timestamp : before.object.timestamp);
-  for (u32 left = changed; left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    const ModelMap& index = tree_at(trees, spec.objects, first_index + i);
-    if (entries_before.has(i)) index.fetch(entries_before.keys[i]);
-    if (entries_after.has(i)) index.fetch(entries_after.keys[i]);
-  }
   stores_[static_cast<u32>(groove)].change(key, before, after);
 
+  ModelMap& objects = tree_at(trees, spec.objects, 0);
   if (was && is && before.object.timestamp == after.object.timestamp) {
     set_payload(objects, after.object.timestamp, hash_of_object(groove, after.object));
   } else {
@@ -173,12 +192,12 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
       set_payload(ids, key, named_after);
     }
   }
-  for (u32 left = changed; left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    ModelMap& index = tree_at(trees, spec.objects, first_index + i);
-    if (entries_before.has(i)) take_entry(index, entries_before.keys[i], 0);
-    if (entries_after.has(i)) add_entry(index, entries_after.keys[i], 0);
-  }
+  const Moves moves(groove, before, after);
+  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
+    ModelMap& map = tree_at(trees, spec.objects, index);
+    if (gone != nullptr) take_entry(map, *gone, 0);
+    if (come != nullptr) add_entry(map, *come, 0);
+  });
 }
 
 }  // namespace tonearm::sim

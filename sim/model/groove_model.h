@@ -27,6 +27,9 @@ class GrooveModel {
  public:
   const ObjectStore& store(GrooveName groove) const { return stores_[static_cast<u32>(groove)]; }
 
+  // Brings what the change will touch on its way into the processor's caches: it lies far apart.
+  void fetch(GrooveName groove, const Side& before, const Side& after, const ModelTrees& trees) const;
+
   // Asserts that `before` is what is there.
   void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
 

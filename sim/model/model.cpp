@@ -263,6 +263,7 @@ ChangePlan Model::plan(const Operation& line, u32 changes_max) const {
   }
   const u32 used = batch_used(groove_spec(groove).objects);
   if (plan.verdict == ChangeVerdict::applies && used >= changes_max) plan.verdict = ChangeVerdict::batch_full;
+  if (plan.verdict == ChangeVerdict::applies) grooves_.fetch(groove, before, after, trees_);
   return plan;
 }
 

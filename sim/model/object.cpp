@@ -10,13 +10,12 @@ namespace tonearm::sim {
 namespace {
 
 // The low bytes: every machine that this is built for has them first.
-void put_low(std::byte* to, u128 value, u32 size) {
+void put_low(std::byte* to, u64 value, u32 size) {
   switch (size) {
     case 1: std::memcpy(to, &value, 1); return;
     case 2: std::memcpy(to, &value, 2); return;
     case 4: std::memcpy(to, &value, 4); return;
     case 8: std::memcpy(to, &value, 8); return;
-    case 16: std::memcpy(to, &value, 16); return;
     default: UNREACHABLE();
   }
 }
@@ -31,11 +30,15 @@ ObjectBytes object_bytes(GrooveName groove, const Object& object) {
   std::memcpy(bytes.data() + spec.timestamp_offset, &object.timestamp, sizeof object.timestamp);
   for (u32 i = 0; i < spec.fields.size(); ++i) {
     const FieldSpec& field = spec.fields[i];
-    const u128 value = field.bytes == 16 ? object.wide : object.fields[i];
-    ASSERT(value <= field_max(field));
-    for (u32 copy = 0; copy < field.copies; ++copy) {
-      put_low(bytes.data() + field.offset + copy * field.bytes, value, field.bytes);
+    std::byte* const to = bytes.data() + field.offset;
+    if (field.bytes == sizeof object.wide) {
+      ASSERT(field.copies == 1);
+      std::memcpy(to, &object.wide, sizeof object.wide);
+      continue;
     }
+    const u64 value = object.fields[i];
+    ASSERT(field.bytes == sizeof value || value >> (8 * field.bytes) == 0);
+    for (u32 copy = 0; copy < field.copies; ++copy) put_low(to + copy * field.bytes, value, field.bytes);
   }
   return bytes;
 }

@@ -187,17 +187,18 @@ void Player::line_exists() {
 
 Change Player::change_object(const ObjectChange& change, bool upsert) {
   using Kind = EngineHost::ObjectChange;
-  const ObjectBytes after = object_bytes(change.groove, change.after.object);
-  const bool was = change.before.presence == Presence::object;
   switch (change.after.presence) {
     case Presence::absent: return host_->remove_object(change.groove, change.key());
     case Presence::orphan: return host_->insert_orphaned_id(change.groove, change.key());
-    case Presence::object:
+    case Presence::object: {
+      const ObjectBytes after = object_bytes(change.groove, change.after.object);
+      const bool was = change.before.presence == Presence::object;
       return host_->change(change.groove,
                            upsert ? Kind::upsert
                            : was  ? Kind::update
                                   : Kind::insert,
                            after.data());
+    }
   }
   UNREACHABLE();
 }
