@@ -20,10 +20,10 @@ ModelKey key_at(const u64* words) {
 }
 
 template <u32 key_words>
-bool below(const u64* words, const ModelKey& key) {
-  if constexpr (key_words == 1) return words[0] < key.low;
-  if constexpr (key_words == 2) return key_at<2>(words).number() < key.number();
-  return key_at<3>(words) < key;
+bool below(const ModelKey& a, const ModelKey& b) {
+  if constexpr (key_words == 1) return a.low < b.low;
+  if constexpr (key_words == 2) return a.number() < b.number();
+  return a < b;
 }
 
 }  // namespace
@@ -50,12 +50,12 @@ auto ModelMap::with_key_words(Act&& act) const {
 
 template <u32 key_words>
 std::size_t ModelMap::chunk_of(const ModelKey& key) const {
-  const u64* const firsts = firsts_.data();
+  const Chunk* const chunks = chunks_.data();
   std::size_t base = 0;
   // Computed, not branched to: every step is a coin flip.
   for (std::size_t left = chunks_.size(); left > 1; left -= left / 2) {
-    const ModelKey first = key_at<key_words>(firsts + (base + left / 2) * key_words);
-    base += left / 2 & (0 - std::size_t{first <= key});
+    const ModelKey& first = chunks[base + left / 2].first;
+    base += left / 2 & (0 - std::size_t{!below<key_words>(key, first)});
   }
   return base;
 }
@@ -70,9 +70,11 @@ ModelMap::Place ModelMap::place_of(const ModelKey& key) const {
     for (std::size_t at = 0; at < left * stride; at += 8) __builtin_prefetch(words + at);
     std::size_t base = 0;
     for (; left > 1; left -= left / 2) {
-      base += left / 2 & (0 - std::size_t{below<key_words>(words + (base + left / 2 - 1) * stride, key)});
+      base +=
+          left / 2 &
+          (0 - std::size_t{below<key_words>(key_at<key_words>(words + (base + left / 2 - 1) * stride), key)});
     }
-    if (left == 1 && below<key_words>(words + base * stride, key)) ++base;
+    if (left == 1 && below<key_words>(key_at<key_words>(words + base * stride), key)) ++base;
     return Place{.chunk = chunk, .index = base};
   });
 }
@@ -110,16 +112,11 @@ void ModelMap::write(u64* words, const ModelKey& key, u64 payload) const {
   if (entry_words_ > key_words_) words[key_words_] = payload;
 }
 
-void ModelMap::note_first(std::size_t chunk) {
-  std::copy_n(words_of(chunks_[chunk]), key_words_, &firsts_[chunk * key_words_]);
-}
-
 std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& key, u64 payload) {
   ASSERT(fits(key));
   ASSERT(entry_words_ > key_words_ || payload == 0);
   if (chunks_.empty()) {
-    chunks_.push_back({.place = take_place(), .size = 0});
-    firsts_.resize(key_words_);
+    chunks_.push_back({.first = key, .place = take_place(), .size = 0});
   }
   auto [at, index] = place_of(key);
   if (index < chunks_[at].size && entry_at(at, index).first == key) {
@@ -137,7 +134,7 @@ std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& 
   write(words, key, payload);
   ++chunk.size;
   ++size_;
-  if (index == 0) note_first(at);
+  if (index == 0) chunk.first = key;
   return {const_iterator(*this, at, index), true};
 }
 
@@ -156,7 +153,7 @@ void ModelMap::erase(const_iterator at) {
   --chunk.size;
   --size_;
   std::memmove(words, words + entry_words_, (chunk.size - at.index_) * entry_words_ * sizeof(u64));
-  if (at.index_ == 0 && chunk.size > 0) note_first(at.chunk_);
+  if (at.index_ == 0 && chunk.size > 0) chunk.first = first_of(chunk);
   if (at.chunk_ + 1 < chunks_.size() && chunk.size + chunks_[at.chunk_ + 1].size <= merged_max) {
     merge(at.chunk_);
   } else if (at.chunk_ > 0 && chunk.size + chunks_[at.chunk_ - 1].size <= merged_max) {
@@ -189,12 +186,11 @@ u32 ModelMap::take_place() {
 void ModelMap::split(std::size_t at, std::size_t staying) {
   const u32 place = take_place();
   Chunk& lower = chunks_[at];
-  const Chunk upper{.place = place, .size = lower.size - static_cast<u32>(staying)};
+  Chunk upper{.first = {}, .place = place, .size = lower.size - static_cast<u32>(staying)};
   lower.size = static_cast<u32>(staying);
   std::copy_n(words_of(lower) + staying * entry_words_, upper.size * entry_words_, words_of(upper));
+  if (upper.size > 0) upper.first = first_of(upper);
   chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(at) + 1, upper);
-  firsts_.insert(firsts_.begin() + static_cast<std::ptrdiff_t>((at + 1) * key_words_), key_words_, 0);
-  note_first(at + 1);
 }
 
 // With the next one.
@@ -202,17 +198,15 @@ void ModelMap::merge(std::size_t at) {
   Chunk& lower = chunks_[at];
   const Chunk& upper = chunks_[at + 1];
   ASSERT(lower.size + upper.size <= chunk_max);
+  if (lower.size == 0) lower.first = upper.first;
   std::copy_n(words_of(upper), upper.size * entry_words_, words_of(lower) + lower.size * entry_words_);
   lower.size += upper.size;
-  if (lower.size > 0) note_first(at);
   drop(at + 1);
 }
 
 void ModelMap::drop(std::size_t at) {
   free_places_.push_back(chunks_[at].place);
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(at));
-  const auto first = firsts_.begin() + static_cast<std::ptrdiff_t>(at * key_words_);
-  firsts_.erase(first, first + key_words_);
 }
 
 }  // namespace tonearm::sim

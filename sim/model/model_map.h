@@ -1,10 +1,10 @@
 // What the oracle holds of one tree: a map in order of its keys, with the part of std::map's interface that
 // is needed.
 //
-// Entries lie in chunks of at most 32, sorted, which are places of one array; the chunks' least keys lie
-// side by side. So a lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a
-// change moves the entries of one chunk. (In std::map each step to the next key is a node elsewhere in
-// memory: comparing with the model cost more than what was compared.)
+// Entries lie in chunks, sorted, which are places of one array; the chunks' least keys lie side by side. So a
+// lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a change moves the
+// entries of one chunk. (In std::map each step to the next key is a node elsewhere in memory: comparing with
+// the model cost more than what was compared.)
 //
 // A run touches more memory than the processor's caches hold, so that space is time. Of an entry only those
 // words are kept that the tree can fill: a timestamp is one, a narrow index key two, and an index has no
@@ -110,9 +110,11 @@ class ModelMap {
 
  private:
   struct Chunk {
-    u32 place;  // Of its entries: so many times chunk_max from the begin of them all.
+    ModelKey first;  // The least key.
+    u32 place;       // Of its entries: so many times chunk_max from the begin of them all.
     u32 size;
   };
+  static_assert(sizeof(Chunk) == 32);
   struct Place {
     std::size_t chunk;
     std::size_t index;
@@ -121,14 +123,17 @@ class ModelMap {
   struct alignas(64) Line {
     u64 words[8];
   };
-  static constexpr std::size_t chunk_max = 32;
-  static constexpr std::size_t merged_max = 24;
+  static constexpr std::size_t chunk_max = 64;
+  static constexpr std::size_t merged_max = 48;
 
+  ModelKey first_of(const Chunk& chunk) const { return entry_of(words_of(chunk)).first; }
   u64* words_of(const Chunk& chunk) { return lines_[chunk.place * chunk_lines()].words; }
   const u64* words_of(const Chunk& chunk) const { return lines_[chunk.place * chunk_lines()].words; }
   std::size_t chunk_lines() const { return chunk_max * entry_words_ / std::size(Line{}.words); }
   value_type entry_at(std::size_t chunk, std::size_t index) const {
-    const u64* const words = words_of(chunks_[chunk]) + index * entry_words_;
+    return entry_of(words_of(chunks_[chunk]) + index * entry_words_);
+  }
+  value_type entry_of(const u64* words) const {
     value_type entry;
     entry.first.low = words[0];
     if (key_words_ > 1) entry.first.middle = words[1];
@@ -141,7 +146,6 @@ class ModelMap {
     return (key_words_ > 1 || key.middle == 0) && (key_words_ > 2 || key.high == 0);
   }
   void write(u64* words, const ModelKey& key, u64 payload) const;
-  void note_first(std::size_t chunk);
 
   template <class Act>
   auto with_key_words(Act&& act) const;
@@ -157,7 +161,6 @@ class ModelMap {
 
   u32 key_words_;
   u32 entry_words_;
-  std::vector<u64> firsts_;  // The least key of each chunk.
   std::vector<Chunk> chunks_;
   std::vector<Line> lines_;  // Of all chunks, in their places.
   std::vector<u32> free_places_;

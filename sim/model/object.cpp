@@ -10,14 +10,17 @@ namespace tonearm::sim {
 namespace {
 
 // The low bytes: every machine that this is built for has them first.
-void put_low(std::byte* to, u64 value, u32 size) {
-  switch (size) {
-    case 1: std::memcpy(to, &value, 1); return;
-    case 2: std::memcpy(to, &value, 2); return;
-    case 4: std::memcpy(to, &value, 4); return;
-    case 8: std::memcpy(to, &value, 8); return;
+void put_low(std::byte* to, const FieldSpec& field, u64 value) {
+  switch (field.bytes) {
+    case 1: ASSERT(value <= 0xff); break;
+    case 4: ASSERT(value <= 0xffff'ffff); break;
+    case 8:
+      for (u32 copy = 0; copy < field.copies; ++copy) std::memcpy(to + 8 * copy, &value, 8);
+      return;
     default: UNREACHABLE();
   }
+  ASSERT(field.copies == 1);
+  std::memcpy(to, &value, field.bytes);
 }
 
 }  // namespace
@@ -36,9 +39,7 @@ ObjectBytes object_bytes(GrooveName groove, const Object& object) {
       std::memcpy(to, &object.wide, sizeof object.wide);
       continue;
     }
-    const u64 value = object.fields[i];
-    ASSERT(field.bytes == sizeof value || value >> (8 * field.bytes) == 0);
-    for (u32 copy = 0; copy < field.copies; ++copy) put_low(to + copy * field.bytes, value, field.bytes);
+    put_low(to, field, object.fields[i]);
   }
   return bytes;
 }

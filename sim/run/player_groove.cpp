@@ -116,8 +116,8 @@ bool Player::read_key(Asked asked, u128 key) {
   const ObjectStore& objects = model_.objects(groove);
   if (asked == Asked::key) objects.fetch_place(key);
   maybe_setup();
-  if (asked == Asked::key) objects.fetch(key);
   if (!prefetch_key(groove, asked, key)) return false;
+  if (asked == Asked::key) objects.fetch(key);
   const Error error = host_->prefetch(groove);
   if (!error) return true;
   judge_error(error, "prefetch");
