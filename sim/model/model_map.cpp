@@ -29,7 +29,9 @@ bool below(const ModelKey& a, const ModelKey& b) {
 }  // namespace
 
 ModelMap::ModelMap(Layout layout)
-    : key_words_(layout.key_words), entry_words_(layout.key_words + (layout.payload ? 1 : 0)) {
+    : key_words_(layout.key_words),
+      entry_words_(layout.key_words + (layout.payload ? 1 : 0)),
+      places_(chunk_max * entry_words_ / std::size(Line{}.words)) {
   ASSERT(layout.key_words >= 1);
   ASSERT(layout.key_words <= 3);
 }
@@ -100,9 +102,9 @@ void ModelMap::fetch(const ModelKey& key) const {
   if (empty() || !fits(key)) return;
   const std::size_t chunk = with_key_words(
       [&]<u32 key_words>(std::integral_constant<u32, key_words>) { return chunk_of<key_words>(key); });
-  const Line* const lines = &lines_[chunks_[chunk].place * chunk_lines()];
-  const std::size_t used = chunks_[chunk].size * entry_words_ / std::size(lines->words) + 1;
-  for (std::size_t i = 0; i < std::min(used, chunk_lines()); ++i) __builtin_prefetch(lines + i, 1);
+  const Line* const lines = places_[chunks_[chunk].place];
+  const std::size_t words = chunks_[chunk].size * entry_words_;
+  for (std::size_t i = 0; i * std::size(lines->words) < words; ++i) __builtin_prefetch(lines + i, 1);
 }
 
 void ModelMap::write(u64* words, const ModelKey& key, u64 payload) const {
@@ -116,7 +118,7 @@ std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& 
   ASSERT(fits(key));
   ASSERT(entry_words_ > key_words_ || payload == 0);
   if (chunks_.empty()) {
-    chunks_.push_back({.first = key, .place = take_place(), .size = 0});
+    chunks_.push_back({.first = key, .place = places_.take(), .size = 0});
   }
   auto [at, index] = place_of(key);
   if (index < chunks_[at].size && entry_at(at, index).first == key) {
@@ -170,21 +172,8 @@ std::size_t ModelMap::erase(const ModelKey& key) {
   return 1;
 }
 
-u32 ModelMap::take_place() {
-  if (free_places_.empty()) {
-    const std::size_t size = lines_.size();
-    free_places_.push_back(static_cast<u32>(size / chunk_lines()));
-    // Doubled, half of it would lie idle.
-    if (size == lines_.capacity()) lines_.reserve(size + (size / 4 / chunk_lines() + 1) * chunk_lines());
-    lines_.resize(size + chunk_lines());
-  }
-  const u32 place = free_places_.back();
-  free_places_.pop_back();
-  return place;
-}
-
 void ModelMap::split(std::size_t at, std::size_t staying) {
-  const u32 place = take_place();
+  const u32 place = places_.take();
   Chunk& lower = chunks_[at];
   Chunk upper{.first = {}, .place = place, .size = lower.size - static_cast<u32>(staying)};
   lower.size = static_cast<u32>(staying);
@@ -205,7 +194,7 @@ void ModelMap::merge(std::size_t at) {
 }
 
 void ModelMap::drop(std::size_t at) {
-  free_places_.push_back(chunks_[at].place);
+  places_.give_back(chunks_[at].place);
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(at));
 }
 

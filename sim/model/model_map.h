@@ -1,7 +1,7 @@
 // What the oracle holds of one tree: a map in order of its keys, with the part of std::map's interface that
 // is needed.
 //
-// Entries lie in chunks, sorted, which are places of one array; the chunks' least keys lie side by side. So a
+// Entries lie in chunks, sorted; the chunks' least keys lie side by side. So a
 // lookup is two binary searches over few cache lines, a walk is a walk over arrays, and a change moves the
 // entries of one chunk. (In std::map each step to the next key is a node elsewhere in memory: comparing with
 // the model cost more than what was compared.)
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "sim/model/kept_places.h"
 #include "sim/model/model_key.h"
 
 namespace tonearm::sim {
@@ -111,7 +112,7 @@ class ModelMap {
  private:
   struct Chunk {
     ModelKey first;  // The least key.
-    u32 place;       // Of its entries: so many times chunk_max from the begin of them all.
+    u32 place;       // Of its entries.
     u32 size;
   };
   static_assert(sizeof(Chunk) == 32);
@@ -127,9 +128,8 @@ class ModelMap {
   static constexpr std::size_t merged_max = 48;
 
   ModelKey first_of(const Chunk& chunk) const { return entry_of(words_of(chunk)).first; }
-  u64* words_of(const Chunk& chunk) { return lines_[chunk.place * chunk_lines()].words; }
-  const u64* words_of(const Chunk& chunk) const { return lines_[chunk.place * chunk_lines()].words; }
-  std::size_t chunk_lines() const { return chunk_max * entry_words_ / std::size(Line{}.words); }
+  u64* words_of(const Chunk& chunk) { return places_[chunk.place]->words; }
+  const u64* words_of(const Chunk& chunk) const { return places_[chunk.place]->words; }
   value_type entry_at(std::size_t chunk, std::size_t index) const {
     return entry_of(words_of(chunks_[chunk]) + index * entry_words_);
   }
@@ -154,7 +154,6 @@ class ModelMap {
   // The chunk in which the key is, or would be, and there the first entry that is not below it: the chunk's
   // size, if none is. There is at least one chunk, and the key fits.
   Place place_of(const ModelKey& key) const;
-  u32 take_place();
   void split(std::size_t at, std::size_t staying);
   void merge(std::size_t at);
   void drop(std::size_t at);
@@ -162,8 +161,7 @@ class ModelMap {
   u32 key_words_;
   u32 entry_words_;
   std::vector<Chunk> chunks_;
-  std::vector<Line> lines_;  // Of all chunks, in their places.
-  std::vector<u32> free_places_;
+  KeptPlaces<Line, 16> places_;
   std::size_t size_ = 0;
 };
 

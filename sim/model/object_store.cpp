@@ -21,16 +21,18 @@ u64 timestamp_of(const Side& side) { return side.presence == Presence::object ? 
 
 }  // namespace
 
-ObjectStore::ObjectStore(GrooveName groove) : groove_(groove), has_id_(groove_spec(groove).has_id) {
-  const std::size_t fields = groove_spec(groove).fields.size();
-  ASSERT(fields <= fields_max);
-  object_bytes_ = static_cast<u32>(offsetof(Object, fields) + fields * sizeof(u64));
-  object_parts_ = static_cast<u32>((object_bytes_ + sizeof(Part) - 1) / sizeof(Part));
+ObjectStore::ObjectStore(GrooveName groove)
+    : groove_(groove),
+      has_id_(groove_spec(groove).has_id),
+      object_bytes_(offsetof(Object, fields) + groove_spec(groove).fields.size() * sizeof(u64)),
+      object_parts_((object_bytes_ + sizeof(Part) - 1) / sizeof(Part)),
+      places_(object_parts_) {
+  ASSERT(object_bytes_ <= sizeof(Object));
 }
 
 u32 ObjectStore::find(u128 key) const {
   return by_key_.find(place_hash(key), [&](u32 place) {
-    const std::byte* const bytes = parts_[u64{place} * object_parts_].bytes;
+    const std::byte* const bytes = places_[place]->bytes;
     const u128 id = read<u128>(bytes, offsetof(Object, id));
     return (has_id_ ? id : read<u64>(bytes, offsetof(Object, timestamp))) == key;
   });
@@ -38,7 +40,7 @@ u32 ObjectStore::find(u128 key) const {
 
 Side ObjectStore::side_at(u32 place) const {
   Side side;
-  std::memcpy(&side.object, parts_[u64{place} * object_parts_].bytes, object_bytes_);
+  std::memcpy(&side.object, places_[place]->bytes, object_bytes_);
   side.presence = side.object.timestamp == 0 ? Presence::orphan : Presence::object;
   return side;
 }
@@ -51,7 +53,7 @@ Side ObjectStore::get(u128 key) const {
 Side ObjectStore::at(u64 timestamp) const {
   if (!has_id_) return get(timestamp);
   const u32 place = by_timestamp_.find(place_hash(timestamp), [&](u32 candidate) {
-    const std::byte* const bytes = parts_[u64{candidate} * object_parts_].bytes;
+    const std::byte* const bytes = places_[candidate]->bytes;
     return read<u64>(bytes, offsetof(Object, timestamp)) == timestamp;
   });
   return place == PlaceTable::none ? Side{} : side_at(place);
@@ -59,13 +61,13 @@ Side ObjectStore::at(u64 timestamp) const {
 
 void ObjectStore::fetch_object(u32 place) const {
   if (place == PlaceTable::none) return;
-  const Part* const object = &parts_[u64{place} * object_parts_];
-  for (u32 i = 0; i < object_parts_; ++i) __builtin_prefetch(object + i);
+  const Part* const object = places_[place];
+  for (std::size_t i = 0; i < object_parts_; ++i) __builtin_prefetch(object + i);
 }
 
 void ObjectStore::keep(u32 place, const Object& object) {
   for (std::size_t i = groove_spec(groove_).fields.size(); i < fields_max; ++i) ASSERT(object.fields[i] == 0);
-  std::memcpy(parts_[u64{place} * object_parts_].bytes, &object, object_bytes_);
+  std::memcpy(places_[place]->bytes, &object, object_bytes_);
 }
 
 void ObjectStore::change(u128 key, const Side& before, const Side& after) {
@@ -76,15 +78,7 @@ void ObjectStore::change(u128 key, const Side& before, const Side& after) {
   ASSERT(!was_there || side_at(place) == before);
   ASSERT(was_there || is_there);
   if (!was_there) {
-    if (free_places_.empty()) {
-      const std::size_t size = parts_.size();
-      free_places_.push_back(static_cast<u32>(size / object_parts_));
-      // Doubled, half of it would lie idle.
-      if (size == parts_.capacity()) parts_.reserve(size + (size / 4 / object_parts_ + 16) * object_parts_);
-      parts_.resize(size + object_parts_);
-    }
-    place = free_places_.back();
-    free_places_.pop_back();
+    place = places_.take();
     by_key_.insert(place_hash(key), place);
   }
   const u64 timestamp_before = timestamp_of(before);
@@ -98,7 +92,7 @@ void ObjectStore::change(u128 key, const Side& before, const Side& after) {
     ASSERT(side_at(place).presence == after.presence);
   } else {
     by_key_.erase(place_hash(key), place);
-    free_places_.push_back(place);
+    places_.give_back(place);
   }
 }
 

@@ -1,11 +1,10 @@
 // The objects and orphans of one groove, by key and by timestamp.
 //
-// All of them lie in one array, at places that they keep. Of an Object only so much is kept as the groove has
+// They lie at places that they keep. Of an Object only so much is kept as the groove has
 // fields; an orphan has no timestamp, and is known by that.
 #pragma once
 
-#include <vector>
-
+#include "sim/model/kept_places.h"
 #include "sim/model/object.h"
 #include "sim/model/place_table.h"
 
@@ -50,10 +49,9 @@ class ObjectStore {
 
   GrooveName groove_;
   bool has_id_;
-  u32 object_bytes_;  // That are kept, the first ones.
-  u32 object_parts_;
-  std::vector<Part> parts_;
-  std::vector<u32> free_places_;
+  std::size_t object_bytes_;  // That are kept, the first ones.
+  std::size_t object_parts_;
+  KeptPlaces<Part, 256> places_;
   PlaceTable by_key_;
   PlaceTable by_timestamp_;  // Objects; empty if that is the key.
 };
