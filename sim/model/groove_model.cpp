@@ -8,8 +8,6 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr Side absent;
-
 // --- what an object has in the indexes of its groove, by the place of the index among them
 
 constexpr u32 indexes_max = 13;
@@ -63,14 +61,41 @@ void add_entries(GrooveName groove, const Side& side, Entries* entries) {
   UNREACHABLE();
 }
 
-// Bits of those that the one has and the other has not, or has with another key.
-u32 changed_entries(const Entries& a, const Entries& b) {
-  u32 changed = a.present ^ b.present;
-  for (u32 left = a.present & b.present; left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    if (a.keys[i] != b.keys[i]) changed |= u32{1} << i;
+// What a change does to the indexes.
+class Moves {
+ public:
+  Moves(GrooveName groove, const Side& before, const Side& after)
+      : first_(groove_spec(groove).has_id ? 2 : 1) {
+    add_entries(groove, before, &before_);
+    add_entries(groove, after, &after_);
   }
-  return changed;
+  // Of each index that changes its place behind the object tree, and the entry that goes and the one that
+  // comes, or null.
+  template <class Visit>
+  void each(const Visit& visit) const {
+    for (u32 left = before_.present | after_.present; left != 0; left &= left - 1) {
+      const u32 i = static_cast<u32>(std::countr_zero(left));
+      if (before_.has(i) && after_.has(i) && before_.keys[i] == after_.keys[i]) continue;
+      visit(first_ + i, before_.has(i) ? &before_.keys[i] : nullptr,
+            after_.has(i) ? &after_.keys[i] : nullptr);
+    }
+  }
+
+ private:
+  u32 first_;
+  Entries before_;
+  Entries after_;
+};
+
+u32 key_words(KeyShape shape) {
+  switch (shape) {
+    case KeyShape::number:
+    case KeyShape::timestamp: return 1;
+    case KeyShape::wide_number:
+    case KeyShape::index: return 2;
+    case KeyShape::wide_index: return 3;
+  }
+  UNREACHABLE();
 }
 
 ModelMap& tree_at(ModelTrees& trees, TreeName first, u32 offset) {
@@ -79,7 +104,7 @@ ModelMap& tree_at(ModelTrees& trees, TreeName first, u32 offset) {
 
 void take_entry(ModelMap& map, const ModelKey& key, u64 payload) {
   const auto found = map.find(key);
-  ASSERT(found != map.end() && found->second == payload);
+  ASSERT(found != map.end() && (*found).second == payload);
   map.erase(found);
 }
 
@@ -89,10 +114,14 @@ void add_entry(ModelMap& map, const ModelKey& key, u64 payload) {
 }
 
 // Another payload under the same key.
-void set_payload(ModelMap& map, const ModelKey& key, u64 payload_before, u64 payload_after) {
+void set_payload(ModelMap& map, const ModelKey& key, u64 payload) {
   const auto found = map.find(key);
-  ASSERT(found != map.end() && found->second == payload_before);
-  found->second = payload_after;
+  ASSERT(found != map.end());
+  map.set_payload(found, payload);
+}
+
+u64 hash_of_object(GrooveName groove, const Object& object) {
+  return object_hash(groove, object_bytes(groove, object).data());
 }
 
 // What an id names: 0 for an orphan.
@@ -107,33 +136,30 @@ u128 ObjectChange::key() const {
   return key_of(groove, before.presence != Presence::absent ? before.object : after.object);
 }
 
-const Side& GrooveModel::get(GrooveName groove, u128 key) const {
-  const Kept* const kept = sides_[static_cast<u32>(groove)].find(key);
-  return kept == nullptr ? absent : kept->side;
-}
-
-const Side& GrooveModel::at(GrooveName groove, u64 timestamp) const {
-  u128 key = timestamp;
-  if (groove_spec(groove).has_id) {
-    const u128* const id = ids_[static_cast<u32>(groove)].find(timestamp);
-    if (id == nullptr) return absent;
-    key = *id;
+ModelTrees model_trees() {
+  ModelTrees trees;
+  for (u32 i = 0; i < tree_names_max; ++i) {
+    const TreeSpec& spec = tree_spec(static_cast<TreeName>(i));
+    trees[i] = ModelMap({.key_words = key_words(spec.shape), .payload = !spec.secondary_index});
   }
-  const Side& side = get(groove, key);
-  ASSERT(side.presence != Presence::object || side.object.timestamp == timestamp);
-  return side;
+  return trees;
 }
 
-void GrooveModel::fetch_at(GrooveName groove, u64 timestamp) const {
-  if (!groove_spec(groove).has_id) return fetch(groove, timestamp);
-  const u128* const id = ids_[static_cast<u32>(groove)].find(timestamp);
-  if (id != nullptr) fetch(groove, *id);
-}
-
-void GrooveModel::note_timestamp(GrooveName groove, const Side& before, const Side& after) {
-  HashTable<u128>& ids = ids_[static_cast<u32>(groove)];
-  if (before.presence == Presence::object) ids.erase(before.object.timestamp);
-  if (after.presence == Presence::object) ids.insert(after.object.timestamp, after.object.id);
+void GrooveModel::fetch(GrooveName groove, const Side& before, const Side& after,
+                        const ModelTrees& trees) const {
+  const GrooveSpec& spec = groove_spec(groove);
+  const auto map = [&](u32 offset) -> const ModelMap& {
+    return trees[static_cast<u32>(spec.objects) + offset];
+  };
+  const bool was = before.presence == Presence::object;
+  const bool is = after.presence == Presence::object;
+  if (was || is) map(0).fetch(is ? after.object.timestamp : before.object.timestamp);
+  if (spec.has_id && was != is) map(1).fetch(is ? after.object.id : before.object.id);
+  const Moves moves(groove, before, after);
+  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
+    if (gone != nullptr) map(index).fetch(*gone);
+    if (come != nullptr) map(index).fetch(*come);
+  });
 }
 
 void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees) {
@@ -144,46 +170,15 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
   const bool is = after.presence == Presence::object;
   ASSERT(was_there || is_there);
   const u128 key = key_of(groove, was_there ? before.object : after.object);
-  Entries entries_before;
-  Entries entries_after;
-  add_entries(groove, before, &entries_before);
-  add_entries(groove, after, &entries_after);
-  // What changes lies far apart in memory: all of it is on its way before the first is waited for.
-  const u32 first_index = spec.has_id ? 2 : 1;
+  ASSERT(!was_there || !is_there || key_of(groove, after.object) == key);
+  stores_[static_cast<u32>(groove)].change(key, before, after);
+
   ModelMap& objects = tree_at(trees, spec.objects, 0);
-  if (was || is) objects.fetch(is ? after.object.timestamp : before.object.timestamp);
-  for (u32 left = changed_entries(entries_before, entries_after); left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    const ModelMap& index = tree_at(trees, spec.objects, first_index + i);
-    if (entries_before.has(i)) index.fetch(entries_before.keys[i]);
-    if (entries_after.has(i)) index.fetch(entries_after.keys[i]);
-  }
-
-  HashTable<Kept>& sides = sides_[static_cast<u32>(groove)];
-  Kept* const kept = sides.find(key);
-  ASSERT((kept != nullptr) == was_there);
-  ASSERT(!was_there || kept->side == before);
-  const u64 hash_before = was_there ? kept->hash : 0;
-  u64 hash_after = 0;
-  if (is) {
-    ASSERT(key_of(groove, after.object) == key);
-    hash_after = object_hash(groove, object_bytes(groove, after.object).data());
-  }
-  if (!is_there) {
-    sides.erase(key);
-  } else if (was_there) {
-    *kept = {.side = after, .hash = hash_after};
+  if (was && is && before.object.timestamp == after.object.timestamp) {
+    set_payload(objects, after.object.timestamp, hash_of_object(groove, after.object));
   } else {
-    sides.insert(key, {.side = after, .hash = hash_after});
-  }
-
-  const bool same_place = was && is && before.object.timestamp == after.object.timestamp;
-  if (same_place) {
-    set_payload(objects, before.object.timestamp, hash_before, hash_after);
-  } else {
-    if (was) take_entry(objects, before.object.timestamp, hash_before);
-    if (is) add_entry(objects, after.object.timestamp, hash_after);
-    if (spec.has_id) note_timestamp(groove, before, after);
+    if (was) take_entry(objects, before.object.timestamp, hash_of_object(groove, before.object));
+    if (is) add_entry(objects, after.object.timestamp, hash_of_object(groove, after.object));
   }
   if (spec.has_id) {
     ModelMap& ids = tree_at(trees, spec.objects, 1);
@@ -194,15 +189,15 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
     } else if (!is_there) {
       take_entry(ids, key, named_before);
     } else if (named_before != named_after) {
-      set_payload(ids, key, named_before, named_after);
+      set_payload(ids, key, named_after);
     }
   }
-  for (u32 left = changed_entries(entries_before, entries_after); left != 0; left &= left - 1) {
-    const u32 i = static_cast<u32>(std::countr_zero(left));
-    ModelMap& index = tree_at(trees, spec.objects, first_index + i);
-    if (entries_before.has(i)) take_entry(index, entries_before.keys[i], 0);
-    if (entries_after.has(i)) add_entry(index, entries_after.keys[i], 0);
-  }
+  const Moves moves(groove, before, after);
+  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
+    ModelMap& map = tree_at(trees, spec.objects, index);
+    if (gone != nullptr) take_entry(map, *gone, 0);
+    if (come != nullptr) add_entry(map, *come, 0);
+  });
 }
 
 }  // namespace tonearm::sim

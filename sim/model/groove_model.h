@@ -7,24 +7,13 @@
 
 #include <array>
 
-#include "sim/model/hash_table.h"
-#include "sim/model/object.h"
-#include "sim/model/sorted_map.h"
+#include "sim/model/model_map.h"
+#include "sim/model/object_store.h"
 
 namespace tonearm::sim {
 
-using ModelMap = SortedMap<ModelKey, u64>;
-static_assert(sizeof(ModelMap::value_type) == 32);
 using ModelTrees = std::array<ModelMap, tree_names_max>;  // By TreeName.
-
-enum class Presence : u8 { absent, object, orphan };
-
-struct Side {
-  Presence presence = Presence::absent;
-  Object object = {};  // Of an orphan: only the id.
-
-  friend bool operator==(const Side&, const Side&) = default;
-};
+ModelTrees model_trees();                                 // Empty ones.
 
 struct ObjectChange {
   GrooveName groove = GrooveName::things;
@@ -36,28 +25,17 @@ struct ObjectChange {
 
 class GrooveModel {
  public:
-  // Until the next change.
-  const Side& get(GrooveName groove, u128 key) const;
-  const Side& at(GrooveName groove, u64 timestamp) const;  // Never an orphan.
+  const ObjectStore& store(GrooveName groove) const { return stores_[static_cast<u32>(groove)]; }
 
-  // Brings what they will find on its way into the processor's caches.
-  void fetch(GrooveName groove, u128 key) const { sides_[static_cast<u32>(groove)].fetch(key); }
-  void fetch_at(GrooveName groove, u64 timestamp) const;
+  // Brings what the change will touch on its way into the processor's caches: it lies far apart.
+  void fetch(GrooveName groove, const Side& before, const Side& after, const ModelTrees& trees) const;
 
   // Asserts that `before` is what is there.
   void apply(GrooveName groove, const Side& before, const Side& after, ModelTrees& trees);
 
  private:
-  struct Kept {
-    Side side;
-    u64 hash = 0;  // Of an object: its payload in the object tree.
-  };
-
-  void note_timestamp(GrooveName groove, const Side& before, const Side& after);
-
-  std::array<HashTable<Kept>, groove_count> sides_;  // By key; none is absent.
-  // In grooves with ids: the ids of objects, by timestamp. Every row of a query is looked up in it.
-  std::array<HashTable<u128>, groove_count> ids_;
+  std::array<ObjectStore, groove_count> stores_ = {
+      ObjectStore(GrooveName::things), ObjectStore(GrooveName::notes), ObjectStore(GrooveName::events)};
 };
 
 }  // namespace tonearm::sim

@@ -40,25 +40,32 @@ bool Model::scope_active() const { return scope_.has_value(); }
 void Model::commit(u64 op, OpId line, u32 repeat) {
   ASSERT(!scope_active());
   ASSERT(op == this->op() + 1);
-  log_.push_back({.op = op, .line = line, .repeat = repeat, .effects = effects_, .changes = changes_});
-  effects_.clear();
-  changes_.clear();
+  log_.push_back({.op = op,
+                  .line = line,
+                  .repeat = repeat,
+                  .effects = std::exchange(effects_, {}),
+                  .changes = std::exchange(changes_, {})});
   op_ends(op);
 }
 
 void Model::op_ends(u64 op) {
   batch_used_ = {};
-  prefetched_before_ = {};
-  for (auto& keys : prefetched_) keys.clear();
+  forget_prefetched();
   if (op % beats_ != beats_ - 1) return;
-  for (auto& keys : changed_) keys.clear();
+  for (KeyCounts& changed : changed_) changed.clear();
 }
 
 void Model::forget_op() {
   undo_to({});
   scope_.reset();
-  prefetched_before_ = {};
-  for (auto& keys : prefetched_) keys.clear();
+  forget_prefetched();
+}
+
+void Model::forget_prefetched() {
+  for (Prefetched& prefetched : prefetched_) {
+    prefetched.forget();
+    prefetched.before = 0;
+  }
 }
 
 std::optional<u64> Model::get(TreeName tree, const ModelKey& key) const {
@@ -91,7 +98,7 @@ std::vector<LoggedOp> Model::crash_to(u64 op) {
   std::vector<LoggedOp> lost(std::make_move_iterator(later), std::make_move_iterator(log_.end()));
   log_.erase(later, log_.end());
   rewound_ = 0;
-  for (auto& keys : changed_) keys.clear();  // A bar begins behind every checkpoint.
+  for (KeyCounts& changed : changed_) changed.clear();  // A bar begins behind every checkpoint.
   return lost;
 }
 
@@ -101,7 +108,7 @@ void Model::replay(LoggedOp op) {
   ASSERT(op.op == this->op() + 1);
   ASSERT(changes_.empty());
   apply_all(op.effects, op.changes);
-  for (const ObjectChange& change : op.changes) ++changed_[static_cast<u32>(change.groove)][change.key()];
+  for (const ObjectChange& change : op.changes) changed_[static_cast<u32>(change.groove)].add(change.key());
   op_ends(op.op);
   log_.push_back(std::move(op));
 }
@@ -152,16 +159,17 @@ void Model::apply(Effect& effect) {
   const auto [place, inserted] = map.try_emplace(effect.key, effect.value);
   if (inserted) return;
   effect.before = place->second;
-  place->second = effect.value;
+  map.set_payload(place, effect.value);
 }
 
 void Model::undo(const Effect& effect) {
   ModelMap& map = trees_[static_cast<u32>(effect.tree)];
-  if (effect.before) {
-    map[effect.key] = *effect.before;
-  } else {
+  if (!effect.before) {
     map.erase(effect.key);
+    return;
   }
+  const auto [place, inserted] = map.try_emplace(effect.key, *effect.before);
+  if (!inserted) map.set_payload(place, *effect.before);
 }
 
 void Model::undo_to(const Marker& marker) {
@@ -174,9 +182,7 @@ void Model::undo_to(const Marker& marker) {
     const u32 groove = static_cast<u32>(change.groove);
     grooves_.apply(change.groove, change.after, change.before, trees_);
     --batch_used_[static_cast<u32>(groove_spec(change.groove).objects)];
-    const auto changed = changed_[groove].find(change.key());
-    ASSERT(changed != changed_[groove].end() && changed->second > 0);
-    if (--changed->second == 0) changed_[groove].erase(changed);
+    changed_[groove].subtract(change.key());
   }
 }
 
@@ -184,32 +190,33 @@ void Model::undo_to(const Marker& marker) {
 
 bool Model::prefetch(GrooveName groove, Asked asked, u128 key, u32 keys_max) {
   ASSERT(!scope_active());
-  auto& keys = prefetched_[static_cast<u32>(groove)];
-  if (keys.contains({key, asked})) return true;
-  if (keys.size() + prefetched_before_[static_cast<u32>(groove)] >= keys_max) return false;
-  keys.try_emplace({key, asked}, true);
+  Prefetched& prefetched = prefetched_[static_cast<u32>(groove)];
+  KeyCounts& keys = prefetched.of(asked);
+  if (keys.of(key) > 0) return true;
+  if (prefetched.known() + prefetched.before >= keys_max) return false;
+  keys.add(key);
   return true;
 }
 
 void Model::prefetch_setup() {
   ASSERT(!scope_active());
-  for (u32 i = 0; i < groove_count; ++i) {
-    prefetched_before_[i] += prefetched_[i].size();
-    prefetched_[i].clear();
+  for (Prefetched& prefetched : prefetched_) {
+    prefetched.before += prefetched.known();
+    prefetched.forget();
   }
 }
 
 bool Model::known(GrooveName groove, Asked asked, u128 key) const {
-  const u32 i = static_cast<u32>(groove);
-  if (prefetched_[i].contains({key, asked})) return true;
-  return asked == Asked::key && changed_[i].contains(key);
+  const Prefetched& prefetched = prefetched_[static_cast<u32>(groove)];
+  if (asked == Asked::exists) return prefetched.exists.of(key) > 0;
+  return prefetched.keys.of(key) > 0 || changed_[static_cast<u32>(groove)].of(key) > 0;
 }
 
 void Model::change(const ObjectChange& change) {
   ASSERT(!(change.before == change.after));
   grooves_.apply(change.groove, change.before, change.after, trees_);
   ++batch_used_[static_cast<u32>(groove_spec(change.groove).objects)];
-  ++changed_[static_cast<u32>(change.groove)][change.key()];
+  changed_[static_cast<u32>(change.groove)].add(change.key());
   changes_.push_back(change);
 }
 
@@ -232,7 +239,7 @@ ChangePlan Model::plan(const Operation& line, u32 changes_max) const {
   ASSERT(line.of_groove());
   const GrooveName groove = line.groove();
   const u128 key = object_key(line);
-  const Side& before = get_object(groove, key);
+  const Side before = get_object(groove, key);
   const bool found = before.presence == Presence::object;
   const bool absent = before.presence == Presence::absent;
   ChangePlan plan{.verdict = ChangeVerdict::skipped,
@@ -256,6 +263,7 @@ ChangePlan Model::plan(const Operation& line, u32 changes_max) const {
   }
   const u32 used = batch_used(groove_spec(groove).objects);
   if (plan.verdict == ChangeVerdict::applies && used >= changes_max) plan.verdict = ChangeVerdict::batch_full;
+  if (plan.verdict == ChangeVerdict::applies) grooves_.fetch(groove, before, after, trees_);
   return plan;
 }
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "sim/model/groove_model.h"
+#include "sim/model/key_counts.h"
 #include "sim/scenario/operation.h"
 
 namespace tonearm::sim {
@@ -79,12 +80,11 @@ class Model {
   ChangePlan plan(const Operation& line, u32 changes_max) const;
   void change(const ObjectChange& change);
 
-  // --- queries on the current state; references live until the next change
-  const Side& get_object(GrooveName groove, u128 key) const { return grooves_.get(groove, key); }
-  const Side& object_at(GrooveName groove, u64 timestamp) const { return grooves_.at(groove, timestamp); }
+  // --- queries on the current state
+  Side get_object(GrooveName groove, u128 key) const { return grooves_.store(groove).get(key); }
+  Side object_at(GrooveName groove, u64 timestamp) const { return grooves_.store(groove).at(timestamp); }
   // Said ahead, these answer sooner.
-  void fetch_object(GrooveName groove, u128 key) const { grooves_.fetch(groove, key); }
-  void fetch_object_at(GrooveName groove, u64 timestamp) const { grooves_.fetch_at(groove, timestamp); }
+  const ObjectStore& objects(GrooveName groove) const { return grooves_.store(groove); }
   bool exists(GrooveName groove, u64 timestamp) const {
     return tree(groove_spec(groove).objects).contains(u128{timestamp});
   }
@@ -118,10 +118,11 @@ class Model {
   };
   void undo_to(const Marker& marker);
   void op_ends(u64 op);
+  void forget_prefetched();
   Side plan_insert(const Operation& line, ChangeVerdict* verdict) const;
 
   u32 beats_ = 2;
-  ModelTrees trees_;
+  ModelTrees trees_ = model_trees();
   GrooveModel grooves_;
   u64 checkpoint_op_ = 0;
   std::deque<LoggedOp> log_;
@@ -132,10 +133,20 @@ class Model {
   std::vector<ObjectChange> changes_;
   std::array<u32, tree_names_max> batch_used_{};
   std::optional<Marker> scope_;  // How many changes there were when it was opened.
-  std::array<SortedMap<std::pair<u128, Asked>, bool>, groove_count> prefetched_;
-  std::array<std::size_t, groove_count> prefetched_before_{};  // Forgotten by prefetch_setup().
-  // How often in this bar.
-  std::array<SortedMap<u128, u32>, groove_count> changed_;
+  struct Prefetched {
+    KeyCounts keys;
+    KeyCounts exists;
+    u32 before = 0;  // Forgotten by prefetch_setup().
+
+    KeyCounts& of(Asked asked) { return asked == Asked::key ? keys : exists; }
+    u32 known() const { return keys.keys() + exists.keys(); }
+    void forget() {
+      keys.clear();
+      exists.clear();
+    }
+  };
+  std::array<Prefetched, groove_count> prefetched_;
+  std::array<KeyCounts, groove_count> changed_;  // How often in this bar.
 };
 
 }  // namespace tonearm::sim

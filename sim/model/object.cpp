@@ -10,15 +10,17 @@ namespace tonearm::sim {
 namespace {
 
 // The low bytes: every machine that this is built for has them first.
-void put_low(std::byte* to, u128 value, u32 size) {
-  switch (size) {
-    case 1: std::memcpy(to, &value, 1); return;
-    case 2: std::memcpy(to, &value, 2); return;
-    case 4: std::memcpy(to, &value, 4); return;
-    case 8: std::memcpy(to, &value, 8); return;
-    case 16: std::memcpy(to, &value, 16); return;
+void put_low(std::byte* to, const FieldSpec& field, u64 value) {
+  switch (field.bytes) {
+    case 1: ASSERT(value <= 0xff); break;
+    case 4: ASSERT(value <= 0xffff'ffff); break;
+    case 8:
+      for (u32 copy = 0; copy < field.copies; ++copy) std::memcpy(to + 8 * copy, &value, 8);
+      return;
     default: UNREACHABLE();
   }
+  ASSERT(field.copies == 1);
+  std::memcpy(to, &value, field.bytes);
 }
 
 }  // namespace
@@ -31,11 +33,13 @@ ObjectBytes object_bytes(GrooveName groove, const Object& object) {
   std::memcpy(bytes.data() + spec.timestamp_offset, &object.timestamp, sizeof object.timestamp);
   for (u32 i = 0; i < spec.fields.size(); ++i) {
     const FieldSpec& field = spec.fields[i];
-    const u128 value = field.bytes == 16 ? object.wide : object.fields[i];
-    ASSERT(value <= field_max(field));
-    for (u32 copy = 0; copy < field.copies; ++copy) {
-      put_low(bytes.data() + field.offset + copy * field.bytes, value, field.bytes);
+    std::byte* const to = bytes.data() + field.offset;
+    if (field.bytes == sizeof object.wide) {
+      ASSERT(field.copies == 1);
+      std::memcpy(to, &object.wide, sizeof object.wide);
+      continue;
     }
+    put_low(to, field, object.fields[i]);
   }
   return bytes;
 }

@@ -85,6 +85,7 @@ Timestamps node_matches(const Model& model, const QueryTree& query, u32 at) {
 class Seeker {
  public:
   static constexpr u32 leaps_max = 512;
+  static constexpr u32 steps_max = 8;
 
   Seeker(const Model& model, const QueryTree& query, Direction direction)
       : model_(&model), query_(&query), ascending_(direction == Direction::ascending) {}
@@ -161,13 +162,34 @@ class Seeker {
       return ModelKey::wide(leaf.min, of);
     };
     const ModelMap& map = model_->tree(leaf.tree);
-    auto found = ascending_ ? map.lower_bound(key(least)) : map.upper_bound(key(greatest));
-    if (!ascending_) {
-      if (found == map.begin()) return std::nullopt;
-      --found;
+    const auto found = ascending_ ? not_below(at, map, key(least)) : not_above(at, map, key(greatest));
+    if (found == map.end()) return std::nullopt;
+    places_[at] = found;
+    const ModelKey match = found->first;
+    if (match < key(least) || key(greatest) < match) return std::nullopt;
+    return match.low;
+  }
+
+  // The first entry that is not below the key, and the last one that is not above it, or the end. Most lie
+  // a few steps beyond the one that the leaf found last.
+  ModelMap::const_iterator not_below(u32 at, const ModelMap& map, const ModelKey& key) const {
+    if (places_[at] && (**places_[at]).first < key) {
+      auto place = *places_[at];
+      for (u32 step = 0; step < steps_max; ++step) {
+        if (++place == map.end() || key <= place->first) return place;
+      }
     }
-    if (found == map.end() || found->first < key(least) || key(greatest) < found->first) return std::nullopt;
-    return found->first.low;
+    return map.lower_bound(key);
+  }
+  ModelMap::const_iterator not_above(u32 at, const ModelMap& map, const ModelKey& key) const {
+    if (places_[at] && key < (**places_[at]).first) {
+      auto place = *places_[at];
+      for (u32 step = 0; step < steps_max && place != map.begin(); ++step) {
+        if ((--place)->first <= key) return place;
+      }
+    }
+    const auto above = map.upper_bound(key);
+    return above == map.begin() ? map.end() : std::prev(above);
   }
 
   std::optional<u64> seek_listed(u32 at, u64 timestamp) {
@@ -188,6 +210,7 @@ class Seeker {
   bool ascending_;
   u32 leaps_ = 0;
   std::array<std::optional<Timestamps>, query_nodes_max> listed_;
+  std::array<std::optional<ModelMap::const_iterator>, query_nodes_max> places_;  // Of leaves.
 };
 
 // Nothing: it gave up.

@@ -113,9 +113,11 @@ bool Player::read_key(Asked asked, u128 key) {
     if (!model_.known(groove, asked, key)) skip();
     return model_.known(groove, asked, key);
   }
+  const ObjectStore& objects = model_.objects(groove);
+  if (asked == Asked::key) objects.fetch_place(key);
   maybe_setup();
-  if (asked == Asked::key) model_.fetch_object(groove, key);
   if (!prefetch_key(groove, asked, key)) return false;
+  if (asked == Asked::key) objects.fetch(key);
   const Error error = host_->prefetch(groove);
   if (!error) return true;
   judge_error(error, "prefetch");
@@ -185,17 +187,18 @@ void Player::line_exists() {
 
 Change Player::change_object(const ObjectChange& change, bool upsert) {
   using Kind = EngineHost::ObjectChange;
-  const ObjectBytes after = object_bytes(change.groove, change.after.object);
-  const bool was = change.before.presence == Presence::object;
   switch (change.after.presence) {
     case Presence::absent: return host_->remove_object(change.groove, change.key());
     case Presence::orphan: return host_->insert_orphaned_id(change.groove, change.key());
-    case Presence::object:
+    case Presence::object: {
+      const ObjectBytes after = object_bytes(change.groove, change.after.object);
+      const bool was = change.before.presence == Presence::object;
       return host_->change(change.groove,
                            upsert ? Kind::upsert
                            : was  ? Kind::update
                                   : Kind::insert,
                            after.data());
+    }
   }
   UNREACHABLE();
 }

@@ -106,9 +106,11 @@ void Player::judge_refused(const char* where, bool refused, bool full) {
 
 void Player::compare_query(const QueryPlan& plan, const QueryTree& query) {
   const std::vector<u64> expected = query_answer(model_, plan);
+  const ObjectStore& objects = model_.objects(plan.groove);
+  for (const u64 timestamp : expected) objects.fetch_place_at(timestamp);
+  for (const u64 timestamp : expected) objects.fetch_at(timestamp);
   const u64 object_size = groove_spec(plan.groove).object_bytes;
   const u64 count = query_result_.count;
-  for (const u64 timestamp : expected) model_.fetch_object_at(plan.groove, timestamp);
   const auto object = [&](u64 i) { return query_result_.objects.data() + i * object_size; };
   for (u64 i = 0; i < std::max<u64>(count, expected.size()); ++i) {
     ++result_.counters.checks;
@@ -117,7 +119,7 @@ void Player::compare_query(const QueryPlan& plan, const QueryTree& query) {
       for (u64 j = 0; j < count; ++j) given.push_back(timestamp_of(plan.groove, object(j)));
       return fail_query(plan, query, expected, given, i);
     }
-    const Side& side = model_.object_at(plan.groove, expected[i]);
+    const Side side = objects.at(expected[i]);
     ASSERT(side.presence == Presence::object);
     ObjectAnswer answer{.kind = GrooveEngine::Found::found, .object = {}};
     std::memcpy(answer.object.data(), object(i), object_size);
