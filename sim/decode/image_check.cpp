@@ -6,6 +6,7 @@
 
 #include "sim/decode/groove_check.h"
 #include "sim/decode/image_decoder.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -109,14 +110,15 @@ void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* rep
     return table.tree == tree.id && !table.complete;
   };
   if (std::any_of(decoded.tables.begin(), decoded.tables.end(), unreadable)) return;
-  const std::vector<DecodedVersion>& versions = decoded.versions_of(tree.id);
+  const std::span<const DecodedVersion> versions = decoded.versions(tree.id);
   for (std::size_t i = 0; i < versions.size(); ++i) {
     const DecodedVersion& version = versions[i];
     const bool deepest = i + 1 == versions.size() || versions[i + 1].newest;
-    if (deepest && version.value->tombstone) {
+    const bool tombstone = is_tombstone(tree, version.value);
+    if (deepest && tombstone) {
       report->add(fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, version.level));
     }
-    if (!deepest && version.value->tombstone == versions[i + 1].value->tombstone) {
+    if (!deepest && tombstone == is_tombstone(tree, versions[i + 1].value)) {
       report->add(fmt::format("{}: two versions of a key at levels {} and {} do not alternate", tree.name,
                               version.level, versions[i + 1].level));
     }
@@ -166,6 +168,18 @@ u64 bit_count(const std::vector<u64>& words) {
   return count;
 }
 
+// Keeps memory of what there is much of.
+void DecodedImage::clear() {
+  DecodedImage empty;
+  empty.blocks = std::move(blocks);
+  empty.tables = std::move(tables);
+  empty.value_blocks = std::move(value_blocks);
+  empty.blocks.clear();
+  empty.tables.clear();
+  empty.value_blocks.clear();
+  *this = std::move(empty);
+}
+
 bool DecodedImage::free_set_known() const {
   return outcome == DecodeOutcome::ok &&
          std::none_of(damaged.begin(), damaged.end(),
@@ -187,62 +201,6 @@ std::vector<u64> DecodedImage::protected_words() const {
 }
 
 // Level by level, from shallow to deep; each is in order of its keys.
-void DecodedImage::sort_versions() {
-  const auto before = [](const DecodedVersion& a, const DecodedVersion& b) {
-    return a.value->key < b.value->key;
-  };
-  std::vector<DecodedVersion> level;
-  std::vector<DecodedVersion> merged;
-  versions.resize(shape->trees.size());
-  for (auto table = tables.begin(); table != tables.end();) {
-    level.clear();
-    const auto first = table;
-    for (; table != tables.end() && table->tree == first->tree && table->level == first->level; ++table) {
-      for (const DecodedValue& value : table->values)
-        level.push_back({.value = &value, .level = table->level, .newest = true});
-    }
-    const auto tree = static_cast<std::size_t>(shape->find(first->tree) - shape->trees.data());
-    std::vector<DecodedVersion>& known = versions[tree];
-    merged.clear();
-    merged.reserve(known.size() + level.size());
-    std::merge(known.begin(), known.end(), level.begin(), level.end(), std::back_inserter(merged), before);
-    known.swap(merged);
-  }
-  for (std::vector<DecodedVersion>& known : versions) {
-    for (std::size_t i = 1; i < known.size(); ++i) {
-      known[i].newest = known[i].value->key != known[i - 1].value->key;
-    }
-  }
-}
-
-const std::vector<DecodedVersion>& DecodedImage::versions_of(u16 tree) const {
-  static const std::vector<DecodedVersion> none;
-  const TreeShape* const found = shape->find(tree);
-  if (found == nullptr || versions.empty()) return none;
-  return versions[static_cast<std::size_t>(found - shape->trees.data())];
-}
-
-std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
-  const std::vector<DecodedVersion>& all = versions_of(tree);
-  std::vector<const DecodedValue*> newest;
-  newest.reserve(all.size());
-  for (const DecodedVersion& version : all) {
-    if (version.newest && !version.value->tombstone) newest.push_back(version.value);
-  }
-  return newest;
-}
-
-void DecodedImage::forget_values() {
-  values_read = false;
-  versions = {};
-  objects = {};
-  for (DecodedTable& table : tables) table.values = {};
-}
-
-std::span<const std::byte> DecodedImage::object(const DecodedValue& value, u32 size) const {
-  return std::as_bytes(std::span(objects)).subspan(u64{value.object} * sizeof(u64), size);
-}
-
 std::vector<std::string> check_image(const DecodedImage& decoded) {
   Report report;
   report.lines = decoded.violations;

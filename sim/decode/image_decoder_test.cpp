@@ -7,6 +7,7 @@
 
 #include "sim/decode/image_print.h"
 #include "sim/decode/image_writer.h"
+#include "sim/decode/value_bytes.h"
 #include "sim/disk/keyed.h"
 
 namespace tonearm::sim {
@@ -83,7 +84,10 @@ TEST_CASE("a checkpoint is read whole", "[decode]") {
   using Contents = std::vector<std::pair<DecodedKey, u64>>;
   const auto contents = [&decoded](u16 tree) {
     Contents result;
-    for (const DecodedValue* value : decoded.newest(tree)) result.emplace_back(value->key, value->payload);
+    const TreeShape& shape = *decoded.shape->find(tree);
+    for (const std::byte* value : decoded.newest(tree)) {
+      result.emplace_back(key_of(shape, value), payload_of(shape, value));
+    }
     return result;
   };
   CHECK(contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
