@@ -26,14 +26,14 @@ class Demands {
     const std::span<const std::byte* const> objects = decoded.newest(groove.object_tree);
     if (objects.size() >= none / 2) return false;
     slots_.assign(std::bit_ceil(2 * objects.size() + 1), none);
-    timestamps_.reserve(objects.size());
-    present_.reserve(objects.size());
+    objects_.reserve(objects.size());
     columns_begin(decoded, groove, objects.size());
     std::vector<IndexEntry> entries;
-    for (const std::byte* const object : objects) {
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const std::byte* const object = objects[i];
       const u64 timestamp = unflagged(tree, object);
-      slots_[slot_of(timestamp)] = static_cast<u32>(timestamps_.size());
-      timestamps_.push_back(timestamp);
+      slots_[slot_of(timestamp)] = static_cast<u32>(i);
+      objects_.push_back({.timestamp = timestamp, .present = 0});
       entries.clear();
       groove.entries({object, tree.object_size}, &entries);
       if (!add_entries(groove, entries)) return false;
@@ -42,13 +42,13 @@ class Demands {
     return true;
   }
 
-  std::size_t objects() const { return timestamps_.size(); }
+  std::size_t objects() const { return objects_.size(); }
   u64 entries(std::size_t index) const { return columns_[index].entries; }
   // None: there is no such object.
   u32 object_at(u64 timestamp) const { return slots_[slot_of(timestamp)]; }
   u128 id(u32 object) const { return ids_[object]; }
   bool demands(u32 object, std::size_t index, const TreeShape& tree, const std::byte* entry) const {
-    if ((present_[object] >> index & 1) == 0) return false;
+    if ((objects_[object].present >> index & 1) == 0) return false;
     const Column& column = columns_[index];
     switch (tree.kind) {
       case ValueKind::exists: return true;
@@ -81,7 +81,7 @@ class Demands {
 
   // Of the object that was added last.
   bool add_entries(const GrooveShape& groove, const std::vector<IndexEntry>& entries) {
-    const std::size_t object = timestamps_.size() - 1;
+    const std::size_t object = objects_.size() - 1;
     u64 present = 0;
     std::size_t index = 0;
     for (const IndexEntry& entry : entries) {
@@ -92,12 +92,12 @@ class Demands {
       present |= u64{1} << index;
       if (!add_entry(&columns_[index], object, entry.key)) return false;
     }
-    present_.push_back(present);
+    objects_.back().present = present;
     return true;
   }
   bool add_entry(Column* column, std::size_t object, const DecodedKey& key) {
     const u64 middle = static_cast<u64>(key.second >> 64);
-    if (static_cast<u64>(key.second) != timestamps_[object]) return false;
+    if (static_cast<u64>(key.second) != objects_[object].timestamp) return false;
     if (column->kind != ValueKind::wide && key.first != 0) return false;
     if (column->kind != ValueKind::index && middle != 0) return false;
     ++column->entries;
@@ -112,14 +112,17 @@ class Demands {
   std::size_t slot_of(u64 timestamp) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) & mask;
-    while (slots_[slot] != none && timestamps_[slots_[slot]] != timestamp) slot = (slot + 1) & mask;
+    while (slots_[slot] != none && objects_[slots_[slot]].timestamp != timestamp) slot = (slot + 1) & mask;
     return slot;
   }
 
-  // By object.
-  std::vector<u64> timestamps_;
-  std::vector<u64> present_;  // Bit i: it has an entry in index i.
-  std::vector<u128> ids_;
+  struct Object {
+    u64 timestamp;
+    u64 present;  // Bit i: it has an entry in index i.
+  };
+
+  std::vector<Object> objects_;
+  std::vector<u128> ids_;        // By object.
   std::vector<Column> columns_;  // By index.
   std::vector<u32> slots_;       // Numbers of objects.
 };

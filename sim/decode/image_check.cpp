@@ -30,6 +30,12 @@ bool on_disk(const DecodedImage& decoded, const DecodedBlock& block) {
   return block.ref.address != 0 && block.ref.address <= decoded.blocks_count;
 }
 
+// The addresses of a bitmap's word.
+template <class Visit>
+void for_each_bit(std::size_t index, u64 word, Visit&& visit) {
+  for (; word != 0; word &= word - 1) visit(index * 64 + static_cast<u64>(std::countr_zero(word)) + 1);
+}
+
 // Acquired minus released are the blocks that manifest and tables reach; the trailers' own blocks are
 // acquired after the bitmaps were encoded, so that these do not know them.
 void check_blocks(const DecodedImage& decoded, Report* report) {
@@ -63,17 +69,19 @@ void check_blocks(const DecodedImage& decoded, Report* report) {
   const bool complete = decoded.manifest_known() &&
                         std::none_of(decoded.damaged.begin(), decoded.damaged.end(),
                                      [](const DamagedBlock& block) { return block.use == BlockUse::index; });
-  for (u64 bit = 0; bit < decoded.acquired.size() * 64; ++bit) {
-    const u64 address = bit + 1;
-    if (!bit_of(decoded.acquired, address) || bit_of(decoded.released, address)) continue;
-    if (complete && !bit_of(reached, address))
+  const auto word = [](const std::vector<u64>& words, std::size_t i) {
+    return i < words.size() ? words[i] : 0;
+  };
+  for (std::size_t i = 0; complete && i < decoded.acquired.size(); ++i) {
+    for_each_bit(i, decoded.acquired[i] & ~word(decoded.released, i) & ~word(reached, i), [&](u64 address) {
       report->add(fmt::format("block {} is acquired and not reachable", address));
+    });
   }
   report->begin();
-  for (u64 bit = 0; bit < decoded.released.size() * 64; ++bit) {
-    if (bit_of(decoded.released, bit + 1) && !bit_of(decoded.acquired, bit + 1)) {
-      report->add(fmt::format("block {} is released and not acquired", bit + 1));
-    }
+  for (std::size_t i = 0; i < decoded.released.size(); ++i) {
+    for_each_bit(i, decoded.released[i] & ~word(decoded.acquired, i), [&](u64 address) {
+      report->add(fmt::format("block {} is released and not acquired", address));
+    });
   }
 }
 
@@ -160,6 +168,11 @@ void set_bit(std::vector<u64>* words, u64 address) {
   const u64 bit = address - 1;
   if (bit / 64 >= words->size()) words->resize(bit / 64 + 1);
   (*words)[bit / 64] |= u64{1} << bit % 64;
+}
+
+void unset_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  (*words)[bit / 64] &= ~(u64{1} << bit % 64);
 }
 
 u64 bit_count(const std::vector<u64>& words) {

@@ -8,6 +8,7 @@
 
 #include "sim/decode/block_fault.h"
 #include "sim/decode/disk_format.h"
+#include "sim/decode/index_slots.h"
 #include "sim/decode/superblock_copies.h"
 #include "sim/decode/value_bytes.h"
 
@@ -24,59 +25,6 @@ using f::load;
 constexpr u64 zone_size = u64{f::copies} * f::copy_size;
 
 bool power_of_two(u64 value) { return value != 0 && (value & (value - 1)) == 0; }
-
-BlockRef reference(Bytes bytes, u64 checksum_offset, u64 address_offset) {
-  return {.address = load<u64>(bytes, address_offset), .checksum = load<u128>(bytes, checksum_offset)};
-}
-
-DecodedKey load_key(Bytes bytes, u64 offset) {
-  return {load<u128>(bytes, offset + 16), load<u128>(bytes, offset)};
-}
-
-void unset_bit(std::vector<u64>* words, u64 address) {
-  const u64 bit = address - 1;
-  (*words)[bit / 64] &= ~(u64{1} << bit % 64);
-}
-
-// What nobody may write: a word that is spare, or an object that is gone and still there.
-const char* value_fault(const TreeShape& tree, Bytes bytes) {
-  const bool spare = tree.kind == ValueKind::id || tree.kind == ValueKind::wide;
-  if (spare && load<u64>(bytes, 24) != 0) return "a spare word is not zero";
-  if (tree.kind != ValueKind::object || !is_tombstone(tree, bytes.data())) return nullptr;
-  const bool zero = f::all_zero(bytes.first(tree.timestamp_at)) &&
-                    f::all_zero(bytes.subspan(tree.timestamp_at + sizeof(u64)));
-  return zero ? nullptr : "a tombstone that is not zero";
-}
-
-DecodedKey load_short_key(Bytes bytes, u64 offset, u32 key_size) {
-  if (key_size == 8) return {0, load<u64>(bytes, offset)};
-  if (key_size == 16) return {0, load<u128>(bytes, offset)};
-  return load_key(bytes, offset);
-}
-
-// The slots of an index block, behind its header: checksums, least keys, greatest keys, addresses.
-struct IndexSlots {
-  Bytes block;
-  u64 count;
-  u32 key_size;
-
-  u64 block_size() const { return f::header_size + count * (32 + 2 * u64{key_size} + 8); }
-  u64 checksum_at(u64 i) const { return f::header_size + i * 32; }
-  u64 min_at(u64 i) const { return checksum_at(count) + i * key_size; }
-  u64 max_at(u64 i) const { return min_at(count) + i * key_size; }
-  u64 address_at(u64 i) const { return max_at(count) + i * 8; }
-  DecodedTable::ValueBlock at(u64 i) const {
-    return {.ref = reference(block, checksum_at(i), address_at(i)),
-            .key_min = load_short_key(block, min_at(i), key_size),
-            .key_max = load_short_key(block, max_at(i), key_size)};
-  }
-};
-
-IndexSlots slots_of(Bytes block) {
-  return {.block = block,
-          .count = load<u32>(block, f::header_metadata + f::index_slots),
-          .key_size = load<u32>(block, f::header_metadata + f::index_key_size)};
-}
 
 // --- superblock
 

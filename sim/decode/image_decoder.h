@@ -224,6 +224,7 @@ std::vector<std::string> check_image(const DecodedImage& decoded);
 // Bit address - 1.
 bool bit_of(const std::vector<u64>& words, u64 address);
 void set_bit(std::vector<u64>* words, u64 address);
+void unset_bit(std::vector<u64>* words, u64 address);  // Of one that is set.
 u64 bit_count(const std::vector<u64>& words);
 
 }  // namespace tonearm::sim

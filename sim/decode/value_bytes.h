@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "sim/decode/disk_format.h"
 #include "sim/decode/forest_shape.h"
 
 namespace tonearm::sim {
@@ -60,6 +61,16 @@ inline u64 payload_of(const TreeShape& tree, const std::byte* value) {
     case ValueKind::wide: return 0;
   }
   return 0;
+}
+
+// What nobody may write: a word that is spare, or an object that is gone and still there.
+inline const char* value_fault(const TreeShape& tree, std::span<const std::byte> bytes) {
+  const bool spare = tree.kind == ValueKind::id || tree.kind == ValueKind::wide;
+  if (spare && word_at<u64>(bytes.data(), 24) != 0) return "a spare word is not zero";
+  if (tree.kind != ValueKind::object || !is_tombstone(tree, bytes.data())) return nullptr;
+  const bool zero = disk_format::all_zero(bytes.first(tree.timestamp_at)) &&
+                    disk_format::all_zero(bytes.subspan(tree.timestamp_at + sizeof(u64)));
+  return zero ? nullptr : "a tombstone that is not zero";
 }
 
 }  // namespace tonearm::sim
