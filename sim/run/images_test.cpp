@@ -133,7 +133,7 @@ struct Opened {
 
   PageStore pages;
   Image image;
-  std::vector<std::byte> memory;
+  EngineMemory memory;
   Quiet quiet;
   std::optional<SimStorage> disk;
   std::optional<EngineHost> host;
