@@ -272,7 +272,7 @@ void bench_shares(const Bench& bench, u64 lines, RunnerMemory& memory) {
 u64 setup_nanos(const Bench& bench) {
   constexpr u64 rounds = 200;
   PageStore pages;
-  std::vector<std::byte> buffer;
+  EngineMemory buffer;
   QuietInterrupt quiet;
   u64 nanos = 0;
   for (u64 i = 0; i < rounds; ++i) {
@@ -305,7 +305,7 @@ void bench_setup(const Bench& bench, RunnerMemory& memory) {
 // the storage must be asked for when the cache may answer (warm).
 void bench_reads(const Bench& bench) {
   PageStore pages;
-  std::vector<std::byte> buffer;
+  EngineMemory buffer;
   QuietInterrupt quiet;
   SimStorage disk(pages, bench.options.disk, nullptr);
   EngineHost host(world_of_run(bench.workload, bench.options), disk, bench.options, buffer, quiet, 0);

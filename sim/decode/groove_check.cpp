@@ -4,52 +4,133 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
 namespace {
 
-// Where an object of a list is, and its entries in another one, by its timestamp: an open hash table, at most
-// half full. What is asked for is in the table itself: every entry of every index asks.
-class Places {
+// What the objects of a groove demand of its other trees, as short as that can be said: of each index the
+// fields of one object after the other. Objects are found by their timestamps, in an open hash table that is
+// at most half full: every entry of every index asks.
+class Demands {
  public:
-  struct Place {
-    u64 timestamp = 0;
-    u32 object = 0;
-    u32 entries_begin = 0;
-    u32 entries_end = 0;
-    bool used = false;
-  };
+  static constexpr u32 none = ~u32{0};
+  static constexpr std::size_t indexes_max = 64;
 
-  explicit Places(std::size_t objects) : slots_(std::bit_ceil(2 * objects + 1)) {}
-
-  void add(const Place& place) {
-    Place& slot = slots_[slot_of(place.timestamp)];
-    slot = place;
-    slot.used = true;
+  // False: they cannot be said so. An object has one entry in an index at most, with its own timestamp.
+  bool derive(const DecodedImage& decoded, const GrooveShape& groove) {
+    if (groove.index_trees.size() > indexes_max) return false;
+    const TreeShape& tree = *decoded.shape->find(groove.object_tree);
+    const std::span<const std::byte* const> objects = decoded.newest(groove.object_tree);
+    if (objects.size() >= none / 2) return false;
+    slots_.assign(std::bit_ceil(2 * objects.size() + 1), none);
+    objects_.reserve(objects.size());
+    columns_begin(decoded, groove, objects.size());
+    std::vector<IndexEntry> entries;
+    for (std::size_t i = 0; i < objects.size(); ++i) {
+      const std::byte* const object = objects[i];
+      const u64 timestamp = unflagged(tree, object);
+      slots_[slot_of(timestamp)] = static_cast<u32>(i);
+      objects_.push_back({.timestamp = timestamp, .present = 0});
+      entries.clear();
+      groove.entries({object, tree.object_size}, &entries);
+      if (!add_entries(groove, entries)) return false;
+      if (groove.id_tree != 0) ids_.push_back(word_at<u128>(object, groove.id_at));
+    }
+    return true;
   }
-  // Null: there is no such object.
-  const Place* find(u64 timestamp) const {
-    const Place& place = slots_[slot_of(timestamp)];
-    return place.used ? &place : nullptr;
+
+  std::size_t objects() const { return objects_.size(); }
+  u64 entries(std::size_t index) const { return columns_[index].entries; }
+  // None: there is no such object.
+  u32 object_at(u64 timestamp) const { return slots_[slot_of(timestamp)]; }
+  u128 id(u32 object) const { return ids_[object]; }
+  bool demands(u32 object, std::size_t index, const TreeShape& tree, const std::byte* entry) const {
+    if ((objects_[object].present >> index & 1) == 0) return false;
+    const Column& column = columns_[index];
+    switch (tree.kind) {
+      case ValueKind::exists: return true;
+      case ValueKind::index: return column.low[object] == word_at<u64>(entry, 0);
+      case ValueKind::wide:
+        return column.low[object] == word_at<u64>(entry, 0) && column.high[object] == word_at<u64>(entry, 8);
+      case ValueKind::pair:
+      case ValueKind::id:
+      case ValueKind::object: return false;
+    }
+    return false;
   }
 
  private:
+  struct Column {
+    ValueKind kind;
+    u64 entries = 0;  // How many objects have one.
+    std::vector<u64> low;
+    std::vector<u64> high;  // Of a wide index.
+  };
+
+  void columns_begin(const DecodedImage& decoded, const GrooveShape& groove, std::size_t objects) {
+    for (const u16 tree : groove.index_trees) {
+      Column& column =
+          columns_.emplace_back(Column{.kind = decoded.shape->find(tree)->kind, .low = {}, .high = {}});
+      if (column.kind != ValueKind::exists) column.low.resize(objects);
+      if (column.kind == ValueKind::wide) column.high.resize(objects);
+    }
+  }
+
+  // Of the object that was added last.
+  bool add_entries(const GrooveShape& groove, const std::vector<IndexEntry>& entries) {
+    const std::size_t object = objects_.size() - 1;
+    u64 present = 0;
+    std::size_t index = 0;
+    for (const IndexEntry& entry : entries) {
+      // As a rule they come in the order of the trees.
+      if (index == columns_.size() || groove.index_trees[index] > entry.tree) index = 0;
+      while (index < columns_.size() && groove.index_trees[index] != entry.tree) ++index;
+      if (index == columns_.size() || (present >> index & 1) != 0) return false;
+      present |= u64{1} << index;
+      if (!add_entry(&columns_[index], object, entry.key)) return false;
+    }
+    objects_.back().present = present;
+    return true;
+  }
+  bool add_entry(Column* column, std::size_t object, const DecodedKey& key) {
+    const u64 middle = static_cast<u64>(key.second >> 64);
+    if (static_cast<u64>(key.second) != objects_[object].timestamp) return false;
+    if (column->kind != ValueKind::wide && key.first != 0) return false;
+    if (column->kind != ValueKind::index && middle != 0) return false;
+    ++column->entries;
+    if (column->kind == ValueKind::index) column->low[object] = middle;
+    if (column->kind != ValueKind::wide) return true;
+    column->low[object] = static_cast<u64>(key.first);
+    column->high[object] = static_cast<u64>(key.first >> 64);
+    return true;
+  }
+
   // That holds it, or the free one where it would be.
   std::size_t slot_of(u64 timestamp) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) & mask;
-    while (slots_[slot].used && slots_[slot].timestamp != timestamp) slot = (slot + 1) & mask;
+    while (slots_[slot] != none && objects_[slots_[slot]].timestamp != timestamp) slot = (slot + 1) & mask;
     return slot;
   }
 
-  std::vector<Place> slots_;
+  struct Object {
+    u64 timestamp;
+    u64 present;  // Bit i: it has an entry in index i.
+  };
+
+  std::vector<Object> objects_;
+  std::vector<u128> ids_;        // By object.
+  std::vector<Column> columns_;  // By index.
+  std::vector<u32> slots_;       // Numbers of objects.
 };
 
 class GrooveCheck {
  public:
-  GrooveCheck(const DecodedImage& decoded, const GrooveShape& groove) : decoded_(decoded), groove_(groove) {}
+  GrooveCheck(const DecodedImage& decoded, const GrooveShape& groove)
+      : decoded_(decoded), groove_(groove), object_shape_(*decoded.shape->find(groove.object_tree)) {}
 
   std::vector<std::string> run() {
     if (!readable() || in_bijection()) return {};
@@ -82,67 +163,40 @@ class GrooveCheck {
   // The short way, without a list of what is wrong. Keys are unique, and an object has one entry in an index
   // at most. So if each entry is one that the object with its timestamp must have, and there are as many
   // entries as objects demand, then none is missing.
-  bool in_bijection() {
-    const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
-    const std::vector<const DecodedValue*> objects = decoded_.newest(groove_.object_tree);
-    Places places(objects.size());
-    std::vector<IndexEntry> entries;
-    entries.reserve(objects.size() * groove_.index_trees.size());
-    for (std::size_t i = 0; i < objects.size(); ++i) {
-      const std::size_t begin = entries.size();
-      groove_.entries(decoded_.object(*objects[i], size), &entries);
-      places.add({.timestamp = static_cast<u64>(objects[i]->key.second),
-                  .object = static_cast<u32>(i),
-                  .entries_begin = static_cast<u32>(begin),
-                  .entries_end = static_cast<u32>(entries.size())});
-    }
-    u64 values_seen = 0;
-    for (const u16 tree : groove_.index_trees) {
-      for (const DecodedVersion& version : decoded_.versions_of(tree)) {
-        const DecodedValue& value = *version.value;
-        if (!version.newest || value.tombstone) continue;
-        const Places::Place* const place = places.find(static_cast<u64>(value.key.second));
-        if (place == nullptr) return false;
-        const IndexEntry wanted{.tree = tree, .key = value.key};
-        const auto end = entries.begin() + place->entries_end;
-        if (std::find(entries.begin() + place->entries_begin, end, wanted) == end) return false;
-        ++values_seen;
+  bool in_bijection() const {
+    Demands demands;
+    if (!demands.derive(decoded_, groove_)) return false;
+    for (std::size_t i = 0; i < groove_.index_trees.size(); ++i) {
+      const TreeShape& tree = *decoded_.shape->find(groove_.index_trees[i]);
+      const std::span<const std::byte* const> entries = decoded_.newest(tree.id);
+      if (entries.size() != demands.entries(i)) return false;
+      for (const std::byte* const entry : entries) {
+        const u32 object = demands.object_at(unflagged(tree, entry));
+        if (object == Demands::none || !demands.demands(object, i, tree, entry)) return false;
       }
     }
-    const auto object_at = [&](u64 timestamp) -> const DecodedValue* {
-      const Places::Place* const place = places.find(timestamp);
-      return place == nullptr ? nullptr : objects[place->object];
-    };
-    return values_seen == entries.size() && ids_in_bijection(objects, size, object_at);
+    return groove_.id_tree == 0 || ids_in_bijection(demands);
   }
-  template <class ObjectAt>
-  bool ids_in_bijection(const std::vector<const DecodedValue*>& objects, u32 size, ObjectAt object_at) {
-    if (groove_.id_tree == 0) return true;
+  bool ids_in_bijection(const Demands& demands) const {
+    const TreeShape& tree = *decoded_.shape->find(groove_.id_tree);
     u64 named = 0;
-    for (const DecodedVersion& version : decoded_.versions_of(groove_.id_tree)) {
-      const DecodedValue* const value = version.value;
-      if (!version.newest || value->tombstone) continue;
-      if (value->payload == 0 && groove_.orphans) continue;
-      const DecodedValue* const object = object_at(value->payload);
-      if (object == nullptr) return false;
-      u128 id = 0;
-      std::memcpy(&id, decoded_.object(*object, size).data() + groove_.id_at, sizeof id);
-      if (DecodedKey{0, id} != value->key) return false;
+    for (const std::byte* const value : decoded_.newest(tree.id)) {
+      const u64 timestamp = payload_of(tree, value);
+      if (timestamp == 0 && groove_.orphans) continue;
+      const u32 object = demands.object_at(timestamp);
+      if (object == Demands::none || key_of(tree, value) != DecodedKey{0, demands.id(object)}) return false;
       ++named;
     }
-    return named == objects.size();
+    return named == demands.objects();
   }
 
   // From the objects: what all the other trees must hold.
   void collect() {
-    const u32 size = decoded_.shape->find(groove_.object_tree)->value_size();
-    for (const DecodedValue* value : decoded_.newest(groove_.object_tree)) {
-      const std::span<const std::byte> object = decoded_.object(*value, size);
-      groove_.entries(object, &entries_);
+    for (const std::byte* const object : decoded_.newest(groove_.object_tree)) {
+      groove_.entries({object, object_shape_.object_size}, &entries_);
       if (groove_.id_tree == 0) continue;
-      u128 id = 0;
-      std::memcpy(&id, object.data() + groove_.id_at, sizeof id);
-      ids_.push_back({.id = {0, id}, .timestamp = static_cast<u64>(value->key.second)});
+      ids_.push_back(
+          {.id = {0, word_at<u128>(object, groove_.id_at)}, .timestamp = unflagged(object_shape_, object)});
     }
     std::sort(ids_.begin(), ids_.end());
     std::sort(entries_.begin(), entries_.end());
@@ -150,18 +204,20 @@ class GrooveCheck {
 
   void check_ids() {
     if (groove_.id_tree == 0) return;
-    const u16 tree = groove_.id_tree;
+    const TreeShape& tree = *decoded_.shape->find(groove_.id_tree);
     auto expected = ids_.begin();
-    for (const DecodedValue* value : decoded_.newest(tree)) {
-      for (; expected != ids_.end() && expected->id < value->key; ++expected) lacks_id(*expected);
-      if (expected != ids_.end() && expected->id == value->key) {
-        if (expected->timestamp != value->payload)
+    for (const std::byte* const value : decoded_.newest(tree.id)) {
+      const DecodedKey id = key_of(tree, value);
+      const u64 timestamp = payload_of(tree, value);
+      for (; expected != ids_.end() && expected->id < id; ++expected) lacks_id(*expected);
+      if (expected != ids_.end() && expected->id == id) {
+        if (expected->timestamp != timestamp)
           lines_.push_back(fmt::format("{}: id {} names timestamp {}, its object has {}", groove_.name,
-                                       key(tree, value->key), value->payload, expected->timestamp));
+                                       key(tree.id, id), timestamp, expected->timestamp));
         ++expected;
-      } else if (value->payload != 0 || !groove_.orphans) {
+      } else if (timestamp != 0 || !groove_.orphans) {
         lines_.push_back(fmt::format("{}: id {} names timestamp {}, where no such object is", groove_.name,
-                                     key(tree, value->key), value->payload));
+                                     key(tree.id, id), timestamp));
       }
     }
     for (; expected != ids_.end(); ++expected) lacks_id(*expected);
@@ -180,12 +236,13 @@ class GrooveCheck {
     const auto lacks = [&](const IndexEntry& entry) {
       lines_.push_back(fmt::format("{}: the entry {} of an object is missing", name, key(tree, entry.key)));
     };
-    for (const DecodedValue* value : decoded_.newest(tree)) {
-      for (; expected != of_tree.second && expected->key < value->key; ++expected) lacks(*expected);
-      if (expected != of_tree.second && expected->key == value->key) {
+    for (const std::byte* const value : decoded_.newest(tree)) {
+      const DecodedKey entry = key_of(*decoded_.shape->find(tree), value);
+      for (; expected != of_tree.second && expected->key < entry; ++expected) lacks(*expected);
+      if (expected != of_tree.second && expected->key == entry) {
         ++expected;
       } else {
-        lines_.push_back(fmt::format("{}: the entry {} belongs to no object", name, key(tree, value->key)));
+        lines_.push_back(fmt::format("{}: the entry {} belongs to no object", name, key(tree, entry)));
       }
     }
     for (; expected != of_tree.second; ++expected) lacks(*expected);
@@ -193,6 +250,7 @@ class GrooveCheck {
 
   const DecodedImage& decoded_;
   const GrooveShape& groove_;
+  const TreeShape& object_shape_;
   std::vector<Id> ids_;
   std::vector<IndexEntry> entries_;
   std::vector<std::string> lines_;

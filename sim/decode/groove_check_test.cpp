@@ -6,6 +6,7 @@
 
 #include "sim/decode/image_print.h"
 #include "sim/decode/image_writer.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -102,18 +103,20 @@ TEST_CASE("values of every tree kind are read", "[decode][groove]") {
   Songs songs;
   CHECK(songs.lines() == std::vector<std::string>{});
   const DecodedImage decoded = decode_image(songs.image, {.values = true, .shape = &song_shape});
-  const std::vector<const DecodedValue*> objects = decoded.newest(7);
-  REQUIRE(objects.size() == 2);
-  CHECK(objects[0]->key == DecodedKey{0, 1});
-  CHECK(objects[1]->payload == object_hash(songs.objects[1].bytes));
-  const auto bytes = decoded.object(*objects[1], sizeof(Song));
-  CHECK(std::equal(bytes.begin(), bytes.end(), songs.objects[1].bytes.begin()));
+  const auto key = [&](u16 tree, std::size_t i) {
+    return key_of(*song_shape.find(tree), decoded.newest(tree)[i]);
+  };
+  REQUIRE(decoded.newest(7).size() == 2);
+  CHECK(key(7, 0) == DecodedKey{0, 1});
+  const std::byte* const object = decoded.newest(7)[1];
+  CHECK(payload_of(*song_shape.find(7), object) == object_hash(songs.objects[1].bytes));
+  CHECK(std::equal(object, object + sizeof(Song), songs.objects[1].bytes.begin()));
   REQUIRE(decoded.newest(8).size() == 3);
-  CHECK(decoded.newest(8)[2]->payload == 0);
+  CHECK(payload_of(*song_shape.find(8), decoded.newest(8)[2]) == 0);
   REQUIRE(decoded.newest(9).size() == 2);
-  CHECK(decoded.newest(9)[1]->key == DecodedKey{70, 1});
+  CHECK(key(9, 1) == DecodedKey{70, 1});
   REQUIRE(decoded.newest(11).size() == 1);
-  CHECK(decoded.newest(11)[0]->key == DecodedKey{0, 1});
+  CHECK(key(11, 0) == DecodedKey{0, 1});
 
   const std::string text = print_image(decoded, true, true);
   CAPTURE(text);

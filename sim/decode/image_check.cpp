@@ -6,6 +6,7 @@
 
 #include "sim/decode/groove_check.h"
 #include "sim/decode/image_decoder.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -27,6 +28,12 @@ bool trailer(BlockUse use) { return use == BlockUse::trailer_acquired || use == 
 
 bool on_disk(const DecodedImage& decoded, const DecodedBlock& block) {
   return block.ref.address != 0 && block.ref.address <= decoded.blocks_count;
+}
+
+// The addresses of a bitmap's word.
+template <class Visit>
+void for_each_bit(std::size_t index, u64 word, Visit&& visit) {
+  for (; word != 0; word &= word - 1) visit(index * 64 + static_cast<u64>(std::countr_zero(word)) + 1);
 }
 
 // Acquired minus released are the blocks that manifest and tables reach; the trailers' own blocks are
@@ -62,17 +69,19 @@ void check_blocks(const DecodedImage& decoded, Report* report) {
   const bool complete = decoded.manifest_known() &&
                         std::none_of(decoded.damaged.begin(), decoded.damaged.end(),
                                      [](const DamagedBlock& block) { return block.use == BlockUse::index; });
-  for (u64 bit = 0; bit < decoded.acquired.size() * 64; ++bit) {
-    const u64 address = bit + 1;
-    if (!bit_of(decoded.acquired, address) || bit_of(decoded.released, address)) continue;
-    if (complete && !bit_of(reached, address))
+  const auto word = [](const std::vector<u64>& words, std::size_t i) {
+    return i < words.size() ? words[i] : 0;
+  };
+  for (std::size_t i = 0; complete && i < decoded.acquired.size(); ++i) {
+    for_each_bit(i, decoded.acquired[i] & ~word(decoded.released, i) & ~word(reached, i), [&](u64 address) {
       report->add(fmt::format("block {} is acquired and not reachable", address));
+    });
   }
   report->begin();
-  for (u64 bit = 0; bit < decoded.released.size() * 64; ++bit) {
-    if (bit_of(decoded.released, bit + 1) && !bit_of(decoded.acquired, bit + 1)) {
-      report->add(fmt::format("block {} is released and not acquired", bit + 1));
-    }
+  for (std::size_t i = 0; i < decoded.released.size(); ++i) {
+    for_each_bit(i, decoded.released[i] & ~word(decoded.acquired, i), [&](u64 address) {
+      report->add(fmt::format("block {} is released and not acquired", address));
+    });
   }
 }
 
@@ -109,14 +118,15 @@ void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* rep
     return table.tree == tree.id && !table.complete;
   };
   if (std::any_of(decoded.tables.begin(), decoded.tables.end(), unreadable)) return;
-  const std::vector<DecodedVersion>& versions = decoded.versions_of(tree.id);
+  const std::span<const DecodedVersion> versions = decoded.versions(tree.id);
   for (std::size_t i = 0; i < versions.size(); ++i) {
     const DecodedVersion& version = versions[i];
     const bool deepest = i + 1 == versions.size() || versions[i + 1].newest;
-    if (deepest && version.value->tombstone) {
+    const bool tombstone = is_tombstone(tree, version.value);
+    if (deepest && tombstone) {
       report->add(fmt::format("{}: a tombstone at level {} has nothing below it", tree.name, version.level));
     }
-    if (!deepest && version.value->tombstone == versions[i + 1].value->tombstone) {
+    if (!deepest && tombstone == is_tombstone(tree, versions[i + 1].value)) {
       report->add(fmt::format("{}: two versions of a key at levels {} and {} do not alternate", tree.name,
                               version.level, versions[i + 1].level));
     }
@@ -160,10 +170,27 @@ void set_bit(std::vector<u64>* words, u64 address) {
   (*words)[bit / 64] |= u64{1} << bit % 64;
 }
 
+void unset_bit(std::vector<u64>* words, u64 address) {
+  const u64 bit = address - 1;
+  (*words)[bit / 64] &= ~(u64{1} << bit % 64);
+}
+
 u64 bit_count(const std::vector<u64>& words) {
   u64 count = 0;
   for (const u64 word : words) count += static_cast<u64>(std::popcount(word));
   return count;
+}
+
+// Keeps memory of what there is much of.
+void DecodedImage::clear() {
+  DecodedImage empty;
+  empty.blocks = std::move(blocks);
+  empty.tables = std::move(tables);
+  empty.value_blocks = std::move(value_blocks);
+  empty.blocks.clear();
+  empty.tables.clear();
+  empty.value_blocks.clear();
+  *this = std::move(empty);
 }
 
 bool DecodedImage::free_set_known() const {
@@ -187,62 +214,6 @@ std::vector<u64> DecodedImage::protected_words() const {
 }
 
 // Level by level, from shallow to deep; each is in order of its keys.
-void DecodedImage::sort_versions() {
-  const auto before = [](const DecodedVersion& a, const DecodedVersion& b) {
-    return a.value->key < b.value->key;
-  };
-  std::vector<DecodedVersion> level;
-  std::vector<DecodedVersion> merged;
-  versions.resize(shape->trees.size());
-  for (auto table = tables.begin(); table != tables.end();) {
-    level.clear();
-    const auto first = table;
-    for (; table != tables.end() && table->tree == first->tree && table->level == first->level; ++table) {
-      for (const DecodedValue& value : table->values)
-        level.push_back({.value = &value, .level = table->level, .newest = true});
-    }
-    const auto tree = static_cast<std::size_t>(shape->find(first->tree) - shape->trees.data());
-    std::vector<DecodedVersion>& known = versions[tree];
-    merged.clear();
-    merged.reserve(known.size() + level.size());
-    std::merge(known.begin(), known.end(), level.begin(), level.end(), std::back_inserter(merged), before);
-    known.swap(merged);
-  }
-  for (std::vector<DecodedVersion>& known : versions) {
-    for (std::size_t i = 1; i < known.size(); ++i) {
-      known[i].newest = known[i].value->key != known[i - 1].value->key;
-    }
-  }
-}
-
-const std::vector<DecodedVersion>& DecodedImage::versions_of(u16 tree) const {
-  static const std::vector<DecodedVersion> none;
-  const TreeShape* const found = shape->find(tree);
-  if (found == nullptr || versions.empty()) return none;
-  return versions[static_cast<std::size_t>(found - shape->trees.data())];
-}
-
-std::vector<const DecodedValue*> DecodedImage::newest(u16 tree) const {
-  const std::vector<DecodedVersion>& all = versions_of(tree);
-  std::vector<const DecodedValue*> newest;
-  newest.reserve(all.size());
-  for (const DecodedVersion& version : all) {
-    if (version.newest && !version.value->tombstone) newest.push_back(version.value);
-  }
-  return newest;
-}
-
-void DecodedImage::forget_values() {
-  values_read = false;
-  versions = {};
-  objects = {};
-  for (DecodedTable& table : tables) table.values = {};
-}
-
-std::span<const std::byte> DecodedImage::object(const DecodedValue& value, u32 size) const {
-  return std::as_bytes(std::span(objects)).subspan(u64{value.object} * sizeof(u64), size);
-}
-
 std::vector<std::string> check_image(const DecodedImage& decoded) {
   Report report;
   report.lines = decoded.violations;

@@ -8,7 +8,9 @@
 
 #include "sim/decode/block_fault.h"
 #include "sim/decode/disk_format.h"
+#include "sim/decode/index_slots.h"
 #include "sim/decode/superblock_copies.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -23,57 +25,6 @@ using f::load;
 constexpr u64 zone_size = u64{f::copies} * f::copy_size;
 
 bool power_of_two(u64 value) { return value != 0 && (value & (value - 1)) == 0; }
-
-BlockRef reference(Bytes bytes, u64 checksum_offset, u64 address_offset) {
-  return {.address = load<u64>(bytes, address_offset), .checksum = load<u128>(bytes, checksum_offset)};
-}
-
-DecodedKey load_key(Bytes bytes, u64 offset) {
-  return {load<u128>(bytes, offset + 16), load<u128>(bytes, offset)};
-}
-
-void unset_bit(std::vector<u64>* words, u64 address) {
-  const u64 bit = address - 1;
-  (*words)[bit / 64] &= ~(u64{1} << bit % 64);
-}
-
-constexpr u64 tombstone_flag = u64{1} << 63;
-
-// Its payload, if the kind has one, is the caller's business for objects.
-DecodedValue load_value(const TreeShape& tree, Bytes bytes) {
-  const auto word = [bytes](u64 at) { return load<u64>(bytes, at); };
-  const auto value = [](DecodedKey key, u64 payload, u64 flagged) {
-    return DecodedValue{.key = key, .payload = payload, .tombstone = (flagged & tombstone_flag) != 0};
-  };
-  switch (tree.kind) {
-    case ValueKind::pair: return value({0, word(0) & ~tombstone_flag}, word(8), word(0));
-    case ValueKind::index: return value({0, u128{word(0)} << 64 | (word(8) & ~tombstone_flag)}, 0, word(8));
-    case ValueKind::id: return value({0, load<u128>(bytes, 0)}, word(16) & ~tombstone_flag, word(16));
-    case ValueKind::exists: return value({0, word(0) & ~tombstone_flag}, 0, word(0));
-    case ValueKind::wide: return value({load<u128>(bytes, 0), word(16) & ~tombstone_flag}, 0, word(16));
-    case ValueKind::object: {
-      const u64 timestamp = word(tree.timestamp_at);
-      return value({0, timestamp & ~tombstone_flag}, 0, timestamp);
-    }
-  }
-  return {};
-}
-
-// What nobody may write: a word that is spare, or an object that is gone and still there.
-const char* value_fault(const TreeShape& tree, Bytes bytes, const DecodedValue& value) {
-  const bool spare = tree.kind == ValueKind::id || tree.kind == ValueKind::wide;
-  if (spare && load<u64>(bytes, 24) != 0) return "a spare word is not zero";
-  if (tree.kind != ValueKind::object || !value.tombstone) return nullptr;
-  const bool zero = f::all_zero(bytes.first(tree.timestamp_at)) &&
-                    f::all_zero(bytes.subspan(tree.timestamp_at + sizeof(u64)));
-  return zero ? nullptr : "a tombstone that is not zero";
-}
-
-DecodedKey load_short_key(Bytes bytes, u64 offset, u32 key_size) {
-  if (key_size == 8) return {0, load<u64>(bytes, offset)};
-  if (key_size == 16) return {0, load<u128>(bytes, offset)};
-  return load_key(bytes, offset);
-}
 
 // --- superblock
 
@@ -111,6 +62,7 @@ u32 choose(const Superblocks& superblocks, DecodedImage* out) {
 
 class Decoder {
  public:
+  // With values `image` is one that the decoded keeps.
   Decoder(const Image& image, const DecodeOptions& options, DecodedImage* out)
       : image_(image), options_(options), out_(*out) {}
 
@@ -129,15 +81,23 @@ class Decoder {
   void read_tables();
   void read_table(DecodedTable* table);
   void sort_tables();
-  void fetch(const BlockRef& ref) const;
-  void read_values(const DecodedTable::ValueBlock& value_block, DecodedTable* table);
-  void keep_object(Bytes object, DecodedValue* value);
+  Bytes lying_at(const BlockRef& ref) const;
+  static void fetch(Bytes bytes);
+  void fetch_header(const BlockRef& ref) const;
+  void fetch_slots(const BlockRef& ref) const;
+  void check_slots(const IndexSlots& slots, u64 used, u64 address);
+  bool read_values(const DecodedTable& table, DecodedTable::ValueBlock* value_block);
+  void check_values(const TreeShape& tree, Bytes block, u64 count, u64 address);
+  template <class Check>
+  void once(u64 address, Check&& check);
+  const std::byte* keep(Bytes block);
 
   const Image& image_;
   const DecodeOptions& options_;
   DecodedImage& out_;
   u64 grid_offset_ = 0;
   std::vector<std::byte> buffer_;  // The block being looked at, where the image has it in pieces.
+  DecodeMemo::Entry known_;        // The block being looked at.
   std::vector<u64> seen_;          // Tables whose latest record was met. Bit address - 1, as in the bitmaps.
   std::vector<u64> removed_;
 };
@@ -167,23 +127,24 @@ void Decoder::run() {
   read_manifest(state);
   read_tables();
   sort_tables();
-  if (options_.values) out_.sort_versions();
+  if (options_.values) out_.merge_levels();
 }
 
-// The next blocks are fetched while one is read: they lie all over the memory.
 void Decoder::read_tables() {
   constexpr std::size_t ahead = 8;
-  if (options_.values) {
-    u64 words = 0;
-    for (const DecodedTable& table : out_.tables) {
-      const TreeShape& tree = *shape().find(table.tree);
-      if (tree.kind == ValueKind::object) words += u64{table.value_count} * tree.object_size / sizeof(u64);
-    }
-    out_.objects.reserve(std::min(words, image_.size() / sizeof(u64)));
-  }
-  for (std::size_t i = 0; i < out_.tables.size(); ++i) {
-    if (i + ahead < out_.tables.size()) fetch(out_.tables[i + ahead].index);
+  const std::size_t count = out_.tables.size();
+  std::vector<std::size_t> begins;
+  begins.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i + 2 * ahead < count) fetch_header(out_.tables[i + 2 * ahead].index);
+    if (i + ahead < count) fetch_slots(out_.tables[i + ahead].index);
+    begins.push_back(out_.value_blocks.size());
     read_table(&out_.tables[i]);
+  }
+  std::span<const DecodedTable::ValueBlock> left = out_.value_blocks;
+  for (std::size_t i = count; i-- > 0;) {
+    out_.tables[i].value_blocks = left.subspan(begins[i]);
+    left = left.first(begins[i]);
   }
 }
 
@@ -235,7 +196,8 @@ bool Decoder::read_format(Bytes copy) {
   grid_offset_ = (zone_size + format.block_size - 1) / format.block_size * format.block_size;
   out_.blocks_count = image_.size() < grid_offset_ ? 0 : (image_.size() - grid_offset_) / format.block_size;
   buffer_.resize(format.block_size);
-  if (options_.memo != nullptr) options_.memo->begin(format.sector_size, format.block_size, out_.cluster);
+  if (options_.memo != nullptr)
+    options_.memo->begin(format.sector_size, format.block_size, out_.cluster, &shape());
   return true;
 }
 
@@ -243,6 +205,7 @@ bool Decoder::read_format(Bytes copy) {
 bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
   out_.blocks.push_back({.ref = ref, .use = use});
   std::string fault;
+  known_ = {};
   if (ref.address == 0 || ref.address > out_.blocks_count) {
     fault = "address out of range";
   } else {
@@ -250,13 +213,15 @@ bool Decoder::read(const BlockRef& ref, BlockUse use, u8 type, Bytes* block) {
     const std::byte* const seen = image_.view(offset, buffer_.size());
     if (seen == nullptr) image_.read(offset, buffer_);
     *block = {seen == nullptr ? buffer_.data() : seen, buffer_.size()};
-    DecodeMemo::Entry known{.checksum = ref.checksum, .type = type};
-    if (seen != nullptr) known.stamp = image_.stamp(offset, buffer_.size());
-    if (options_.memo != nullptr && options_.memo->knows(ref.address, known)) return true;
+    known_ = {.checksum = ref.checksum, .type = type};
+    if (seen != nullptr) known_.stamp = image_.stamp(offset, buffer_.size());
+    if (options_.memo != nullptr && options_.memo->knows(ref.address, known_)) return true;
     fault = block_fault(*block, ref, type, out_);
-    if (options_.memo != nullptr && fault.empty()) options_.memo->learn(ref.address, known);
+    if (options_.memo != nullptr && fault.empty()) options_.memo->learn(ref.address, known_);
   }
-  if (fault.empty() || read_brought(ref, type, block)) return true;
+  if (fault.empty()) return true;
+  known_ = {};
+  if (read_brought(ref, type, block)) return true;
   out_.damaged.push_back({.ref = ref, .use = use, .reason = std::move(fault)});
   return false;
 }
@@ -267,16 +232,36 @@ bool Decoder::read_brought(const BlockRef& ref, u8 type, Bytes* block) {
   return true;
 }
 
-// Into the processor's caches: what read_table() looks at in the index block of a small table.
-void Decoder::fetch(const BlockRef& ref) const {
-  constexpr u64 line = 64;
-  if (ref.address == 0 || ref.address > out_.blocks_count) return;
+// Blocks lie all over the memory: what will be looked at of the next ones is fetched into the processor's
+// caches. Of those that lie in pieces nothing is.
+Bytes Decoder::lying_at(const BlockRef& ref) const {
+  if (ref.address == 0 || ref.address > out_.blocks_count) return {};
   const std::byte* const block =
       image_.view(grid_offset_ + (ref.address - 1) * buffer_.size(), buffer_.size());
-  if (block == nullptr) return;
-  for (u64 at = f::header_block_size / line * line; at < f::header_size + line; at += line) {
-    __builtin_prefetch(block + at);
-  }
+  return block == nullptr ? Bytes{} : Bytes{block, buffer_.size()};
+}
+
+void Decoder::fetch(Bytes bytes) {
+  constexpr u64 line = 64;
+  for (u64 at = 0; at < bytes.size(); at += line) __builtin_prefetch(bytes.data() + at);
+}
+
+void Decoder::fetch_header(const BlockRef& ref) const {
+  const Bytes block = lying_at(ref);
+  if (!block.empty()) fetch(block.subspan(f::header_cluster, f::header_size - f::header_cluster + 64));
+}
+
+// Of an index block whose header is there.
+void Decoder::fetch_slots(const BlockRef& ref) const {
+  const Bytes block = lying_at(ref);
+  if (block.empty()) return;
+  const IndexSlots slots = slots_of(block);
+  const u64 used = load<u32>(block, f::header_metadata + f::index_count);
+  if (used > slots.count || slots.block_size() > block.size()) return;
+  fetch(block.subspan(slots.checksum_at(0), used * 32));
+  fetch(block.subspan(slots.min_at(0), used * slots.key_size));
+  fetch(block.subspan(slots.max_at(0), used * slots.key_size));
+  fetch(block.subspan(slots.address_at(0), used * 8));
 }
 
 void Decoder::read_trailer(BlockUse use, const BlockRef& last, u64 size, u128 payload,
@@ -359,8 +344,7 @@ void Decoder::read_entry(Bytes entry) {
                      .index = reference(entry, f::entry_checksum, f::entry_address),
                      .snapshot_min = load<u64>(entry, f::entry_snapshot_min),
                      .value_count = load<u32>(entry, f::entry_value_count),
-                     .value_blocks = {},
-                     .values = {}};
+                     .value_blocks = {}};
   if (shape().find(table.tree) == nullptr)
     return violation(fmt::format("table {}: tree {}", address, table.tree));
   if (load<u64>(entry, f::entry_snapshot_max) != u64_max)
@@ -368,6 +352,16 @@ void Decoder::read_entry(Bytes entry) {
   if (table.key_max < table.key_min)
     violation(fmt::format("table {}: greatest key below its least", address));
   out_.tables.push_back(std::move(table));
+}
+
+// What a block says to itself only: not looked at again where it made sense.
+template <class Check>
+void Decoder::once(u64 address, Check&& check) {
+  if (options_.memo != nullptr && options_.memo->knows_sensible(address, known_)) return;
+  const std::size_t before = out_.violations.size();
+  check();
+  const bool sensible = out_.violations.size() == before;
+  if (options_.memo != nullptr && sensible) options_.memo->learn_sensible(address, known_);
 }
 
 void Decoder::read_table(DecodedTable* table) {
@@ -379,99 +373,125 @@ void Decoder::read_table(DecodedTable* table) {
     return;
   }
   const u64 count = load<u32>(block, f::header_metadata + f::index_count);
-  const u64 slots = load<u32>(block, f::header_metadata + f::index_slots);
-  const u32 key_size = load<u32>(block, f::header_metadata + f::index_key_size);
+  const IndexSlots slots = slots_of(block);
   if (load<u16>(block, f::header_metadata + f::index_tree) != table->tree) wrong("another tree");
-  if (key_size != shape().find(table->tree)->key_size()) return wrong("key size");
+  if (slots.key_size != shape().find(table->tree)->key_size()) return wrong("key size");
   if (load<u64>(block, f::header_snapshot) != table->snapshot_min) wrong("snapshot");
-  if (count == 0 || count > slots) return wrong("number of value blocks");
-  if (!f::all_zero(block.subspan(f::header_metadata + f::index_reserved, f::index_reserved_size))) {
-    wrong("reserved bytes");
-  }
-  if (load<u32>(block, f::header_block_size) != f::header_size + slots * (32 + 2 * u64{key_size} + 8)) {
-    return wrong("size");
-  }
-  const u64 mins = f::header_size + slots * 32;
-  const u64 maxs = mins + slots * key_size;
-  const u64 addresses = maxs + slots * key_size;
-  table->value_blocks.reserve(count);
-  if (options_.values) table->values.reserve(std::min<u64>(table->value_count, count * block.size()));
-  for (u64 i = 0; i < slots; ++i) {
-    const DecodedTable::ValueBlock slot{.ref = reference(block, f::header_size + i * 32, addresses + i * 8),
-                                        .key_min = load_short_key(block, mins + i * key_size, key_size),
-                                        .key_max = load_short_key(block, maxs + i * key_size, key_size)};
-    if (load<u128>(block, f::header_size + i * 32 + 16) != 0) wrong("checksum padding");
-    if (i < count) {
-      if (slot.key_max < slot.key_min) wrong("a block's greatest key below its least");
-      if (i > 0 && !(table->value_blocks.back().key_max < slot.key_min)) wrong("value blocks out of order");
-      table->value_blocks.push_back(slot);
-    } else if (slot.ref.address != 0 || slot.ref.checksum != 0 || slot.key_min != DecodedKey{} ||
-               slot.key_max != DecodedKey{}) {
-      wrong("an unused slot is not zero");
-    }
-  }
-  if (table->value_blocks.front().key_min != table->key_min ||
-      table->value_blocks.back().key_max != table->key_max) {
+  if (count == 0 || count > slots.count) return wrong("number of value blocks");
+  if (load<u32>(block, f::header_block_size) != slots.block_size()) return wrong("size");
+  once(address, [&] { check_slots(slots, count, address); });
+  const std::size_t first = out_.value_blocks.size();
+  for (u64 i = 0; i < count; ++i) out_.value_blocks.push_back(slots.at(i));
+  if (out_.value_blocks[first].key_min != table->key_min ||
+      out_.value_blocks.back().key_max != table->key_max) {
     wrong("keys differ from the manifest's");
   }
-  const std::vector<DecodedTable::ValueBlock>& blocks = table->value_blocks;
-  for (const DecodedTable::ValueBlock& value_block : blocks) read_values(value_block, table);
-  if (options_.values && table->complete && table->values.size() != table->value_count) {
+  u64 values = 0;
+  for (std::size_t i = first; options_.values && i < out_.value_blocks.size(); ++i) {
+    fetch_header(out_.value_blocks[i].ref);
+  }
+  for (std::size_t i = first; i < out_.value_blocks.size(); ++i) {
+    if (!read_values(*table, &out_.value_blocks[i])) table->complete = false;
+    values += out_.value_blocks[i].count;
+  }
+  if (options_.values && table->complete && values != table->value_count) {
     wrong("number of values differs from the manifest's");
   }
 }
 
-void Decoder::read_values(const DecodedTable::ValueBlock& value_block, DecodedTable* table) {
-  if (!options_.values) {
-    out_.blocks.push_back({.ref = value_block.ref, .use = BlockUse::value});
-    return;
+void Decoder::check_slots(const IndexSlots& slots, u64 used, u64 address) {
+  const auto wrong = [&](const char* what) { violation(fmt::format("index block {}: {}", address, what)); };
+  if (!f::all_zero(slots.block.subspan(f::header_metadata + f::index_reserved, f::index_reserved_size))) {
+    wrong("reserved bytes");
   }
-  const u64 address = value_block.ref.address;
+  DecodedKey before;
+  for (u64 i = 0; i < used; ++i) {
+    const DecodedTable::ValueBlock slot = slots.at(i);
+    if (load<u128>(slots.block, slots.checksum_at(i) + 16) != 0) wrong("checksum padding");
+    if (slot.key_max < slot.key_min) wrong("a block's greatest key below its least");
+    if (i > 0 && !(before < slot.key_min)) wrong("value blocks out of order");
+    before = slot.key_max;
+  }
+  const auto unused = [&](u64 begin, u64 end) {
+    return f::all_zero(slots.block.subspan(begin, end - begin));
+  };
+  const u64 end = slots.count;
+  const bool zero = unused(slots.checksum_at(used), slots.checksum_at(end)) &&
+                    unused(slots.min_at(used), slots.min_at(end)) &&
+                    unused(slots.max_at(used), slots.max_at(end)) &&
+                    unused(slots.address_at(used), slots.address_at(end));
+  if (!zero) wrong("an unused slot is not zero");
+}
+
+// False if the block cannot be used.
+bool Decoder::read_values(const DecodedTable& table, DecodedTable::ValueBlock* value_block) {
+  if (!options_.values) {
+    out_.blocks.push_back({.ref = value_block->ref, .use = BlockUse::value});
+    return true;
+  }
+  const u64 address = value_block->ref.address;
   const auto wrong = [&](const char* what) { violation(fmt::format("value block {}: {}", address, what)); };
   Bytes block;
-  if (!read(value_block.ref, BlockUse::value, f::type_value, &block)) {
-    table->complete = false;
-    return;
-  }
+  if (!read(value_block->ref, BlockUse::value, f::type_value, &block)) return false;
+  const TreeShape& tree = *shape().find(table.tree);
   const u64 count = load<u32>(block, f::header_metadata + f::value_count);
   const u64 size = load<u32>(block, f::header_metadata + f::value_size);
-  if (load<u16>(block, f::header_metadata + f::value_tree) != table->tree) wrong("another tree");
-  if (load<u64>(block, f::header_snapshot) != table->snapshot_min) wrong("snapshot");
-  if (size != shape().find(table->tree)->value_size()) return wrong("value size");
+  const bool of_tree = load<u16>(block, f::header_metadata + f::value_tree) == table.tree;
+  if (!of_tree) wrong("another tree");
+  if (load<u64>(block, f::header_snapshot) != table.snapshot_min) wrong("snapshot");
+  if (size != tree.value_size()) return wrong("value size"), true;
   if (count == 0 || count > load<u32>(block, f::header_metadata + f::value_count_max))
-    return wrong("value count");
-  if (load<u32>(block, f::header_block_size) != f::header_size + count * size) return wrong("size");
+    return wrong("value count"), true;
+  if (load<u32>(block, f::header_block_size) != f::header_size + count * size) return wrong("size"), true;
+  const auto check = [&] { check_values(tree, block, count, address); };
+  of_tree ? once(address, check) : check();  // Of another tree's values nothing is known.
+  const std::byte* const values = keep(block) + f::header_size;
+  value_block->values = values;
+  value_block->count = static_cast<u32>(count);
+  if (key_of(tree, values) != value_block->key_min) wrong("least key differs from the index's");
+  if (key_of(tree, values + (count - 1) * size) != value_block->key_max) {
+    wrong("greatest key differs from the index's");
+  }
+  return true;
+}
+
+void Decoder::check_values(const TreeShape& tree, Bytes block, u64 count, u64 address) {
+  const auto wrong = [&](const char* what) { violation(fmt::format("value block {}: {}", address, what)); };
   if (!f::all_zero(block.subspan(f::header_metadata + f::value_reserved, f::value_reserved_size))) {
     wrong("reserved bytes");
   }
-  const TreeShape& tree = *shape().find(table->tree);
-  const std::size_t first = table->values.size();
+  const u64 size = tree.value_size();
+  DecodedKey before;
   for (u64 i = 0; i < count; ++i) {
-    const Bytes bytes = block.subspan(f::header_size + i * size, size);
-    DecodedValue value = load_value(tree, bytes);
-    if (const char* const fault = value_fault(tree, bytes, value)) wrong(fault);
-    if (tree.kind == ValueKind::object && !value.tombstone) keep_object(bytes, &value);
-    if (i > 0 && !(table->values.back().key < value.key)) wrong("values out of order");
-    table->values.push_back(value);
+    const Bytes value = block.subspan(f::header_size + i * size, size);
+    const DecodedKey key = key_of(tree, value.data());
+    if (const char* const fault = value_fault(tree, value)) wrong(fault);
+    if (i > 0 && !(before < key)) wrong("values out of order");
+    before = key;
   }
-  if (table->values[first].key != value_block.key_min) wrong("least key differs from the index's");
-  if (table->values.back().key != value_block.key_max) wrong("greatest key differs from the index's");
 }
 
-void Decoder::keep_object(Bytes object, DecodedValue* value) {
-  value->payload = object_hash(object);
-  value->object = static_cast<u32>(out_.objects.size());
-  out_.objects.resize(out_.objects.size() + object.size() / sizeof(u64));
-  std::memcpy(out_.objects.data() + value->object, object.data(), object.size());
+// Where its bytes stay what they are as long as what is decoded.
+const std::byte* Decoder::keep(Bytes block) {
+  if (block.data() != buffer_.data()) return block.data();
+  out_.pieced.push_back(std::make_unique<std::byte[]>(block.size()));
+  std::copy(block.begin(), block.end(), out_.pieced.back().get());
+  return out_.pieced.back().get();
 }
 
 }  // namespace
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options) {
   DecodedImage out;
-  out.shape = options.shape;
-  Decoder(image, options, &out).run();
+  decode_image(image, options, &out);
   return out;
+}
+
+void decode_image(const Image& image, const DecodeOptions& options, DecodedImage* out) {
+  out->clear();
+  out->shape = options.shape;
+  if (options.values) out->image = std::make_unique<const Image>(image);
+  Decoder(options.values ? *out->image : image, options, out).run();
 }
 
 }  // namespace tonearm::sim

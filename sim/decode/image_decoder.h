@@ -6,6 +6,8 @@
 #pragma once
 
 #include <array>
+#include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,16 +58,10 @@ struct DamagedBlock {
   std::string reason;
 };
 
-struct DecodedValue {
-  DecodedKey key;
-  u64 payload;  // Of an object: object_hash(); of an index: 0.
-  bool tombstone;
-  u32 object = 0;  // Where its bytes begin in DecodedImage::objects, in units of 8.
-};
-
-// A value of a tree among the others of its key, each of another level.
+// A value of which more than one version is there, or a removal: among the others of its key, each of another
+// level.
 struct DecodedVersion {
-  const DecodedValue* value;
+  const std::byte* value;
   u32 level;
   bool newest;
 };
@@ -82,15 +78,19 @@ struct DecodedTable {
     BlockRef ref;
     DecodedKey key_min;
     DecodedKey key_max;
+    // Only with DecodeOptions::values, and of a block that makes sense: one value behind the other.
+    const std::byte* values = nullptr;
+    u32 count = 0;
   };
-  std::vector<ValueBlock> value_blocks;  // Empty if the index block is damaged.
-  std::vector<DecodedValue> values;      // Only with DecodeOptions::values.
-  bool complete = true;                  // No block of it is damaged.
+  std::span<const ValueBlock> value_blocks;  // Empty if the index block is damaged.
+  bool complete = true;                      // No block of it is damaged.
 };
 
 // Blocks that were found intact, and with which bytes: as long as the page of such a block has the stamp
 // it had then (see image.h), its checksums are right and are not computed again. What a block says is
-// read again each time. To be handed to one decode_image() after another, of any images of one store.
+// read again each time; but what it says to itself only (its values are in order, its spare bytes are
+// zero), and is found to make sense, needs no second look either.
+// To be handed to one decode_image() after another, of any images of one store.
 class DecodeMemo {
  public:
   struct Entry {
@@ -101,27 +101,41 @@ class DecodeMemo {
     friend bool operator==(const Entry&, const Entry&) = default;
   };
 
-  // Forgets everything if it was learned of blocks of another size or data file.
-  void begin(u32 sector_size, u32 block_size, u128 cluster) {
-    if (sector_size != sector_size_ || block_size != block_size_ || cluster != cluster_) entries_.clear();
+  // Forgets everything if it was learned of blocks of another size or data file, or of other trees.
+  void begin(u32 sector_size, u32 block_size, u128 cluster, const ForestShape* shape) {
+    const bool same =
+        sector_size == sector_size_ && block_size == block_size_ && cluster == cluster_ && shape == shape_;
+    if (!same) entries_.clear();
     sector_size_ = sector_size;
     block_size_ = block_size;
     cluster_ = cluster;
+    shape_ = shape;
   }
   bool knows(u64 address, const Entry& block) const {
-    return block.stamp != 0 && address < entries_.size() && entries_[address] == block;
+    return block.stamp != 0 && address < entries_.size() && entries_[address].block == block;
   }
   void learn(u64 address, const Entry& block) {
     if (block.stamp == 0) return;
     if (address >= entries_.size()) entries_.resize(address + 1);
-    entries_[address] = block;
+    entries_[address] = {.block = block, .sensible = false};
+  }
+  bool knows_sensible(u64 address, const Entry& block) const {
+    return knows(address, block) && entries_[address].sensible;
+  }
+  void learn_sensible(u64 address, const Entry& block) {
+    if (knows(address, block)) entries_[address].sensible = true;
   }
 
  private:
-  std::vector<Entry> entries_;  // By address.
+  struct Known {
+    Entry block;
+    bool sensible = false;
+  };
+  std::vector<Known> entries_;  // By address.
   u32 sector_size_ = 0;
   u32 block_size_ = 0;
   u128 cluster_ = 0;
+  const ForestShape* shape_ = nullptr;
 };
 
 struct DecodeOptions {
@@ -139,7 +153,7 @@ struct DecodedFormat {
 
 struct DecodedImage {
   DecodedImage() = default;
-  DecodedImage(DecodedImage&&) = default;  // No copies: `versions` points into `tables`.
+  DecodedImage(DecodedImage&&) = default;  // No copies: it points into itself.
   DecodedImage& operator=(DecodedImage&&) = default;
 
   DecodeOutcome outcome = DecodeOutcome::not_found;
@@ -161,25 +175,44 @@ struct DecodedImage {
   std::vector<DecodedBlock> blocks;   // Everything reachable, trailers included, in order of discovery.
   std::vector<DamagedBlock> damaged;  // Those that cannot be read: the set D.
   std::vector<DecodedTable> tables;   // By tree, level, key_min.
-  std::vector<u64> objects;           // The bytes of all objects; with DecodeOptions::values.
-  // By the place of their tree in the shape: all values by key, then from the newest to the oldest.
-  std::vector<std::vector<DecodedVersion>> versions;  // With DecodeOptions::values.
-  std::vector<std::string> violations;                // Intact bytes that make no sense.
+  std::vector<DecodedTable::ValueBlock> value_blocks;  // Of one table after the other.
+  std::vector<std::string> violations;                 // Intact bytes that make no sense.
 
+  void clear();
   bool free_set_known() const;  // Both trailers are intact.
   bool manifest_known() const;  // All of the log is.
   // Blocks of the durable checkpoint: for SimStorage::protect().
   std::vector<u64> protected_words() const;
+
+  // --- with DecodeOptions::values
+
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
-  // hold at op C. Needs DecodeOptions::values; points into `tables`.
-  std::vector<const DecodedValue*> newest(u16 tree) const;
-  const std::vector<DecodedVersion>& versions_of(u16 tree) const;
-  void sort_versions();  // From `tables`, which are in order.
+  // hold at op C.
+  std::span<const std::byte* const> newest(u16 tree) const;
+  // All versions of the keys that have more than one, or that are removed: by key, then from the newest to
+  // the oldest. Of a secondary index only.
+  std::span<const DecodedVersion> versions(u16 tree) const;
+  void merge_levels();   // From `tables`, which are in order.
   void forget_values();  // Keeps what is known without DecodeOptions::values.
-  std::span<const std::byte> object(const DecodedValue& value, u32 size) const;
+
+  // What lies where a value is: pages of this image, shared with the one that was decoded, or, where a block
+  // lies in pieces, a copy of it.
+  std::unique_ptr<const Image> image;
+  std::vector<std::unique_ptr<std::byte[]>> pieced;
+
+ private:
+  struct Merged {  // Of the tree at this place of the shape, where the ranges of it end.
+    std::size_t newest_end = 0;
+    std::size_t versions_end = 0;
+  };
+  std::vector<Merged> merged_;
+  std::vector<const std::byte*> newest_;
+  std::vector<DecodedVersion> versions_;
 };
 
 DecodedImage decode_image(const Image& image, const DecodeOptions& options = {});
+// In place of another one, whose memory is used again.
+void decode_image(const Image& image, const DecodeOptions& options, DecodedImage* out);
 
 // The invariants of the structure (class `structure`); one line each, empty if all is well:
 //   acquired minus released are exactly the reachable blocks, each reached once, trailers apart;
@@ -191,6 +224,7 @@ std::vector<std::string> check_image(const DecodedImage& decoded);
 // Bit address - 1.
 bool bit_of(const std::vector<u64>& words, u64 address);
 void set_bit(std::vector<u64>* words, u64 address);
+void unset_bit(std::vector<u64>* words, u64 address);  // Of one that is set.
 u64 bit_count(const std::vector<u64>& words);
 
 }  // namespace tonearm::sim

@@ -7,6 +7,7 @@
 
 #include "sim/decode/image_print.h"
 #include "sim/decode/image_writer.h"
+#include "sim/decode/value_bytes.h"
 #include "sim/disk/keyed.h"
 
 namespace tonearm::sim {
@@ -83,7 +84,10 @@ TEST_CASE("a checkpoint is read whole", "[decode]") {
   using Contents = std::vector<std::pair<DecodedKey, u64>>;
   const auto contents = [&decoded](u16 tree) {
     Contents result;
-    for (const DecodedValue* value : decoded.newest(tree)) result.emplace_back(value->key, value->payload);
+    const TreeShape& shape = *decoded.shape->find(tree);
+    for (const std::byte* value : decoded.newest(tree)) {
+      result.emplace_back(key_of(shape, value), payload_of(shape, value));
+    }
     return result;
   };
   CHECK(contents(1) == Contents{{small(1), 11}, {small(2), 20}, {small(6), 60}, {small(9), 91}});
@@ -295,6 +299,65 @@ TEST_CASE("inspect shows what is there", "[decode]") {
   CHECK(print_block(db.image, decoded, 0).find("not on this disk") != std::string::npos);
   CHECK(print_block(db.image, decoded, 500).find("not on this disk") != std::string::npos);
   CHECK(print_block_hex(db.image, decoded, 1).size() == (6 + 1 + 48 + 2 + 16 + 1) * block_size / 16);
+}
+
+TEST_CASE("what makes no sense is said again each time", "[decode]") {
+  DecodeMemo memo;
+  const DecodeOptions options{.values = true, .memo = &memo};
+  Database db;
+  db.checkpoint(9);
+  REQUIRE(check_image(decode_image(db.image, options)).empty());
+  const TableInfo disordered = db.table(1, 2, {{{5, 1}, {3, 1}, {7, 1}}});
+  db.manifest({disordered});
+  db.checkpoint(10);
+  const std::vector<std::string> first = check_image(decode_image(db.image, options));
+  CHECK(mentions(first, "values out of order"));
+  CHECK(check_image(decode_image(db.image, options)) == first);
+  CHECK(check_image(decode_image(db.image, {.values = true})) == first);
+}
+
+TEST_CASE("a sound value block is compared with its table each time", "[decode]") {
+  DecodeMemo memo;
+  const DecodeOptions options{.values = true, .memo = &memo};
+  Database db;
+  TableInfo moved = db.table(1, 2, {{{101, 1}, {102, 1}}});
+  db.manifest({moved});
+  db.checkpoint(9);
+  REQUIRE(check_image(decode_image(db.image, options)).empty());
+  moved.key_max = Key::of(103);
+  moved.snapshot_min = 4;
+  moved.value_count = 3;
+  moved.set_label(2, ManifestEvent::update);
+  db.manifest({moved});
+  db.checkpoint(10);
+  const std::vector<std::string> lines = check_image(decode_image(db.image, options));
+  CHECK(mentions(lines, "keys differ from the manifest's"));
+  CHECK(mentions(lines, "snapshot"));
+  CHECK(mentions(lines, "number of values differs from the manifest's"));
+}
+
+TEST_CASE("what is decoded stays what it was, whatever becomes of the disk", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  DecodedImage decoded = decode_image(db.image, {.values = true});
+  const auto keys = [&decoded] {
+    std::vector<DecodedKey> result;
+    for (const std::byte* value : decoded.newest(1)) result.push_back(key_of(*decoded.shape->find(1), value));
+    return result;
+  };
+  const std::vector<DecodedKey> before = keys();
+  REQUIRE(before.size() == 4);
+  const std::vector<std::byte> other(db.image.size() - grid_offset, std::byte{0x5a});
+  db.image.write(grid_offset, other);
+  CHECK(keys() == before);
+  decoded.forget_values();
+  CHECK(decoded.newest(1).empty());
+  CHECK(decoded.tables.size() == 4);
+  // In place of another one nothing of it is left.
+  decode_image(db.image, {}, &decoded);
+  CHECK(decoded.tables.empty());
+  CHECK(decoded.value_blocks.empty());
+  CHECK_FALSE(decoded.damaged.empty());
 }
 
 }  // namespace tonearm::sim

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "sim/decode/disk_format.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -64,11 +65,14 @@ void print_table(const DecodedImage& decoded, const DecodedTable& table, bool va
     fmt::format_to(out, " {}", block.ref.address);
   fmt::format_to(out, "{}\n", table.complete ? "" : " (damaged)");
   if (!values) return;
-  for (const DecodedValue& value : table.values) {
-    if (value.tombstone) {
-      fmt::format_to(out, "    {} removed\n", key_text(value.key));
-    } else {
-      fmt::format_to(out, "    {} = {}\n", key_text(value.key), value.payload);
+  for (const DecodedTable::ValueBlock& block : table.value_blocks) {
+    for (u32 i = 0; i < block.count; ++i) {
+      const std::byte* const value = block.values + u64{i} * tree->value_size();
+      if (is_tombstone(*tree, value)) {
+        fmt::format_to(out, "    {} removed\n", key_text(key_of(*tree, value)));
+      } else {
+        fmt::format_to(out, "    {} = {}\n", key_text(key_of(*tree, value)), payload_of(*tree, value));
+      }
     }
   }
 }

@@ -10,6 +10,7 @@
 
 #include "sim/decode/image_forgery.h"
 #include "sim/decode/manifest_chain.h"
+#include "sim/decode/value_bytes.h"
 
 namespace tonearm::sim {
 
@@ -67,7 +68,6 @@ struct Lie {
 std::span<const Lie> tree_lies();    // What a tree by itself gives away.
 std::span<const Lie> groove_lies();  // What only the trees of a groove together give away, or their values.
 
-constexpr u64 tombstone_flag = u64{1} << 63;
 // The word that carries it in a secondary index; see forest_shape.h.
 u64 flag_offset(ValueKind kind);
 

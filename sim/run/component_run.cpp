@@ -26,11 +26,11 @@ u64 call_hash(const Operation& line) {
 }  // namespace
 
 ComponentRun::ComponentRun(const RunConfig& config, RunnerMemory& memory)
-    : Referee(config.options, memory.parts().pages, memory.parts().trace, memory.parts().engine),
+    : Referee(config.options, memory.parts().pages, memory.parts().trace, memory.parts().component),
       config_(&config) {
   options_.disk.seed = config.seed;
   options_.disk.poison_recycled = config.poison != 0;
-  if (config.poison != 0) fill_poison(memory.parts().engine, config.poison);
+  if (config.poison != 0) fill_poison(memory.parts().component, config.poison);
   trace().reset();
   trace().set_listener(config.event_context, config.event_listener);
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16, const Key*) {

@@ -55,8 +55,8 @@ TEST_CASE("what memory holds before a run does not matter", "[determinism]") {
     check_passed(expected);
     for (const u8 dirt : {u8{0x00}, u8{0xa5}}) {
       RunnerMemory::Parts& parts = runner_memory().parts();
-      std::fill(parts.engine.begin(), parts.engine.end(), std::byte{dirt});
-      std::fill(parts.shadow.begin(), parts.shadow.end(), std::byte{dirt});
+      std::ranges::fill(parts.engine.contents(), std::byte{dirt});
+      std::ranges::fill(parts.shadow.contents(), std::byte{dirt});
       check_same(run_seed.play(), expected);
     }
   }

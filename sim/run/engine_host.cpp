@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "base/math.h"
-#include "sim/disk/large_pages.h"
 #include "sim/run/engine_call.h"
 #include "table/tree_types.h"
 
@@ -78,8 +77,8 @@ u64 decode_value(TreeName tree, const std::byte* bytes) {
   UNREACHABLE();
 }
 
-EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options,
-                       std::vector<std::byte>& memory, Interrupt& interrupt, u64 poison, StorageSeam* seam)
+EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& options, EngineMemory& memory,
+                       Interrupt& interrupt, u64 poison, StorageSeam* seam)
     : world_(world),
       disk_(&disk),
       interrupt_(&interrupt),
@@ -93,20 +92,13 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   // That of grooves takes as much.
   ForestVerify::measure(beside, {.format = options.format, .runtime = options.runtime, .trees = {}});
   const u64 beside_at = round_up(engine_size, Arena::align_max);
-  const u64 size = beside_at + beside.used();
-  if (memory.size() < size + Arena::align_max) {
-    memory.reserve(size + Arena::align_max);
-    prefer_large_pages(memory.data(), memory.capacity());
-    memory.resize(size + Arena::align_max);
-  }
-  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
-  const u64 skip = (Arena::align_max - address % Arena::align_max) % Arena::align_max;
-  if (poison != 0) fill_poison(std::span(memory).subspan(skip, size), poison);
+  const std::span<std::byte> taken = memory.take(beside_at + beside.used());
+  if (poison != 0) fill_poison(taken, poison);
   Storage& storage = seam != nullptr ? seam->over(disk) : disk;
   Storage* const mirror = options.disk.mirror ? &disk.mirror() : nullptr;
-  engine_ = make_engine(world, storage, mirror, options, std::span(memory).subspan(skip, engine_size));
+  engine_ = make_engine(world, storage, mirror, options, taken.first(engine_size));
   forest_ = &engine_->forest();
-  Arena arena{std::span<std::byte>(memory).subspan(skip + beside_at, beside.used())};
+  Arena arena{taken.subspan(beside_at)};
   scrubber_.emplace(*forest_, arena, scrub_options(options));
   if (world.groove_count > 0) {
     groove_verify_.emplace(*forest_, engine_->readers(), arena);

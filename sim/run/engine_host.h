@@ -20,6 +20,7 @@
 #include "sim/disk/sim_storage.h"
 #include "sim/model/model.h"
 #include "sim/run/engine.h"
+#include "sim/run/engine_memory.h"
 #include "sim/run/storage_seam.h"
 #include "sim/scenario/query.h"
 
@@ -128,7 +129,7 @@ class EngineHost {
   static constexpr u32 scrub_damages_max = 64;  // Listed of a tour.
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
-  EngineHost(const World& world, SimStorage& disk, const RunOptions& options, std::vector<std::byte>& memory,
+  EngineHost(const World& world, SimStorage& disk, const RunOptions& options, EngineMemory& memory,
              Interrupt& interrupt, u64 poison, StorageSeam* seam = nullptr);
   EngineHost(const EngineHost&) = delete;
   EngineHost& operator=(const EngineHost&) = delete;

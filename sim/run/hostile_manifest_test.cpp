@@ -83,7 +83,7 @@ struct DataFile {
 
   Error open() const {
     Quiet quiet;
-    std::vector<std::byte> memory;
+    EngineMemory memory;
     SimStorage disk(image, options.disk, nullptr);
     Error error;
     {

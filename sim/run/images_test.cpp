@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "sim/decode/image_decoder.h"
+#include "sim/decode/value_bytes.h"
 #include "sim/run/audit.h"
 #include "sim/run/test_runs.h"
 #include "storage/superblock.h"
@@ -73,8 +74,10 @@ std::string decoded_words(const Image& image) {
       "op " + std::to_string(decoded.op) + "\ncheckpoint " + hexadecimal(decoded.checkpoint_id) + '\n';
   for (u32 i = 0; i < world_tree.count; ++i) {
     Contents contents;
-    for (const DecodedValue* value : decoded.newest(static_cast<u16>(i + 1))) {
-      contents.add(value->key.first, value->key.second, value->payload);
+    const TreeShape& tree = *decoded.shape->find(static_cast<u16>(i + 1));
+    for (const std::byte* value : decoded.newest(tree.id)) {
+      const DecodedKey key = key_of(tree, value);
+      contents.add(key.first, key.second, payload_of(tree, value));
     }
     words += contents.row(static_cast<TreeName>(i));
   }
@@ -130,7 +133,7 @@ struct Opened {
 
   PageStore pages;
   Image image;
-  std::vector<std::byte> memory;
+  EngineMemory memory;
   Quiet quiet;
   std::optional<SimStorage> disk;
   std::optional<EngineHost> host;

@@ -31,8 +31,9 @@ namespace tonearm::sim {
 
 struct RunnerMemory::Parts {
   PageStore pages;
-  std::vector<std::byte> engine;
-  std::vector<std::byte> shadow;
+  EngineMemory engine;
+  EngineMemory shadow{EngineMemory::Pages::small};
+  std::vector<std::byte> component;  // The part of an engine that a component run plays.
   DecodeMemo decoded;
   Trace trace;
   Model model;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/decode/image_decoder.h"
+#include "sim/decode/value_bytes.h"
 #include "sim/disk/engine_code.h"
 #include "sim/run/in_order.h"
 #include "sim/run/player.h"
@@ -285,10 +286,12 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
     const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
     auto expected = map.begin();
-    for (const DecodedValue* value : decoded.newest(tree_spec(tree).id)) {
-      const ModelKey key = model_key({.lo = value->key.second, .hi = value->key.first});
+    const TreeShape& shape = *shape_->find(tree_spec(tree).id);
+    for (const std::byte* const value : decoded.newest(shape.id)) {
+      const DecodedKey decoded_key = key_of(shape, value);
+      const ModelKey key = model_key({.lo = decoded_key.second, .hi = decoded_key.first});
       ++result_.counters.checks;
-      if (expected != map.end() && expected->first == key && expected->second == value->payload) {
+      if (expected != map.end() && expected->first == key && expected->second == payload_of(shape, value)) {
         ++expected;
         continue;
       }
@@ -332,7 +335,7 @@ void Player::check_structure(u64 op, bool values, const Image& image) {
   const bool protect = config_->oracles.has(Oracle::protect);
   if (!structure && !protect) return;
   if (values) changes_at_values_ = result_.counters.changes;
-  decoded_ = decode_image(image, {.values = values, .shape = shape_, .memo = &memory_->decoded});
+  decode_image(image, {.values = values, .shape = shape_, .memo = &memory_->decoded}, &decoded_);
   const DecodedImage& decoded = decoded_;
   acquired_known_ = bit_count(decoded.acquired);
   written_known_ = host_->blocks_written();

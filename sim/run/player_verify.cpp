@@ -217,7 +217,7 @@ void Player::compare_tour() {
 void Player::know_image() {
   const u64 op = model_.checkpoint_op();
   if (decoded_.outcome == DecodeOutcome::ok && decoded_.op == op) return;
-  decoded_ = decode_image(whole(disk_->truth_durable()), {.shape = shape_, .memo = &memory_->decoded});
+  decode_image(whole(disk_->truth_durable()), {.shape = shape_, .memo = &memory_->decoded}, &decoded_);
 }
 
 // Nothing is damaged: there is nothing to complain about, and no block is left out.

@@ -46,8 +46,8 @@ void ShadowInterrupt::exceeded(const char* bound, const std::string& message) {
   throw RunFailed{failure};
 }
 
-Shadow::Shadow(const World& world, const Image& image, const RunOptions& options,
-               std::vector<std::byte>& memory, bool resource, u64 poison)
+Shadow::Shadow(const World& world, const Image& image, const RunOptions& options, EngineMemory& memory,
+               bool resource, u64 poison)
     : interrupt_(resource),
       disk_(image, shadow_disk(options), nullptr),
       host_(world, disk_, shadow_options(options), memory, interrupt_, poison) {}

@@ -20,7 +20,7 @@ class ShadowInterrupt final : public Interrupt {
 class Shadow {
  public:
   // `resource`: bounds are looked at.
-  Shadow(const World& world, const Image& image, const RunOptions& options, std::vector<std::byte>& memory,
+  Shadow(const World& world, const Image& image, const RunOptions& options, EngineMemory& memory,
          bool resource, u64 poison);
   ~Shadow() { disk_.crash({}); }
   Shadow(const Shadow&) = delete;

@@ -97,9 +97,7 @@ class Sweeper {
   // Where an assertion or a failure came from; empty: no recovery is going on.
   std::string story() const;
   // `second`: while another engine of that level lives.
-  std::vector<std::byte>& engine_memory(u32 level, bool second) {
-    return memory_[2 * level + (second ? 1 : 0)];
-  }
+  EngineMemory& engine_memory(u32 level, bool second) { return memory_[2 * level + (second ? 1 : 0)]; }
 
  private:
   friend class Recovery;
@@ -111,7 +109,7 @@ class Sweeper {
   Sweep* sweep_;
   const SimStorage* disk_ = nullptr;
   std::map<u64, u128> checkpoints_;
-  std::array<std::vector<std::byte>, 2 * sweep_depth_max> memory_;
+  std::array<EngineMemory, 2 * sweep_depth_max> memory_;
   std::vector<const Recovery*> active_;  // Innermost last.
   u64 second_outcomes_ = 0;              // Of this step of the run.
 };
