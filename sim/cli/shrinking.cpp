@@ -96,6 +96,7 @@ class Shrinking {
 
   Shrunk run(Scenario scenario) {
     const u64 started = clock_millis();
+    groove_ = scenario.options.groove;
     shrunk_.original =
         play(scenario, {.cpu_seconds = shrink_.cpu_seconds, .stall_millis = stall_millis_sure});
     if (!shrunk_.original.failed()) return std::move(shrunk_);
@@ -193,11 +194,20 @@ class Shrinking {
     return result.failed() && result.failure.signature() == failure_.signature();
   }
 
+  // The lines of one groove mean nothing in a world of another one.
+  bool readable(const Scenario& candidate) {
+    if (candidate.options.groove == groove_) return true;
+    const bool parsed = std::holds_alternative<Scenario>(parse_scenario(print_scenario(candidate)));
+    if (parsed) groove_ = candidate.options.groove;
+    return parsed;
+  }
+
   std::vector<Trial> judge(std::span<Scenario> candidates) {
     std::vector<Trial> trials(candidates.size(), Trial::other);
     std::vector<PreparedRun> runs;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (!readable(candidates[i])) continue;
       std::string problem;
       PreparedRun run = prepare_scenario(plan_, std::move(candidates[i]), &problem);
       if (!problem.empty()) continue;
@@ -258,6 +268,7 @@ class Shrinking {
   bool poison_ = true;
   ShrinkProgress progress_;
   u64 deadline_ = 0;
+  GrooveName groove_ = GrooveName::none;  // That of a candidate that could be read.
   RunLimits limits_;
   Failure failure_;
   Shrunk shrunk_;
