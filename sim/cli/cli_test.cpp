@@ -447,6 +447,8 @@ TEST_CASE("cli: enumerate plays every program of a line, with crashes, and count
   CHECK(std::stoull(field(tree.last_line(), "crash_points")) > 500);
   CHECK(std::stoull(field(tree.last_line(), "crash_runs")) > 1000);
   CHECK(field(tree.last_line(), "order_runs") == "328");
+  CHECK(std::stoull(field(tree.last_line(), "sets")) > 50);
+  CHECK(std::stoull(field(tree.last_line(), "reordered")) > 50);
   CHECK(field(tree.last_line(), "failed") == "0");
   const Ended groove = here.tonearm("enumerate --ops 0 --workload groove --quiet" + starts);
   CHECK(groove.status == 0);

@@ -1,7 +1,6 @@
 #include "sim/cli/enumeration.h"
 
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include "base/assert.h"
@@ -31,12 +30,12 @@ Operation crash_line(u64 id, const Variant& variant) {
   return line;
 }
 
-// In the order of the requests: the first one takes no time, like all others.
+// In the order of the requests of a set: the first one takes no time, like all others.
 void push_latencies(const InFlightSet& requests, std::vector<Operation>* lines) {
   for (u32 i = 1; i < requests.count(); ++i) {
     const u64 tag = requests[i].tag;
     Operation line;
-    line.id = {.number = latency_id + i, .child = 0};
+    line.id = {.number = latency_id + lines->size(), .child = 0};
     line.kind = OperationKind::latency;
     line.count = i;
     line.request = {.attribution = attribution_of({.number = requests[i].line, .child = 0}, {}),
@@ -47,6 +46,21 @@ void push_latencies(const InFlightSet& requests, std::vector<Operation>* lines) 
                     .n = static_cast<u32>(tag >> 32)};
     lines->push_back(line);
   }
+}
+
+// Each set in its next order, like the digits of a number; false: all are as at the beginning again.
+bool next_combination(std::vector<std::vector<u32>>* orders) {
+  return std::any_of(orders->begin(), orders->end(), [](std::vector<u32>& order) {
+    return std::next_permutation(order.begin(), order.end());
+  });
+}
+
+u64 combinations_of(std::span<const InFlightSet> sets) {
+  u64 count = 1;
+  for (const InFlightSet& set : sets) {
+    for (u32 i = 2; i <= set.count() && count <= combinations_max; ++i) count *= i;
+  }
+  return count;
 }
 
 }  // namespace
@@ -67,7 +81,7 @@ Scenario scenario_of(const Start& start, const SmallProgram& program, const Vari
   Scenario scenario = start.scenario;
   std::vector<Operation>& lines = scenario.operations;
   if (variant.kind == Variant::Kind::crash) lines.push_back(crash_line(crash_id, variant));
-  if (variant.kind == Variant::Kind::reordered) push_latencies(variant.requests, &lines);
+  for (const InFlightSet& set : variant.sets) push_latencies(set, &lines);
   for (u64 i = 0; i < program.size(); ++i) {
     lines.push_back(start.alphabet[program[i]]);
     lines.back().id = {.number = program_id + i, .child = 0};
@@ -194,15 +208,21 @@ bool ProgramPlayer::play_once(const SmallProgram& program, const Variant& varian
   return listener_->failed(scenario, result);
 }
 
-bool ProgramPlayer::play_reordered(const SmallProgram& program, InFlightSet requests,
+bool ProgramPlayer::play_reordered(const SmallProgram& program, std::span<const InFlightSet> sets,
                                    EnumerationCounts* counts) {
-  ++counts->sets;
-  std::array<u32, reordered_max> order{};
-  const auto end = order.begin() + requests.count();
-  std::iota(order.begin(), end, 0);
-  while (std::next_permutation(order.begin(), end)) {  // The first order is the usual one.
-    Variant variant{.kind = Variant::Kind::reordered, .way = 0, .step = 0, .requests = {}};
-    for (auto at = order.begin(); at != end; ++at) variant.requests.push(requests[*at]);
+  std::vector<std::vector<u32>> orders;
+  for (const InFlightSet& set : sets) {
+    orders.emplace_back(set.count());
+    std::iota(orders.back().begin(), orders.back().end(), 0);
+  }
+  while (next_combination(&orders)) {  // The first one is the usual one.
+    Variant variant{.kind = Variant::Kind::reordered};
+    for (std::size_t i = 0; i < sets.size(); ++i) {
+      if (std::is_sorted(orders[i].begin(), orders[i].end())) continue;
+      InFlightSet reordered;
+      for (const u32 at : orders[i]) reordered.push(sets[i][at]);
+      variant.sets.push(reordered);
+    }
     Steps ignored;
     if (!play_once(program, variant, &ignored, counts)) return false;
   }
@@ -233,8 +253,12 @@ bool ProgramPlayer::play(const SmallProgram& program, EnumerationCounts* counts)
     ++counts->order_runs;
     if (!play_once(program, {.kind = Variant::Kind::order, .way = order}, &ignored, counts)) return false;
   }
-  for (const InFlightSet& set : steps.sets()) {
-    if (!play_reordered(program, set, counts)) return false;
+  const std::span<const InFlightSet> sets = steps.sets();
+  counts->sets += sets.size();
+  const bool all = sets.size() <= sets_max && combinations_of(sets) <= combinations_max;
+  for (std::size_t i = 0; i < sets.size(); ++i) {
+    if (!play_reordered(program, all ? sets : sets.subspan(i, 1), counts)) return false;
+    if (all) break;
   }
   for (u64 step = 0; step < steps.count(); ++step) {
     if (!steps.differs(step)) continue;
