@@ -79,6 +79,7 @@ struct SweepArgs {
   std::string seed;
   std::string depth;
   std::string outcomes;
+  std::string duration;
 };
 
 struct DiffArgs {

@@ -91,7 +91,7 @@ void expect_no_pipe(const std::string& name) {
   throw UsageError(fmt::format("{}: a pipe or a device, expected a file", name));
 }
 
-std::string read_text_file(const std::string& name) {
+std::string read_text_file(const std::string& name, u64 bytes_max) {
   expect_no_pipe(name);
   const File file(std::fopen(name.c_str(), "rb"));
   if (!file) throw UsageError(fmt::format("{}: {}, expected a file", name, std::strerror(errno)));
@@ -100,8 +100,8 @@ std::string read_text_file(const std::string& name) {
   std::size_t got = 0;
   while ((got = std::fread(buffer, 1, sizeof(buffer), file.get())) > 0) {
     text.append(buffer, got);
-    if (text.size() > scenario_bytes_max) {
-      throw UsageError(fmt::format("{}: longer than expected: at most {} bytes", name, scenario_bytes_max));
+    if (text.size() > bytes_max) {
+      throw UsageError(fmt::format("{}: longer than expected: at most {} bytes", name, bytes_max));
     }
   }
   if (std::ferror(file.get()) != 0) {

@@ -66,7 +66,7 @@ constexpr const char* bad_usage[] = {
     "replay bad.scenario other.scenario",
     "print",
     "print --seed x",
-    "print --seed 1 --ops 4194305",
+    "print --seed 1 --ops 262145",
     "diff",
     "diff --seed 1 bad.scenario",
     "campaign",
@@ -180,7 +180,9 @@ TEST_CASE("what would be played, kept or waited for without bound is refused", "
   for (const char* words :
        {"replay pipe", "run --scenario pipe", "shrink pipe", "shrink --when pipe", "sweep pipe",
         "inspect pipe", "diff --scenario pipe", "replay /dev/zero", "print --seed 1 --ops 4000000000",
-        "sweep --seed 1 --ops 4000000000", "run --workload cache --seed 1 --disable get --ops 4000000000"}) {
+        "sweep --seed 1 --ops 4000000000", "run --workload cache --seed 1 --disable get --ops 4000000000",
+        "run --seed 1 --ops 5 --set block_size=65536 --set blocks_count=1024 --set cache_blocks=8192",
+        "inspect --seed 1 --ops 5 --set block_size=65536 --set blocks_count=8192 -o image"}) {
     CAPTURE(words);
     const Ended ended = f.tonearm(words);
     CAPTURE(ended.err);
@@ -214,6 +216,24 @@ TEST_CASE("help, lists and a sweep that passes end with status 0", "[cli]") {
   CHECK(options.size() == settings().size());
   CHECK(options[0]["option"] == settings()[0].name);
   CHECK(nlohmann::json::parse(f.tonearm("marks --json").out).size() == mark_count);
+}
+
+TEST_CASE("a sweep ends when its time is up, and says that it was not all", "[cli]") {
+  const Fixture f;
+  // The format alone has outcomes for many seconds.
+  const std::string words = "sweep --seed 5 --ops 40000 --depth 2 ";
+  const Ended ended = f.tonearm(words + "--for 1s");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 0);
+  CHECK(ended.out.find("\nnot complete: stopped in format, before 40000 lines, ") != std::string::npos);
+  CHECK(ended.last_line().starts_with("PASS "));
+  CHECK(ended.last_line().ends_with(" complete=no"));
+  // So does an interrupt.
+  const Ended stopped = f.tonearm(words + "--json & sleep 0.5; kill -TERM $!; wait $!");
+  CAPTURE(stopped.out);
+  CHECK(stopped.status == 143);
+  CHECK(nlohmann::json::parse(stopped.out)["complete"] == false);
+  CHECK(f.tonearm(words + "--for polka").status == 2);
 }
 
 TEST_CASE("a run ends with one line of fixed shape", "[cli]") {
@@ -427,6 +447,8 @@ TEST_CASE("cli: enumerate plays every program of a line, with crashes, and count
   CHECK(std::stoull(field(tree.last_line(), "crash_points")) > 500);
   CHECK(std::stoull(field(tree.last_line(), "crash_runs")) > 1000);
   CHECK(field(tree.last_line(), "order_runs") == "328");
+  CHECK(std::stoull(field(tree.last_line(), "sets")) > 50);
+  CHECK(std::stoull(field(tree.last_line(), "reordered")) > 50);
   CHECK(field(tree.last_line(), "failed") == "0");
   const Ended groove = here.tonearm("enumerate --ops 0 --workload groove --quiet" + starts);
   CHECK(groove.status == 0);

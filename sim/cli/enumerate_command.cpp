@@ -210,9 +210,9 @@ bool enumerate_workload(const Plan& plan, const std::string& workload) {
   }
   fmt::print(
       "{} workload={} lines={} starts={} programs={} steps={} crash_points={} crash_runs={} order_runs={} "
-      "runs={} failed={} cpu_seconds={:.1f}\n",
+      "sets={} reordered={} runs={} failed={} cpu_seconds={:.1f}\n",
       all.failed == 0 ? "PASS" : "FAIL", workload, plan.lines, counts.size(), all.programs, all.steps,
-      all.crash_points, all.crash_runs, all.order_runs, all.runs, all.failed,
+      all.crash_points, all.crash_runs, all.order_runs, all.sets, all.reordered, all.runs, all.failed,
       cpu_seconds_of_workers() - before);
   return all.failed == 0;
 }

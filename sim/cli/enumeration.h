@@ -10,13 +10,21 @@
 // read, or which callbacks ran, is all that differs. And where nothing is undecided, the three ways of losing
 // it are one.
 //
-// The orders are a sample: last in first out, and three that are drawn. The usual one is first in first out.
+// Orders: the usual one is first in first out. Of the requests that are in flight at the same time, the
+// oldest few complete in every order, by latencies that lines ask for; in every combination of the orders of
+// all such sets of a program, or, where that would be too many, one set reordered at a time. A set is what is
+// in flight when something completes and something was submitted since the last completion: between two
+// submissions the sets are subsets of the first one, and their orders are among its own. Requests beside
+// those, and later ones, take no time, as ever. Last in first out and three drawn orders mix all sets
+// besides.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/bounded_array.h"
 #include "sim/run/runner.h"
 #include "sim/workload/small_scope.h"
 
@@ -29,12 +37,23 @@ struct Start {
   std::vector<SmallProgram> programs;
 };
 
+// A request of a line of the program.
+struct InFlight {
+  u64 line = 0;
+  u64 tag = 0;  // See pack_tag().
+};
+inline constexpr u32 reordered_max = 4;      // Of a set: 23 other orders.
+inline constexpr u32 sets_max = 6;           // Of a program; beyond it, and beyond so many combinations,
+inline constexpr u32 combinations_max = 32;  // one at a time.
+using InFlightSet = BoundedArray<InFlight, reordered_max>;
+
 // How one program is played.
 struct Variant {
-  enum class Kind : u32 { plain, order, crash, crash_end };
+  enum class Kind : u32 { plain, order, reordered, crash, crash_end };
   Kind kind = Kind::plain;
-  u32 way = 0;   // Which order; how the writes of the crash end.
-  u64 step = 0;  // crash: before so many steps.
+  u32 way = 0;                                 // Which order; how the writes of the crash end.
+  u64 step = 0;                                // crash: before so many steps.
+  BoundedArray<InFlightSet, sets_max> sets{};  // reordered: as they shall complete.
 };
 inline constexpr u32 orders_tried = 4;
 inline constexpr u32 crash_ways = 3;  // Drawn, lost, landed.
@@ -48,6 +67,8 @@ struct EnumerationCounts {
   u64 crash_points = 0;  // Those of them that differ from the one before.
   u64 crash_runs = 0;
   u64 order_runs = 0;
+  u64 sets = 0;       // Of requests in flight at the same time,
+  u64 reordered = 0;  // and the runs in which one of them completed in another order.
   u64 runs = 0;
   u64 failed = 0;
 
@@ -73,6 +94,8 @@ class ProgramPlayer {
   class Steps;
   bool play_once(const SmallProgram& program, const Variant& variant, Steps* steps,
                  EnumerationCounts* counts);
+  bool play_reordered(const SmallProgram& program, std::span<const InFlightSet> sets,
+                      EnumerationCounts* counts);
   bool play_crash(const SmallProgram& program, Variant variant, EnumerationCounts* counts);
 
   const Start* start_;

@@ -13,6 +13,8 @@ namespace tonearm::sim {
 
 namespace {
 
+constexpr u64 image_bytes_max = 256_MiB;  // Read or written: it is held twice.
+
 void show(const InspectArgs& args, const ForestShape& shape, const Image& image) {
   const DecodedImage decoded =
       decode_image(image, {.values = args.values || !args.block.empty(), .tables = true, .shape = &shape});
@@ -30,13 +32,17 @@ void show(const InspectArgs& args, const ForestShape& shape, const Image& image)
 }
 
 void save(const std::string& file, const Image& image) {
+  if (image.size() > image_bytes_max) {
+    throw UsageError(fmt::format("--output: an image of {} bytes, expected at most {}: --set blocks_count=N",
+                                 image.size(), image_bytes_max));
+  }
   std::string bytes(image.size(), '\0');
   image.read(0, std::as_writable_bytes(std::span(bytes)));
   write_text_file(file, bytes);
 }
 
 void inspect_file(const InspectArgs& args) {
-  const std::string bytes = read_text_file(args.image);
+  const std::string bytes = read_text_file(args.image, image_bytes_max);
   if (bytes.empty() || bytes.size() % PageStore::unit_size != 0) {
     throw UsageError(fmt::format("{}: {} bytes, expected an image: a multiple of {}", args.image,
                                  bytes.size(), PageStore::unit_size));

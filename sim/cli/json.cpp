@@ -46,7 +46,8 @@ std::string json_text(const std::vector<JsonFields>& list) {
 }
 
 std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file, const FoundShrunk& shrunk) {
+                         const std::string& scenario_file, const FoundShrunk& shrunk,
+                         std::optional<bool> complete) {
   Json json;
   json["schema"] = "tonearm.run/1";
   json["verdict"] = result.failed() ? "fail" : "pass";
@@ -97,6 +98,7 @@ std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
     json["shrunk"]["faults"] = shrunk.after.faults;
     json["shrunk"]["settings"] = shrunk.after.settings;
   }
+  if (complete) json["complete"] = *complete;
   return dump(json);
 }
 

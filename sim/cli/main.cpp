@@ -220,11 +220,16 @@ class CommandLine {
     sweep->add_option("--outcomes", sweep_.outcomes,
                       "Outcomes of one step that are judged one by one; beyond it they are sampled; default: "
                       "1000000");
+    sweep->add_option("--for", sweep_.duration,
+                      "30s, 5m, 8h: end then, with what was swept until then; default: when all is swept");
     sweep->add_flag("--quiet", sweep_.play.output.quiet, "The verdict only");
     sweep->add_flag("--json", sweep_.play.output.json, "One JSON object instead of text");
     sweep->add_option("--oracles", sweep_.play.oracles, "Comma list of names, or all,-NAME, or none");
     add_settings(sweep, &sweep_.play);
-    sweep->footer("Example:\n  tonearm sweep --workload forest --seed 7 --ops 500");
+    sweep->footer(
+        "Examples:\n  tonearm sweep --workload forest --seed 7 --ops 500\n  tonearm sweep last --for "
+        "2m\n\nExit status 1: something failed; 0: nothing did, of all (complete=yes) or of what was swept "
+        "(complete=no).");
   }
 
   void add_diff() {

@@ -113,9 +113,10 @@ class WithoutVerbs final : public OperationSource {
  public:
   WithoutVerbs(std::unique_ptr<OperationSource> whole, const std::vector<std::string>& verbs)
       : whole_(std::move(whole)) {
-    if (whole_->count() > scenario_operations_max) {
+    constexpr u64 lines_max = u64{1} << 22;  // A number is kept for each.
+    if (whole_->count() > lines_max) {
       throw UsageError(fmt::format("--ops: {}, expected at most {} when the lines of a verb are disabled",
-                                   whole_->count(), scenario_operations_max));
+                                   whole_->count(), lines_max));
     }
     Operation operation;
     for (u64 i = 0; i < whole_->count(); ++i) {
@@ -339,7 +340,7 @@ PreparedRun prepare_reseeded(const PlayPlan& plan, const Workload& workload, u64
 }
 
 PreparedRun prepare_file(const PlayPlan& plan, const std::string& file) {
-  const std::string text = read_text_file(file);
+  const std::string text = read_text_file(file, scenario_bytes_max);
   auto parsed = parse_scenario(text);
   if (const ScenarioError* error = std::get_if<ScenarioError>(&parsed)) {
     throw UsageError(fmt::format("{}:{}:{}: {}", file, error->line, error->column, error->message));

@@ -85,7 +85,8 @@ struct SeedRange {
 SeedRange range_argument(const std::string& text);
 u64 fresh_seed();
 
-std::string read_text_file(const std::string& file);
+// Throws UsageError for whatever is no file, and for one that is longer or becomes so while it is read.
+std::string read_text_file(const std::string& file, u64 bytes_max);
 void write_text_file(const std::string& file, const std::string& text);
 
 }  // namespace tonearm::sim

@@ -44,8 +44,7 @@ constexpr CounterName counters[] = {
      &RunCounters::ended_lost},
     {"ended_full", "the run ended early: a last level or the disk was full, as the image shows",
      &RunCounters::ended_full},
-    {"disk_full", "times that an op or a checkpoint found too few free blocks",
-     &RunCounters::disk_full},
+    {"disk_full", "times that an op or a checkpoint found too few free blocks", &RunCounters::disk_full},
     {"full_unjudged", "those of them on a disk so small that nobody can say whether there was room",
      &RunCounters::full_unjudged},
     {"undecided", "the run stopped early: the oracle that could judge it is off", &RunCounters::undecided},
@@ -216,7 +215,8 @@ std::string last_failure() {
     throw UsageError(
         fmt::format("{}: no such file, expected a failure that was recorded here", failures_last));
   }
-  std::string name = read_text_file(failures_last);
+  constexpr u64 name_bytes_max = 4096;
+  std::string name = read_text_file(failures_last, name_bytes_max);
   while (!name.empty() && name.back() == '\n') name.pop_back();
   return name;
 }

@@ -1,6 +1,7 @@
 // The verdict of one run as people and programs read it: the last line, the story before it, JSON.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "sim/cli/args.h"
@@ -27,9 +28,10 @@ struct FoundShrunk {
 
 // `PASS workload=...` or `FAIL class=...`, without a newline.
 std::string verdict_line(const PreparedRun& prepared, const RunResult& result);
-// The same fields and all counters; json.cpp. `scenario_file` may be empty.
+// The same fields and all counters; json.cpp. `scenario_file` may be empty. `complete`: of a sweep.
 std::string verdict_json(const PreparedRun& prepared, const RunResult& result,
-                         const std::string& scenario_file, const FoundShrunk& shrunk = {});
+                         const std::string& scenario_file, const FoundShrunk& shrunk = {},
+                         std::optional<bool> complete = {});
 // What happened, for a person; and how to see it again.
 std::string failure_text(const PreparedRun& prepared, const RunResult& result,
                          const std::string& scenario_file, const FoundShrunk& shrunk = {});

@@ -56,6 +56,17 @@ TEST_CASE("a run that fails is shrunk by itself, unless a program reads it", "[c
   CHECK(f.tonearm(failing + " --shrink-for 5").status == 2);
 }
 
+TEST_CASE("no candidate has lines about another groove than its own", "[cli]") {
+  const Fixture f;
+  // A call that may take no time fails soon; the groove is not the usual one, as the lines are.
+  const Ended ended = f.tonearm(
+      "shrink --workload groove --seed 3 --ops 300 --set groove=notes --set liveness_ticks_max=1 --for 20s");
+  CAPTURE(ended.out, ended.err);
+  CHECK(ended.status == 1);
+  CHECK(ended.last_line().starts_with("FAIL class=liveness "));
+  CHECK(ended.out.find("\nother: ") == std::string::npos);
+}
+
 TEST_CASE("what passes is not shrunk, and what cannot be shrunk is said", "[cli]") {
   const Fixture f;
   CHECK(f.tonearm("shrink --seed 1 --ops 50").status == 0);

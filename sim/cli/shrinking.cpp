@@ -96,6 +96,7 @@ class Shrinking {
 
   Shrunk run(Scenario scenario) {
     const u64 started = clock_millis();
+    groove_ = scenario.options.groove;
     shrunk_.original =
         play(scenario, {.cpu_seconds = shrink_.cpu_seconds, .stall_millis = stall_millis_sure});
     if (!shrunk_.original.failed()) return std::move(shrunk_);
@@ -105,12 +106,12 @@ class Shrinking {
     limit(clock_millis() - started);
     const CatchInterrupts catching;
     deadline_ = deadline(started);
-    without_twins(scenario);
-    cut_tail(&scenario);
+    if (!out_of_time()) without_twins(scenario);
+    if (!out_of_time()) cut_tail(&scenario);
     Shrinker shrinker(
         std::move(scenario), shrink_.jobs,
         [this](std::span<Scenario> candidates) { return judge(candidates); },
-        [this] { return interrupted_by() != 0 || clock_millis() >= deadline_; },
+        [this] { return out_of_time(); },
         [this](const char* pass, const Scenario& best) { progress_.show(pass, best, shrunk_.candidates); });
     shrinker.set_freeze([this](const Scenario& best) { return frozen(best); });
     shrinker.run();
@@ -139,10 +140,12 @@ class Shrinking {
     return started + millis - std::min(2 * took, millis / 2);
   }
 
+  bool out_of_time() const { return interrupted_by() != 0 || clock_millis() >= deadline_; }
+
   void limit(u64 took_millis) {
     const bool hang = failure_.failure_class == FailureClass::hang;
-    limits_.cpu_seconds =
-        static_cast<u32>(std::min<u64>(run_cpu_seconds_max, slower_max * (took_millis / 1000 + 1)));
+    const u64 most = shrink_.cpu_seconds == 0 ? run_cpu_seconds_max : shrink_.cpu_seconds;
+    limits_.cpu_seconds = static_cast<u32>(std::min<u64>(most, slower_max * (took_millis / 1000 + 1)));
     limits_.stall_millis = hang ? stall_millis_candidate : stall_millis_sure;
     limit_steps(shrunk_.original);
   }
@@ -191,11 +194,20 @@ class Shrinking {
     return result.failed() && result.failure.signature() == failure_.signature();
   }
 
+  // The lines of one groove mean nothing in a world of another one.
+  bool readable(const Scenario& candidate) {
+    if (candidate.options.groove == groove_) return true;
+    const bool parsed = std::holds_alternative<Scenario>(parse_scenario(print_scenario(candidate)));
+    if (parsed) groove_ = candidate.options.groove;
+    return parsed;
+  }
+
   std::vector<Trial> judge(std::span<Scenario> candidates) {
     std::vector<Trial> trials(candidates.size(), Trial::other);
     std::vector<PreparedRun> runs;
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (!readable(candidates[i])) continue;
       std::string problem;
       PreparedRun run = prepare_scenario(plan_, std::move(candidates[i]), &problem);
       if (!problem.empty()) continue;
@@ -203,10 +215,18 @@ class Shrinking {
       runs.push_back(std::move(run));
       places.push_back(i);
     }
-    const std::vector<RunResult> results = play_isolated(runs, checks_, limits_);
+    // No longer than there is time. Of a candidate that this has ended nothing is known.
+    const u64 started = clock_millis();
+    RunLimits limits = limits_;
+    const u64 left = deadline_ - std::min(deadline_, started);
+    limits.cpu_seconds = static_cast<u32>(std::min<u64>(limits.cpu_seconds, left / 1000 + 1));
+    const std::vector<RunResult> results = play_isolated(runs, checks_, limits);
+    const bool ended = limits.cpu_seconds < limits_.cpu_seconds &&
+                       clock_millis() - started >= u64{limits.cpu_seconds} * 1000;
     shrunk_.candidates += results.size();
     bool same = false;
     for (std::size_t i = 0; i < results.size(); ++i) {
+      if (ended && results[i].failure.failure_class == FailureClass::hang) continue;
       Scenario& candidate = candidates[places[i]];
       candidate = std::move(*runs[i].scenario);
       if (fails_alike(results[i])) {
@@ -248,6 +268,7 @@ class Shrinking {
   bool poison_ = true;
   ShrinkProgress progress_;
   u64 deadline_ = 0;
+  GrooveName groove_ = GrooveName::none;  // That of a candidate that could be read.
   RunLimits limits_;
   Failure failure_;
   Shrunk shrunk_;

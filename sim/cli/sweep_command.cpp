@@ -2,12 +2,14 @@
 //
 // The run is played in a process of its own, which an assertion of a recovery ends; where the sweep was then
 // is in memory that this process shares with it. From that it writes the scenario in which a crash line
-// does the same, and says whether it fails so.
+// does the same, and says whether it fails so. Through that memory it is ended, too, when its time is up.
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <new>
 
@@ -32,6 +34,39 @@ SharedSweep share_sweep() {
   if (memory == MAP_FAILED) throw EnvironmentError("no memory for a sweep");
   return SharedSweep(new (memory) Sweep);
 }
+
+// While it lives, the time and an interrupt end the sweep, not this process; a second interrupt does.
+class Stopper {
+ public:
+  Stopper(Sweep* sweep, u32 seconds) {
+    at_hand = sweep;
+    interrupted = 0;
+    struct sigaction action {};
+    action.sa_handler = stop;
+    action.sa_flags = static_cast<int>(SA_RESTART | SA_RESETHAND);
+    for (std::size_t i = 0; i < signals.size(); ++i) sigaction(signals[i], &action, &before_[i]);
+    alarm(seconds);  // 0: none.
+  }
+  ~Stopper() {
+    alarm(0);
+    for (std::size_t i = 0; i < signals.size(); ++i) sigaction(signals[i], &before_[i], nullptr);
+  }
+  Stopper(const Stopper&) = delete;
+  Stopper& operator=(const Stopper&) = delete;
+
+  static int interrupted_by() { return interrupted; }
+
+ private:
+  static constexpr std::array signals{SIGALRM, SIGINT, SIGTERM};
+  static void stop(int signal) {
+    at_hand->stop = true;
+    if (signal != SIGALRM) interrupted = signal;
+  }
+
+  static inline Sweep* at_hand = nullptr;
+  static inline volatile std::sig_atomic_t interrupted = 0;
+  std::array<struct sigaction, signals.size()> before_{};
+};
 
 double children_cpu_seconds() {
   rusage usage{};
@@ -67,6 +102,17 @@ std::string sweep_text(const Sweep& sweep) {
                         sweep.second_cut, sweep.options.second_outcomes_max);
   }
   return text;
+}
+
+std::string stopped_text(const Sweep& sweep, const PreparedRun& prepared) {
+  const SweepPoint& point = sweep.points[0];
+  const SweepCounters& swept = sweep.counters[0];
+  const u64 lines = prepared.source->count();
+  std::string place = fmt::format("in line {} of {}", point.index + 1, lines);
+  if (point.at_end || point.index >= lines) place = fmt::format("behind the last of {} lines", lines);
+  if (swept.never_opened == swept.outcomes) place = fmt::format("in format, before {} lines", lines);
+  return fmt::format("not complete: stopped {}, before its step {}; what follows was not crashed\n", place,
+                     point.at);
 }
 
 // What damages a medium has verdicts of its own; a sweep judges what crashes leave of a sound one. A sync
@@ -139,6 +185,7 @@ class SweepCommand {
       sweep_->options.outcomes_max = number_argument("--outcomes", args.outcomes, 1, outcomes_max);
     }
     checks_.twins = 0;
+    if (!args.duration.empty()) seconds_ = static_cast<u32>(seconds_argument("--for", args.duration));
   }
 
   int run(PreparedRun prepared) {
@@ -156,24 +203,35 @@ class SweepCommand {
     const double before = children_cpu_seconds();
     std::vector<PreparedRun> runs;
     runs.push_back(std::move(prepared));
-    const RunResult result = std::move(play_isolated(runs, checks_, RunLimits{.cpu_seconds = 0}).front());
+    const RunResult result = play(runs);
     const double seconds = children_cpu_seconds() - before;
     PreparedRun& played = runs.front();
     played.sweep = nullptr;
     const OutputArgs& output = args_.play.output;
     if (!output.quiet && !output.json) {
-      fmt::print("{}CPU seconds: {:.2f}\n", sweep_text(*sweep_), seconds);
+      fmt::print("{}{}CPU seconds: {:.2f}\n", sweep_text(*sweep_),
+                 sweep_->stop && !result.failed() ? stopped_text(*sweep_, played) : "", seconds);
     }
     const std::string file = result.failed() ? report(played, result) : std::string();
+    const bool complete = !result.failed() && sweep_->complete();
     if (output.json) {
-      fmt::print("{}\n", verdict_json(played, result, file));
+      fmt::print("{}\n", verdict_json(played, result, file, {}, complete));
     } else {
-      fmt::print("{}\n", colored(output, verdict_line(played, result)));
+      fmt::print("{} complete={}\n", colored(output, verdict_line(played, result)), complete ? "yes" : "no");
     }
-    return result.failed() ? exit_failed : exit_passed;
+    const int signal = Stopper::interrupted_by();
+    if (result.failed() || signal == 0) return result.failed() ? exit_failed : exit_passed;
+    return 128 + signal;
   }
 
  private:
+  RunResult play(std::span<const PreparedRun> runs) {
+    const Stopper stopper(sweep_.get(), seconds_);
+    // One that is told to stop and does not, hangs.
+    const u32 cpu_seconds = seconds_ == 0 ? 0 : seconds_ + run_cpu_seconds_max;
+    return std::move(play_isolated(runs, checks_, RunLimits{.cpu_seconds = cpu_seconds}).front());
+  }
+
   // Without a crash at hand it was the run itself that failed.
   std::string report(const PreparedRun& prepared, const RunResult& result) {
     std::string file;
@@ -211,6 +269,7 @@ class SweepCommand {
   const SweepArgs& args_;
   const PlayPlan& plan_;
   Checks checks_;
+  u32 seconds_ = 0;  // It may take; 0: as many as it needs.
   SharedSweep sweep_;
 };
 

@@ -75,6 +75,11 @@ int print_command(const PrintArgs& args) {
     scenario.expect_signature = played.failed() ? played.failure.signature() : 0;
   }
   const std::string text = print_scenario(scenario);
+  if (scenario.operations.size() > scenario_operations_max || text.size() > scenario_bytes_max) {
+    throw UsageError(
+        fmt::format("print: {} lines, {} bytes, expected at most {} and {}: what can be read again",
+                    scenario.operations.size(), text.size(), scenario_operations_max, scenario_bytes_max));
+  }
   if (!args.output_file.empty()) {
     write_text_file(args.output_file, text);
   } else if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {

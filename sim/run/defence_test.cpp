@@ -93,6 +93,24 @@ TEST_CASE("rot bites in each shape, where checksums of blocks are forged", "[def
   }
 }
 
+TEST_CASE("a wrong answer tells the history of its key, and where the engine has it", "[defence]") {
+  const std::string lines =
+      "51 scope\n52 put kv key=3 value=5\n53 end persist\n"  // Not about the key.
+      "54 scope\n55 put kv key=20 value=2000\n56 end persist\n";
+  const std::string text = scenario(lines, when_read("rot byte at=584 mask=1"));
+  const RunResult result = play_over(text, no_checksums).result;
+  INFO(result.failure.message << "\n" << result.failure.story);
+  CHECK(result.failure.message == "get kv key=20: the engine says 2001, the model says 2000");
+  const std::string history =
+      "history of kv key=20 (4 lines; puts, removes, scopes, crashes):\n"
+      "  21 put kv key=20 value=1020\n  54 scope\n  55 put kv key=20 value=2000\n  56 end persist\n"
+      "in the engine, at op ";
+  CHECK(result.failure.story.starts_with(history));
+  CHECK(result.failure.story.find(
+            "\n  level 0 (1 tables): table at 8 [0..47]: value block at 7 is invalid_checksum_body\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("what one read brings wrong bites, where checksums of blocks are forged", "[defence]") {
   check_read(FaultKind::corrupt_transfer, "corrupt_transfer byte at=584 mask=1");
   check_read(FaultKind::misdirected_read, "misdirected_read to=8");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "sim/run/player.h"
 
@@ -125,6 +126,15 @@ std::string Player::places(TreeName name, const Key& key) {
 std::string Player::history(TreeName tree, const Key& key) {
   std::deque<std::string> lines;
   u64 touched = 0;
+  const auto tell = [&](const Operation& told) {
+    std::string text = "  ";
+    print_operation(told, &text);
+    lines.push_back(std::move(text));
+    if (lines.size() > history_lines_max) lines.pop_front();
+    ++touched;
+  };
+  // A scope in which the key was not changed has done nothing to it.
+  std::optional<Operation> scope;
   Operation line;
   const u64 end = std::min(index_, config_->source->count());
   Touched touched_by(tree, key);
@@ -135,12 +145,16 @@ std::string Player::history(TreeName tree, const Key& key) {
   for (u64 i = 0; i < end; ++i) {
     config_->source->at(i, &line);
     if (!touched_by.touches(line)) continue;
-    std::string text = "  ";
-    print_operation(line, &text);
-    lines.push_back(std::move(text));
-    if (lines.size() > history_lines_max) lines.pop_front();
-    ++touched;
+    if (line.kind == OperationKind::scope) {
+      if (!scope) scope = line;
+      continue;
+    }
+    const bool idle = scope && interrupts(line);
+    if (scope && !idle) tell(*scope);
+    scope.reset();
+    if (!idle || line.kind != OperationKind::end) tell(line);
   }
+  if (scope) tell(*scope);
   std::string story = fmt::format("history of {} key={} ({} lines; {}, scopes, crashes):\n", tree_name(tree),
                                   key_text(tree, key), touched,
                                   tree_spec(tree).groove == GrooveName::none ? "puts, removes" : "changes");

@@ -8,6 +8,7 @@
 #include "sim/run/sweeper.h"
 #include "sim/run/twin.h"
 #include "sim/run/world_shape.h"
+#include "sim/scenario/scenario.h"
 #include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
@@ -111,6 +112,8 @@ void Player::start() {
   if (config_->record_faults) {
     disk_->set_fault_listener(this, [](void* context, const FiredFault& fired) {
       Player& self = *static_cast<Player*>(context);
+      // One more than any file can hold is too many, and that can be seen.
+      if (self.result_.fired.size() > scenario_operations_max) return;
       self.result_.fired.push_back({.line = self.line_index_, .fired = fired});
     });
   }

@@ -58,6 +58,7 @@ void Player::sweep_step() {
     throw;
   }
   muted_ = muted;
+  if (config_->sweep->stop) throw RunFailed{};  // In nothing: the run is over here.
 }
 
 void Player::sweep_verified(u64 op) {

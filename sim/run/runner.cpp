@@ -83,9 +83,18 @@ const World& world_of_run(std::string_view workload, const RunOptions& options) 
 }
 
 std::string validate_run(std::string_view workload, const RunOptions& options) {
+  // No file may take memory without end. A run has an engine, beside it one on an image, and when it is
+  // swept one for each crash and another that opens again what that one has left.
+  constexpr u64 engine_bytes_max = 256_MiB;
   if (std::string error = validate_options(options); !error.empty()) return error;
-  if (const OptionsError error = engine_validate(world_of_run(workload, options), options)) {
+  const World& world = world_of_run(workload, options);
+  if (const OptionsError error = engine_validate(world, options)) {
     return fmt::format("{}: {}, expected {}", error.field, error.given, error.expected);
+  }
+  if (const u64 bytes = engine_memory_required(world, options); bytes > engine_bytes_max) {
+    return fmt::format(
+        "block_size: {}, expected settings for which the engine takes at most {} bytes, not {}",
+        options.format.block_size, engine_bytes_max, bytes);
   }
   return {};
 }

@@ -16,9 +16,9 @@ inline constexpr u32 sweep_armed_max = 8;
 inline constexpr u32 sweep_writes_max = 16;  // As many as a crash line can name.
 
 struct SweepOptions {
-  u32 depth = 1;                      // 2: crashes in the recoveries, too.
-  u64 outcomes_max = 1'000'000;       // Of one step; beyond it they are sampled.
-  bool every_step = false;            // Judge the steps, too, that need it not: to show that.
+  u32 depth = 1;                        // 2: crashes in the recoveries, too.
+  u64 outcomes_max = 1'000'000;         // Of one step; beyond it they are sampled.
+  bool every_step = false;              // Judge the steps, too, that need it not: to show that.
   u64 second_outcomes_max = 1'000'000;  // In the recoveries of one step; what is beyond it is left out.
 };
 
@@ -51,9 +51,14 @@ struct SweepPoint {
 };
 
 struct Sweep {
+  bool complete() const { return !stop && second_cut == 0 && counters[0].sampled + counters[1].sampled == 0; }
+
   SweepOptions options;
   std::array<SweepCounters, sweep_depth_max> counters{};  // The second ones are of crashes in recoveries.
   u64 second_cut = 0;  // States in recoveries that were left out: see second_outcomes_max.
+  // Told from outside, at any time: the run ends behind the recovery at hand. What was swept until then
+  // stands.
+  volatile bool stop = false;
   // Where it is: so many crashes, one in the recovery of the other.
   u32 depth = 0;
   std::array<SweepPoint, sweep_depth_max> points{};

@@ -292,6 +292,7 @@ TEST_CASE("a sweep of crashes in recoveries", "[sweep]") {
   CHECK(c.states > 100);
   CHECK(c.garbage > 100);
   CHECK(twice.sweep.second_cut == 0);
+  CHECK(twice.sweep.complete());
 }
 
 TEST_CASE("what makes a step one to be judged", "[sweep]") {

@@ -43,6 +43,7 @@ bool StepTracker::enter(const Legal& legal, u64 op) {
 
 void Sweeper::judge(SimStorage& disk, StepTracker& tracker, const Legal& legal, u32 level,
                     const Recovery* outer) {
+  if (sweep_->stop) return;
   SweepCounters& counters = this->counters(level);
   ++counters.steps;
   const bool known = !tracker.enter(legal, source_.model->op());
@@ -59,7 +60,7 @@ void Sweeper::judge(SimStorage& disk, StepTracker& tracker, const Legal& legal, 
   state.index();
   counters.undecided_max = std::max<u64>(counters.undecided_max, state.writes().size());
   const u64 outcomes = judge_outcomes(state, tracker, legal, level);
-  ASSERT(!known || outcomes == tracker.outcomes);
+  ASSERT(!known || outcomes == tracker.outcomes || sweep_->stop);
   tracker.outcomes = outcomes;
 }
 
@@ -78,6 +79,7 @@ u64 Sweeper::judge_outcomes(const CrashState& state, StepTracker& tracker, const
     }
     ++counters.outcomes;
     if (level > 0) ++second_outcomes_;
+    if (sweep_->stop) break;
     if (++count < sweep_->options.outcomes_max) continue;
     if (samples == 0) ++counters.sampled;
     path.sample(hash_of(state.durable().poison_seed() + counters.outcomes));

@@ -46,9 +46,11 @@ struct ScenarioError {
   std::string message;  // "found `foo`, expected a tree: kv, index or id"
 };
 
-// Bounds of what is parsed, so that no file takes memory without end.
-inline constexpr u64 scenario_bytes_max = 256_MiB;
-inline constexpr u64 scenario_operations_max = u64{1} << 22;
+// Bounds of what is parsed, so that no file takes memory without end: a line is an Operation of about 1 KiB,
+// whatever it says, so the longest file takes 300 MiB and its text.
+inline constexpr u64 scenario_bytes_max = 64_MiB;
+inline constexpr u64 scenario_operations_max = u64{1} << 18;
+static_assert(scenario_operations_max * sizeof(Operation) < 300_MiB);
 
 // Lines without an id get a fresh one; a duplicate id is an error. Linear, but for ids that are not
 // ascending, which are sorted once.

@@ -235,7 +235,7 @@ TEST_CASE("scenario errors: too many operations, too many bytes") {
   for (u64 i = 0; i <= scenario_operations_max; ++i) text += "x\n";
   REQUIRE(refusal(text).substr(0, 4) == "3:1:");
   const std::string big(scenario_bytes_max + 1, '\n');
-  REQUIRE(refusal(big) == "1:1: found 268435457 bytes, expected at most 268435456");
+  REQUIRE(refusal(big) == "1:1: found 67108865 bytes, expected at most 67108864");
 }
 
 TEST_CASE("seeds: strict, in three spellings") {

@@ -7,6 +7,8 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 cache_bytes_max = 1024_MiB;  // Memory is taken for it.
+constexpr u64 disk_bytes_max =
+    1024_MiB;  // And for what is written; the most that a seed draws is half of it.
 
 }  // namespace
 
@@ -20,6 +22,11 @@ std::string validate_setting_relations(const RunOptions& o) {
     return setting_complaint(
         "cache_blocks", o.runtime.cache_blocks,
         fmt::format("at most {} for this block_size", cache_bytes_max / o.format.block_size));
+  }
+  if (o.runtime.blocks_count > disk_bytes_max / o.format.block_size) {
+    return setting_complaint(
+        "blocks_count", o.runtime.blocks_count,
+        fmt::format("at most {} for this block_size", disk_bytes_max / o.format.block_size));
   }
   if (o.disk.tear_unit != 512 && o.disk.tear_unit != 4096) {
     return setting_complaint("tear_unit", o.disk.tear_unit, "512 or 4096");

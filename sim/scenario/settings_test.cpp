@@ -139,6 +139,8 @@ TEST_CASE("settings: impossible geometry is refused in one line") {
   REQUIRE(validate_options(torn) == "tear_unit: 4096, expected at most the sector size 512");
   REQUIRE(validate_options(with("cache_blocks", 1U << 24)) ==
           "cache_blocks: 16777216, expected at most 262144 for this block_size");
+  REQUIRE(validate_options(with("blocks_count", 1U << 20)) ==
+          "blocks_count: 1048576, expected at most 262144 for this block_size");
   REQUIRE(validate_options(with("bias.recent", 90)) ==
           "bias.recent: 90, expected recent, removed, neighbour and limit to be at most 100 together");
   RunOptions idle;
