@@ -1,11 +1,11 @@
 #include "fuzz/mutate.h"
 
 #include <algorithm>
-#include <variant>
 #include <vector>
 
 #include "base/assert.h"
 #include "fuzz/change_line.h"
+#include "fuzz/parsed.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/workload.h"
@@ -155,17 +155,16 @@ std::string finish(const Target& target, Scenario* scenario, std::string_view fa
   std::string text;
   if (!shorten(target, scenario, size_max, random, &text)) return std::string(fallback.substr(0, size_max));
   // What no line may say, a changed key for instance, is not worth a rule each.
-  if (std::holds_alternative<Scenario>(parse_scenario(text))) return text;
+  if (parsed(text) != nullptr) return text;
   return std::string(fallback.substr(0, size_max));
 }
 
 Scenario parsed_or_generated(const Target& target, std::string_view input, u64 random) {
-  std::variant<Scenario, ScenarioError> parsed = parse_scenario(input);
-  Scenario* const scenario = std::get_if<Scenario>(&parsed);
+  const Scenario* const scenario = parsed(input);
   if (scenario == nullptr) return generated_input(target, random);
   const bool other = target.other_workload != nullptr && scenario->workload == target.other_workload;
   if (scenario->workload != target.workload && !other) return generated_input(target, random);
-  return std::move(*scenario);
+  return *scenario;
 }
 
 }  // namespace
