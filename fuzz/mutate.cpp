@@ -8,6 +8,7 @@
 #include "fuzz/parsed.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/swarm_faults.h"
 #include "sim/workload/workload.h"
 
 namespace tonearm::sim {
@@ -82,6 +83,15 @@ void erase(Lines* lines, Range range) {
   lines->erase(begin, begin + static_cast<std::ptrdiff_t>(range.count));
 }
 
+// All faults, and a second side of the grid: few seeds have them, and inputs are shorter.
+void draw_faults(u64 random, RunOptions* options) {
+  const u32 weight_heal = options->weight_heal;
+  options->fault_profile = FaultProfile::full;
+  apply_fault_profile(random, options);
+  options->fault_profile = FaultProfile::drawn;
+  options->weight_heal = weight_heal;
+}
+
 // As another seed draws it, so that what is near a limit is as common as there.
 void change_setting(Scenario* scenario, u64 random) {
   RunOptions drawn;
@@ -89,6 +99,12 @@ void change_setting(Scenario* scenario, u64 random) {
   workload->draw(remix(random, 1), &drawn);
   RunOptions changed = scenario->options;
   const std::span<const Setting> all = settings();
+  if (find_alphabet(scenario->workload) == nullptr && below(random, 4) == 0) {
+    draw_faults(remix(random, 1), &changed);
+    finish_options(&changed);
+    if (validate_run(scenario->workload, changed).empty()) scenario->options = changed;
+    return;
+  }
   constexpr u32 tries = 64;
   for (u32 i = 0; i < tries; ++i) {
     const Setting& setting = all[below(remix(random, 2 + i), all.size())];
@@ -187,6 +203,7 @@ Scenario generated_input(const Target& target, u64 random) {
   }
   scenario.seed = seed % 256;
   RunOptions& o = scenario.options;
+  if (find_alphabet(scenario.workload) == nullptr && below(remix(random, 8), 4) == 0) draw_faults(seed, &o);
   o.format.checkpoint_interval = std::min(o.format.checkpoint_interval, 4 * o.format.beats);
   o.runtime.cache_blocks = std::min<u32>(o.runtime.cache_blocks, 64);
   o.runtime.blocks_count = std::min<u64>(o.runtime.blocks_count, 2048);

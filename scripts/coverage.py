@@ -46,8 +46,8 @@ def lines_of(programs, profile):
 
 
 def branches_of(programs, profile):
-    """FILE: {(line, column, end line, end column): [true reached, false reached]}, and the same of assertions,
-    one for each place of an assertion and each place in its macro."""
+    """FILE: {(line, column, end line, end column): [true reached, false reached]}, and the same outcomes of
+    assertions, one for each of them and each place in its macro."""
     branches = collections.defaultdict(dict)
     assertions = {}
     data = json.loads(export(programs, profile, "-format=text", "-skip-expansions"))["data"][0]
