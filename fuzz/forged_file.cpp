@@ -40,13 +40,43 @@ ForgedFile::ForgedFile(const Image& image, const DecodedImage& decoded)
   image_.read(0, copy_);
 }
 
+std::vector<std::byte>& ForgedFile::bytes_of(u64 place) {
+  place %= places();
+  if (place == blocks_.size()) return copy_;
+  blocks_[place].changed = true;
+  return blocks_[place].bytes;
+}
+
 void ForgedFile::patch(u64 place, u64 offset, u32 width, u64 value) {
   ASSERT(width >= 1 && width <= sizeof(value));
-  place %= places();
-  const bool superblock = place == blocks_.size();
-  std::vector<std::byte>& bytes = superblock ? copy_ : blocks_[place].bytes;
-  if (!superblock) blocks_[place].changed = true;
+  std::vector<std::byte>& bytes = bytes_of(place);
   std::memcpy(bytes.data() + offset % (bytes.size() - width + 1), &value, width);
+}
+
+void ForgedFile::add(u64 place, u64 offset, u32 width, i64 delta) {
+  ASSERT(width >= 1 && width <= sizeof(u64));
+  std::vector<std::byte>& bytes = bytes_of(place);
+  std::byte* const field = bytes.data() + offset % bytes.size() / width * width;
+  u64 value = 0;
+  std::memcpy(&value, field, width);
+  value += static_cast<u64>(delta);
+  std::memcpy(field, &value, width);
+}
+
+void ForgedFile::copy(Where to, Where from, u32 size, bool exchange) {
+  constexpr u64 word = 8;
+  ASSERT(size % word == 0 && size >= word);
+  const auto field = [&](const Where& where) {
+    std::vector<std::byte>& bytes = bytes_of(where.place);
+    return bytes.data() + where.offset % (bytes.size() - size + 1) / word * word;
+  };
+  std::byte* const target = field(to);
+  std::byte* const source = field(from);
+  if (!exchange) {
+    std::memmove(target, source, size);
+  } else if (target + size <= source || source + size <= target) {
+    std::swap_ranges(target, target + size, source);
+  }
 }
 
 // Whoever holds the old checksum holds the new one now. (A patch may have overwritten it: then it refers to

@@ -20,6 +20,13 @@ class ForgedFile {
   u64 places() const { return blocks_.size() + 1; }
   // `width` bytes, modulo what there is.
   void patch(u64 place, u64 offset, u32 width, u64 value);
+  // To a field of that width, which lies where such a field may.
+  void add(u64 place, u64 offset, u32 width, i64 delta);
+  // Exchanges `size` bytes, or copies them from the second place to the first; words, as fields lie.
+  struct Where {
+    u64 place, offset;
+  };
+  void copy(Where to, Where from, u32 size, bool exchange);
   // Writes what was changed, and whatever refers to it by its new checksum.
   void seal();
 
@@ -33,6 +40,7 @@ class ForgedFile {
     std::vector<std::byte> bytes;
   };
 
+  std::vector<std::byte>& bytes_of(u64 place);  // Which are changed from now on.
   u64 offset_of(const Block& block) const { return grid_offset_ + (block.ref.address - 1) * block_size_; }
   void refer(const u128& before, const u128& after);
   void seal_payload(BlockUse use, u32 payload);

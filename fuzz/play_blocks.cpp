@@ -1,10 +1,13 @@
 // Hostile data files: blocks and superblocks with any bytes in any place, and every checksum right.
 //
 // The file is that of a run of trees, or of all grooves; the input says what is changed in it: a byte that
-// chooses the file, then records of 12 bytes {place u16, offset u16, width u8, value u56}. Any bytes at all
-// mean something. What must hold: the decoder comes to an end, and so do open, verification and scans of the
-// engine, each with or without an error, never in an assertion or outside of memory; and what the engine's
-// verification finds good has no violation that the decoder sees.
+// chooses the file, then records of 12 bytes {place u16, offset u16, how u8, value u56}. Any bytes at all
+// mean something. Bytes that are drawn are rarely what others refer to, so a field may also become a little
+// greater or less than it was, and references, keys or entries may be copied or exchanged.
+//
+// What must hold: the decoder comes to an end, and so do open, verification and scans of the engine, each
+// with or without an error, never in an assertion or outside of memory; and what the engine's verification
+// finds good has no violation that the decoder sees.
 #include <fmt/format.h>
 
 #include <cstdlib>
@@ -114,6 +117,18 @@ void judge(DataFile& file, const Image& image) {
   scan_all(shadow, file.world);
 }
 
+// `how`: two bits for the size, two for what is done.
+void change(ForgedFile* forged, ForgedFile::Where where, u8 how, u64 value) {
+  const u32 width = 1U << (how & 3);
+  switch (how >> 2 & 3) {
+    case 0: return forged->patch(where.place, where.offset, width, value);
+    case 1: return forged->add(where.place, where.offset, width, static_cast<signed char>(value));
+    default: break;
+  }
+  const ForgedFile::Where other{.place = static_cast<u16>(value), .offset = static_cast<u16>(value >> 16)};
+  forged->copy(where, other, 8 * width, (how >> 2 & 1) != 0);
+}
+
 }  // namespace
 
 int play_blocks(const Target&, std::string_view input) {
@@ -127,7 +142,7 @@ int play_blocks(const Target&, std::string_view input) {
     std::memcpy(&place, input.data() + at, sizeof(place));
     std::memcpy(&offset, input.data() + at + 2, sizeof(offset));
     std::memcpy(&value, input.data() + at + 4, sizeof(value));
-    forged.patch(place, offset, 1U << (value % 4), value >> 8);
+    change(&forged, {.place = place, .offset = offset}, static_cast<u8>(value), value >> 8);
   }
   forged.seal();
   try {
