@@ -38,6 +38,15 @@ ForgedFile::ForgedFile(const Image& image, const DecodedImage& decoded)
   }
   copy_.resize(f::copy_size);
   image_.read(0, copy_);
+  fill_gaps();
+}
+
+// A reference may lead to a block that was never written, which no run reads and the disk would not allow.
+void ForgedFile::fill_gaps() {
+  const std::vector<std::byte> zeros(block_size_);
+  for (u64 at = grid_offset_; at + block_size_ <= image_.size(); at += block_size_) {
+    if (!image_.written_any(at, block_size_)) image_.write(at, zeros);
+  }
 }
 
 std::vector<std::byte>& ForgedFile::bytes_of(u64 place) {

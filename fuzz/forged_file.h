@@ -40,6 +40,7 @@ class ForgedFile {
     std::vector<std::byte> bytes;
   };
 
+  void fill_gaps();
   std::vector<std::byte>& bytes_of(u64 place);  // Which are changed from now on.
   u64 offset_of(const Block& block) const { return grid_offset_ + (block.ref.address - 1) * block_size_; }
   void refer(const u128& before, const u128& after);
