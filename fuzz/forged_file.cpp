@@ -50,10 +50,10 @@ void ForgedFile::fill_gaps() {
 }
 
 std::vector<std::byte>& ForgedFile::bytes_of(u64 place) {
-  place %= places();
-  if (place == blocks_.size()) return copy_;
-  blocks_[place].changed = true;
-  return blocks_[place].bytes;
+  if (place == superblock) return copy_;
+  Block& block = blocks_[place % blocks_.size()];
+  block.changed = true;
+  return block.bytes;
 }
 
 void ForgedFile::patch(u64 place, u64 offset, u32 width, u64 value) {

@@ -16,8 +16,8 @@ class ForgedFile {
   // `decoded`: what the image holds, which is intact.
   ForgedFile(const Image& image, const DecodedImage& decoded);
 
-  // Of those that can be changed; the last one is the superblock.
-  u64 places() const { return blocks_.size() + 1; }
+  // Of a place that can be changed: any number, modulo the blocks there are, or this one.
+  static constexpr u64 superblock = 0xffff;
   // `width` bytes, modulo what there is.
   void patch(u64 place, u64 offset, u32 width, u64 value);
   // To a field of that width, which lies where such a field may.

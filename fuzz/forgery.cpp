@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "fuzz/forged_file.h"
 #include "sim/disk/keyed.h"
 
 namespace tonearm::sim {
@@ -12,8 +13,13 @@ namespace {
 constexpr u64 places = 96;     // About as many blocks as the files have, in which any number means one.
 constexpr u64 offsets = 1024;  // Of a block.
 
+// All that is in a file hangs from its superblock.
+u64 drawn_place(u64 random) {
+  return below(random, 6) == 0 ? ForgedFile::superblock : below(remix(random, 1), places);
+}
+
 u64 drawn_offset(u64 random) {
-  constexpr u64 word = 8, header = 256;  // What a block says of itself, or what it holds.
+  constexpr u64 word = 8, header = 256;  // Half of them: what a block or the superblock says of itself.
   const u64 offset = below(remix(random, 1), below(random, 2) == 0 ? 2 * header : offsets);
   return offset / word * word;
 }
@@ -31,13 +37,13 @@ u64 drawn_value(const Forgery& forgery, u64 random) {
   }
   if (forgery.kind() == ForgeryKind::add)
     return below(random, 2) == 0 ? 1 + below(more, 4) : 255 - below(more, 4);
-  const u64 place = below(random, 2) == 0 ? forgery.place : below(more, places);
+  const u64 place = below(random, 2) == 0 ? forgery.place : drawn_place(more);
   const u64 offset = below(remix(random, 2), 2) == 0 ? forgery.offset : drawn_offset(remix(random, 3));
   return place | offset << 16;
 }
 
 Forgery drawn(u64 random) {
-  Forgery forgery{.place = static_cast<u16>(below(random, places)),
+  Forgery forgery{.place = static_cast<u16>(drawn_place(random)),
                   .offset = static_cast<u16>(drawn_offset(remix(random, 1))),
                   .how = static_cast<u8>(below(remix(random, 2), 16))};
   forgery.value = drawn_value(forgery, remix(random, 3));
@@ -47,7 +53,7 @@ Forgery drawn(u64 random) {
 void change(Forgery* forgery, u64 random) {
   const u64 more = remix(random, 1);
   switch (below(random, 5)) {
-    case 0: forgery->place = static_cast<u16>(below(more, places)); return;
+    case 0: forgery->place = static_cast<u16>(drawn_place(more)); return;
     case 1: forgery->place = static_cast<u16>(forgery->place + (more & 1) * 2 - 1); return;
     case 2: forgery->offset = static_cast<u16>(drawn_offset(more)); return;
     case 3: forgery->how = static_cast<u8>(below(more, 16)); return;
