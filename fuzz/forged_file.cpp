@@ -38,15 +38,54 @@ ForgedFile::ForgedFile(const Image& image, const DecodedImage& decoded)
   }
   copy_.resize(f::copy_size);
   image_.read(0, copy_);
+  fill_gaps();
+}
+
+// A reference may lead to a block that was never written, which no run reads and the disk would not allow.
+void ForgedFile::fill_gaps() {
+  const std::vector<std::byte> zeros(block_size_);
+  for (u64 at = grid_offset_; at + block_size_ <= image_.size(); at += block_size_) {
+    if (!image_.written_any(at, block_size_)) image_.write(at, zeros);
+  }
+}
+
+std::vector<std::byte>& ForgedFile::bytes_of(u64 place) {
+  if (place == superblock) return copy_;
+  Block& block = blocks_[place % blocks_.size()];
+  block.changed = true;
+  return block.bytes;
 }
 
 void ForgedFile::patch(u64 place, u64 offset, u32 width, u64 value) {
   ASSERT(width >= 1 && width <= sizeof(value));
-  place %= places();
-  const bool superblock = place == blocks_.size();
-  std::vector<std::byte>& bytes = superblock ? copy_ : blocks_[place].bytes;
-  if (!superblock) blocks_[place].changed = true;
+  std::vector<std::byte>& bytes = bytes_of(place);
   std::memcpy(bytes.data() + offset % (bytes.size() - width + 1), &value, width);
+}
+
+void ForgedFile::add(u64 place, u64 offset, u32 width, i64 delta) {
+  ASSERT(width >= 1 && width <= sizeof(u64));
+  std::vector<std::byte>& bytes = bytes_of(place);
+  std::byte* const field = bytes.data() + offset % bytes.size() / width * width;
+  u64 value = 0;
+  std::memcpy(&value, field, width);
+  value += static_cast<u64>(delta);
+  std::memcpy(field, &value, width);
+}
+
+void ForgedFile::copy(Where to, Where from, u32 size, bool exchange) {
+  constexpr u64 word = 8;
+  ASSERT(size % word == 0 && size >= word);
+  const auto field = [&](const Where& where) {
+    std::vector<std::byte>& bytes = bytes_of(where.place);
+    return bytes.data() + where.offset % (bytes.size() - size + 1) / word * word;
+  };
+  std::byte* const target = field(to);
+  std::byte* const source = field(from);
+  if (!exchange) {
+    std::memmove(target, source, size);
+  } else if (target + size <= source || source + size <= target) {
+    std::swap_ranges(target, target + size, source);
+  }
 }
 
 // Whoever holds the old checksum holds the new one now. (A patch may have overwritten it: then it refers to

@@ -16,10 +16,17 @@ class ForgedFile {
   // `decoded`: what the image holds, which is intact.
   ForgedFile(const Image& image, const DecodedImage& decoded);
 
-  // Of those that can be changed; the last one is the superblock.
-  u64 places() const { return blocks_.size() + 1; }
+  // Of a place that can be changed: any number, modulo the blocks there are, or this one.
+  static constexpr u64 superblock = 0xffff;
   // `width` bytes, modulo what there is.
   void patch(u64 place, u64 offset, u32 width, u64 value);
+  // To a field of that width, which lies where such a field may.
+  void add(u64 place, u64 offset, u32 width, i64 delta);
+  // Exchanges `size` bytes, or copies them from the second place to the first; words, as fields lie.
+  struct Where {
+    u64 place, offset;
+  };
+  void copy(Where to, Where from, u32 size, bool exchange);
   // Writes what was changed, and whatever refers to it by its new checksum.
   void seal();
 
@@ -33,6 +40,8 @@ class ForgedFile {
     std::vector<std::byte> bytes;
   };
 
+  void fill_gaps();
+  std::vector<std::byte>& bytes_of(u64 place);  // Which are changed from now on.
   u64 offset_of(const Block& block) const { return grid_offset_ + (block.ref.address - 1) * block_size_; }
   void refer(const u128& before, const u128& after);
   void seal_payload(BlockUse use, u32 payload);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/assert.h"
+#include "fuzz/forgery.h"
 #include "fuzz/mutate.h"
 
 using tonearm::sim::Target;
@@ -46,17 +47,22 @@ int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
 
 std::size_t LLVMFuzzerCustomMutator(unsigned char* data, std::size_t size, std::size_t size_max,
                                     unsigned int seed) {
-  if (!target().of_scenarios()) return LLVMFuzzerMutate(data, size, size_max);
-  return put(tonearm::sim::mutate_input(target(), view(data, size), size_max, seed), data, size_max);
+  if (target().mutate == nullptr) return LLVMFuzzerMutate(data, size, size_max);
+  return put(target().mutate(target(), view(data, size), size_max, seed), data, size_max);
 }
 
 std::size_t LLVMFuzzerCustomCrossOver(const unsigned char* a, std::size_t a_size, const unsigned char* b,
                                       std::size_t b_size, unsigned char* out, std::size_t size_max,
                                       unsigned int seed) {
-  if (!target().of_scenarios()) {  // Bytes: the beginning of one and the end of the other.
-    const std::string_view first = view(a, a_size).substr(0, seed % (a_size + 1));
+  if (!target().of_scenarios()) {
+    // The beginning of one and the end of the other; forgeries stay whole.
+    const std::size_t unit = target().mutate == nullptr ? 1 : tonearm::sim::Forgery::size;
+    const auto cut = [&](std::size_t size, std::size_t random) {
+      return std::min(size, (unit == 1 ? 0 : 1) + random % (size / unit + 1) * unit);
+    };
+    const std::string_view first = view(a, a_size).substr(0, cut(a_size, seed));
     std::string text(first.substr(0, size_max));
-    const std::string_view last = view(b, b_size).substr(seed / 7 % (b_size + 1));
+    const std::string_view last = view(b, b_size).substr(cut(b_size, seed / 7));
     text.append(last.substr(0, size_max - text.size()));
     return put(text, out, size_max);
   }

@@ -1,13 +1,14 @@
 #include "fuzz/mutate.h"
 
 #include <algorithm>
-#include <variant>
 #include <vector>
 
 #include "base/assert.h"
 #include "fuzz/change_line.h"
+#include "fuzz/parsed.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/settings.h"
+#include "sim/workload/swarm_faults.h"
 #include "sim/workload/workload.h"
 
 namespace tonearm::sim {
@@ -82,6 +83,15 @@ void erase(Lines* lines, Range range) {
   lines->erase(begin, begin + static_cast<std::ptrdiff_t>(range.count));
 }
 
+// All faults, and a second side of the grid: few seeds have them, and inputs are shorter.
+void draw_faults(u64 random, RunOptions* options) {
+  const u32 weight_heal = options->weight_heal;
+  options->fault_profile = FaultProfile::full;
+  apply_fault_profile(random, options);
+  options->fault_profile = FaultProfile::drawn;
+  options->weight_heal = weight_heal;
+}
+
 // As another seed draws it, so that what is near a limit is as common as there.
 void change_setting(Scenario* scenario, u64 random) {
   RunOptions drawn;
@@ -89,6 +99,12 @@ void change_setting(Scenario* scenario, u64 random) {
   workload->draw(remix(random, 1), &drawn);
   RunOptions changed = scenario->options;
   const std::span<const Setting> all = settings();
+  if (find_alphabet(scenario->workload) == nullptr && below(random, 4) == 0) {
+    draw_faults(remix(random, 1), &changed);
+    finish_options(&changed);
+    if (validate_run(scenario->workload, changed).empty()) scenario->options = changed;
+    return;
+  }
   constexpr u32 tries = 64;
   for (u32 i = 0; i < tries; ++i) {
     const Setting& setting = all[below(remix(random, 2 + i), all.size())];
@@ -155,17 +171,16 @@ std::string finish(const Target& target, Scenario* scenario, std::string_view fa
   std::string text;
   if (!shorten(target, scenario, size_max, random, &text)) return std::string(fallback.substr(0, size_max));
   // What no line may say, a changed key for instance, is not worth a rule each.
-  if (std::holds_alternative<Scenario>(parse_scenario(text))) return text;
+  if (parsed(text) != nullptr) return text;
   return std::string(fallback.substr(0, size_max));
 }
 
 Scenario parsed_or_generated(const Target& target, std::string_view input, u64 random) {
-  std::variant<Scenario, ScenarioError> parsed = parse_scenario(input);
-  Scenario* const scenario = std::get_if<Scenario>(&parsed);
+  const Scenario* const scenario = parsed(input);
   if (scenario == nullptr) return generated_input(target, random);
   const bool other = target.other_workload != nullptr && scenario->workload == target.other_workload;
   if (scenario->workload != target.workload && !other) return generated_input(target, random);
-  return std::move(*scenario);
+  return *scenario;
 }
 
 }  // namespace
@@ -188,6 +203,7 @@ Scenario generated_input(const Target& target, u64 random) {
   }
   scenario.seed = seed % 256;
   RunOptions& o = scenario.options;
+  if (find_alphabet(scenario.workload) == nullptr && below(remix(random, 8), 4) == 0) draw_faults(seed, &o);
   o.format.checkpoint_interval = std::min(o.format.checkpoint_interval, 4 * o.format.beats);
   o.runtime.cache_blocks = std::min<u32>(o.runtime.cache_blocks, 64);
   o.runtime.blocks_count = std::min<u64>(o.runtime.blocks_count, 2048);

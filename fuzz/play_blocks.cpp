@@ -1,16 +1,16 @@
 // Hostile data files: blocks and superblocks with any bytes in any place, and every checksum right.
 //
-// The file is that of a run of trees, or of all grooves; the input says what is changed in it: a byte that
-// chooses the file, then records of 12 bytes {place u16, offset u16, width u8, value u56}. Any bytes at all
-// mean something. What must hold: the decoder comes to an end, and so do open, verification and scans of the
-// engine, each with or without an error, never in an assertion or outside of memory; and what the engine's
-// verification finds good has no violation that the decoder sees.
+// The file is that of a run of trees, or of all grooves; the input says what is changed in it: forgery.h.
+//
+// What must hold: the decoder comes to an end, and so do open, verification and scans of the engine, each
+// with or without an error, never in an assertion or outside of memory; and what the engine's verification
+// finds good has no violation that the decoder sees.
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <cstring>
 
 #include "fuzz/forged_file.h"
+#include "fuzz/forgery.h"
 #include "fuzz/target.h"
 #include "sim/run/shadow.h"
 #include "sim/run/world_shape.h"
@@ -19,9 +19,6 @@
 namespace tonearm::sim {
 
 namespace {
-
-constexpr std::size_t record_size = 12;
-constexpr std::size_t records_max = 64;
 
 // The last image of a run, and all that is needed to open it.
 struct DataFile {
@@ -114,20 +111,30 @@ void judge(DataFile& file, const Image& image) {
   scan_all(shadow, file.world);
 }
 
+void forge(ForgedFile* file, const Forgery& forgery) {
+  const ForgedFile::Where where{.place = forgery.place, .offset = forgery.offset};
+  const ForgedFile::Where other{.place = forgery.other_place(), .offset = forgery.other_offset()};
+  constexpr u32 word = 8;
+  switch (forgery.kind()) {
+    case ForgeryKind::set: return file->patch(where.place, where.offset, forgery.width(), forgery.value);
+    case ForgeryKind::add: {
+      const i64 delta = static_cast<signed char>(forgery.value);
+      return file->add(where.place, where.offset, forgery.width(), delta);
+    }
+    case ForgeryKind::copy: return file->copy(where, other, word * forgery.width(), false);
+    case ForgeryKind::exchange: return file->copy(where, other, word * forgery.width(), true);
+  }
+}
+
 }  // namespace
 
 int play_blocks(const Target&, std::string_view input) {
-  if (input.empty() || input.size() > 1 + records_max * record_size) return -1;
+  if (input.empty() || input.size() > 1 + Forgery::count_max * Forgery::size) return -1;
   DataFile& file = data_file(static_cast<u8>(input[0]));
   set_assert_hook(nullptr);
   ForgedFile forged = *file.intact;
-  for (std::size_t at = 1; at + record_size <= input.size(); at += record_size) {
-    u16 place = 0, offset = 0;
-    u64 value = 0;
-    std::memcpy(&place, input.data() + at, sizeof(place));
-    std::memcpy(&offset, input.data() + at + 2, sizeof(offset));
-    std::memcpy(&value, input.data() + at + 4, sizeof(value));
-    forged.patch(place, offset, 1U << (value % 4), value >> 8);
+  for (std::size_t at = 1; at + Forgery::size <= input.size(); at += Forgery::size) {
+    forge(&forged, Forgery::of(input.data() + at));
   }
   forged.seal();
   try {

@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <variant>
 
 #include "base/assert.h"
 #include "fuzz/guidance.h"
+#include "fuzz/parsed.h"
 #include "fuzz/target.h"
 #include "sim/run/runner.h"
 #include "sim/scenario/settings.h"
@@ -70,8 +70,7 @@ int play_scenario(const Target& target, std::string_view input) {
   static Guidance guidance;
   set_assert_hook(nullptr);  // Of what comes before the run.
   if (input.size() > input_bytes_max) return -1;
-  const std::variant<Scenario, ScenarioError> parsed = parse_scenario(input);
-  const Scenario* const scenario = std::get_if<Scenario>(&parsed);
+  const Scenario* const scenario = parsed(input);
   if (scenario == nullptr) return -1;
   const bool other = target.other_workload != nullptr && scenario->workload == target.other_workload;
   if (scenario->workload != target.workload && !other) return -1;

@@ -85,10 +85,10 @@ void play_mutants(const Target& target, std::vector<std::string> inputs, u64 cou
     const u64 random = hash_of(i + 1);
     const std::string& from = inputs[below(random, inputs.size())];
     const std::string& with = inputs[below(remix(random, 1), inputs.size())];
-    std::string mutant = !target.of_scenarios() ? change_bytes(from, remix(random, 3))
-                         : below(remix(random, 2), 8) == 0
+    std::string mutant = target.mutate == nullptr ? change_bytes(from, remix(random, 3))
+                         : target.of_scenarios() && below(remix(random, 2), 8) == 0
                              ? cross_inputs(target, from, with, input_bytes_max, remix(random, 3))
-                             : mutate_input(target, from, input_bytes_max, remix(random, 3));
+                             : target.mutate(target, from, input_bytes_max, remix(random, 3));
     ++totals->inputs;
     if (target.play(target, mutant) != 0) continue;
     ++totals->kept;

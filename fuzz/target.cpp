@@ -1,26 +1,35 @@
 #include "fuzz/target.h"
 
+#include "fuzz/forgery.h"
+#include "fuzz/mutate.h"
+
 namespace tonearm::sim {
 
 namespace {
 
-constexpr Bounds of_engine = {.lines = 400, .ops = 300};
-
 // Fewer lines where each is dear: a line of `manifest_log` may be 24 half-bars, one of `superblock` writes
 // four copies.
 constexpr Target part(const char* name, u64 lines = 150) {
-  return {.name = name, .play = play_scenario, .workload = name, .bounds = {.lines = lines}};
+  return {.name = name,
+          .play = play_scenario,
+          .workload = name,
+          .bounds = {.lines = lines},
+          .mutate = mutate_input};
+}
+constexpr Target engine(const char* name, const char* other_workload = nullptr) {
+  return {.name = name,
+          .play = play_scenario,
+          .workload = name,
+          .other_workload = other_workload,
+          .bounds = {.lines = 400, .ops = 300},
+          .mutate = mutate_input};
 }
 
 constexpr Target table[] = {
-    {.name = "tree", .play = play_scenario, .workload = "tree", .bounds = of_engine},
-    {.name = "groove", .play = play_scenario, .workload = "groove", .bounds = of_engine},
-    {.name = "scan",
-     .play = play_scenario,
-     .workload = "scan",
-     .other_workload = "scan_tree",
-     .bounds = of_engine},
-    {.name = "forest", .play = play_scenario, .workload = "forest", .bounds = of_engine},
+    engine("tree"),
+    engine("groove"),
+    engine("scan", "scan_tree"),
+    engine("forest"),
     part("cache"),
     part("cache_map"),
     part("free_set"),
@@ -31,7 +40,7 @@ constexpr Target table[] = {
     part("segmented_array"),
     part("superblock", 80),
     part("table_memory"),
-    {.name = "block", .play = play_blocks},
+    {.name = "block", .play = play_blocks, .mutate = mutate_forgeries},
     {.name = "scenario", .play = parse_any_scenario},
     {.name = "query", .play = parse_any_query},
 };

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/types.h"
@@ -25,6 +26,9 @@ struct Target {
   const char* workload = nullptr;
   const char* other_workload = nullptr;
   Bounds bounds{};
+  // Another input, at most so long, out of one. Null: of bytes, which the fuzzer itself mutates.
+  std::string (*mutate)(const Target& target, std::string_view input, std::size_t size_max,
+                        u64 random) = nullptr;
 
   bool of_scenarios() const { return workload != nullptr; }
 };
