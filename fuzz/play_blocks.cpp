@@ -27,7 +27,7 @@ struct DataFile {
   RunOptions options;
   DecodedImage decoded;
   std::unique_ptr<ForgedFile> intact;
-  std::vector<std::byte> engine;
+  EngineMemory engine;
 
   explicit DataFile(const char* workload, u64 seed);
 };

@@ -118,7 +118,7 @@ void check_index(const DecodedImage& decoded, const TreeShape& tree, Report* rep
     return table.tree == tree.id && !table.complete;
   };
   if (std::any_of(decoded.tables.begin(), decoded.tables.end(), unreadable)) return;
-  const std::span<const DecodedVersion> versions = decoded.versions(tree.id);
+  const std::span<const DecodedVersion> versions = decoded.odd_versions(tree.id);
   for (std::size_t i = 0; i < versions.size(); ++i) {
     const DecodedVersion& version = versions[i];
     const bool deepest = i + 1 == versions.size() || versions[i + 1].newest;

@@ -58,8 +58,7 @@ struct DamagedBlock {
   std::string reason;
 };
 
-// A value of which more than one version is there, or a removal: among the others of its key, each of another
-// level.
+// A value among the others of its key, each of another level.
 struct DecodedVersion {
   const std::byte* value;
   u32 level;
@@ -189,9 +188,9 @@ struct DecodedImage {
   // The newest version of each key of the tree, without tombstones, ascending: what the model must
   // hold at op C.
   std::span<const std::byte* const> newest(u16 tree) const;
-  // All versions of the keys that have more than one, or that are removed: by key, then from the newest to
-  // the oldest. Of a secondary index only.
-  std::span<const DecodedVersion> versions(u16 tree) const;
+  // Of a secondary index, all versions of the keys whose versions do not alternate down to a put: by key,
+  // then from the newest to the oldest.
+  std::span<const DecodedVersion> odd_versions(u16 tree) const;
   void merge_levels();   // From `tables`, which are in order.
   void forget_values();  // Keeps what is known without DecodeOptions::values.
 

@@ -117,16 +117,23 @@ class LevelMerge {
     } while (advance(head) && (other == nullptr || head->key < key_end));
   }
 
-  // Of a key that several levels have.
+  // Of a key that several levels have. They alternate, down to a put: then there is nothing to be said of
+  // them.
   void take_versions(Key key) {
-    bool newest = true;
+    const std::byte* above = nullptr;
+    bool alternate = true;
+    const std::size_t before = target_.versions == nullptr ? 0 : target_.versions->size();
     for (Head& head : heads_) {
       if (head.key != key) continue;
       const std::byte* const value = head.cursor.value();
-      if (newest && !is_tombstone(tree_, value)) target_.newest->push_back(value);
-      take_version(head, newest);
-      newest = false;
+      if (above == nullptr && !is_tombstone(tree_, value)) target_.newest->push_back(value);
+      alternate &= above == nullptr || is_tombstone(tree_, above) != is_tombstone(tree_, value);
+      take_version(head, above == nullptr);
+      above = value;
       (void)advance(&head);
+    }
+    if (target_.versions != nullptr && alternate && !is_tombstone(tree_, above)) {
+      target_.versions->resize(before);
     }
   }
 
@@ -199,7 +206,7 @@ std::span<const std::byte* const> DecodedImage::newest(u16 tree) const {
   return std::span(newest_).subspan(begin, merged_[place].newest_end - begin);
 }
 
-std::span<const DecodedVersion> DecodedImage::versions(u16 tree) const {
+std::span<const DecodedVersion> DecodedImage::odd_versions(u16 tree) const {
   const TreeShape* const found = shape->find(tree);
   if (found == nullptr || merged_.empty()) return {};
   const auto place = static_cast<std::size_t>(found - shape->trees.data());
