@@ -9,8 +9,10 @@
 // An input that breaks a promise ends the process, and what it prints says which it was. No input at all is a
 // mistake, not a success.
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -41,7 +43,15 @@ std::vector<std::string> files_of(const std::filesystem::path& path) {
   return files;
 }
 
+// Neither a device, which has no end, nor a pipe that nobody writes to.
 bool read(const std::string& name, std::string* input) {
+  constexpr std::uintmax_t bytes_max = std::uintmax_t{64} << 20;
+  std::error_code error;
+  const bool regular = std::filesystem::is_regular_file(name, error);
+  if (!regular || std::filesystem::file_size(name, error) > bytes_max || error) {
+    std::fprintf(stderr, "%s: no file, or one of more than %ju bytes\n", name.c_str(), bytes_max);
+    return false;
+  }
   std::ifstream file(name, std::ios::binary);
   *input = {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (file.is_open() && !file.bad()) return true;
@@ -165,7 +175,7 @@ int run(std::vector<std::string> words) {
         target == nullptr ? std::vector{words[0] + "/" + each.name} : words;
     good = play_target(each, paths, mutants, &totals) && good;
   }
-  if (totals.inputs == 0) return usage();
+  if (totals.inputs == 0) return good ? usage() : 3;
   std::printf("%llu inputs hold, %llu of them were played to the end\n",
               static_cast<unsigned long long>(totals.inputs), static_cast<unsigned long long>(totals.kept));
   return good ? 0 : 3;
@@ -178,7 +188,7 @@ int run(std::vector<std::string> words) {
 int main(int argc, char** argv) {
   try {
     return tonearm::sim::run({argv + 1, argv + argc});
-  } catch (const std::filesystem::filesystem_error& error) {
+  } catch (const std::exception& error) {  // Of the file system, or of a file that cannot be read after all.
     std::fprintf(stderr, "%s\n", error.what());
     return 3;
   }

@@ -231,6 +231,8 @@ TEST_CASE("scenario errors: long tokens and lines are told in short ones") {
 }
 
 TEST_CASE("scenario errors: too many operations, too many bytes") {
+  REQUIRE(refusal("tonearm 1\nstory " + std::string(65537, 'a') + "\n---\n") ==
+          "2:7: found a story of 65537 bytes, expected at most 65536");
   std::string text = "tonearm 1\n---\n";
   for (u64 i = 0; i <= scenario_operations_max; ++i) text += "x\n";
   REQUIRE(refusal(text).substr(0, 4) == "3:1:");

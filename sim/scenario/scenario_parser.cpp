@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t settings_max = 192;
 constexpr std::size_t workload_name_max = 32;
+constexpr std::size_t story_bytes_max =
+    65536;  // Else a file that can be read might be too long when printed.
 
 struct Place {
   u32 line = 0;  // 0: nowhere.
@@ -165,6 +167,10 @@ bool Parser::parse_expect(LineCursor& cursor) {
 bool Parser::parse_story(LineCursor& cursor) {
   const std::string_view story = cursor.rest();
   if (story.empty()) return cursor.fail(story, "a story: one line of text");
+  if (story.size() > story_bytes_max) {
+    return cursor.refuse(
+        story, fmt::format("found a story of {} bytes, expected at most {}", story.size(), story_bytes_max));
+  }
   scenario_.story = story;
   return true;
 }
