@@ -28,7 +28,8 @@ std::string Player::why_room(bool checkpoint) {
   const u64 of_memory = u64{world_.count} * 2 * (u64{format.batch_values_max} * format.beats + 1);
   const u64 of_merges = std::min(taken + of_memory, merged_blocks_max(format, world_));
   const u64 entries = u64{world_.count} * div_ceil(format.levels, 2) * 2 * (1 + format.growth);
-  const u64 of_log = 2 * div_ceil(entries, body_bytes(format) / manifest_entry_bytes) + format.manifest_extra_blocks;
+  const u64 appended = div_ceil(entries, body_bytes(format) / manifest_entry_bytes);
+  const u64 of_log = 2 * appended + format.manifest_extra_blocks;
   const u64 of_trailers = 2 * (2 + blocks_given() / 4 / body_bytes(format));  // At worst two bits a block.
   const u64 wanted_max = checkpoint ? of_trailers : of_merges + of_log;
   const bool known = config_->oracles.has(Oracle::structure) || config_->oracles.has(Oracle::protect);

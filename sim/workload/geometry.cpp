@@ -56,7 +56,8 @@ u64 value_blocks_needed(const FormatOptions& format, const World& world) {
 }
 
 u64 merged_blocks_max(const FormatOptions& format, const World& world) {
-  constexpr u64 cut_short_max = 6;  // Value blocks at both ends of a beat, with a value too many, and index blocks.
+  // Value blocks at both ends of a beat, with a value too many, and index blocks.
+  constexpr u64 cut_short_max = 6;
   const u64 tables = u64{format.growth} + 1;
   u64 blocks = 0;
   for (u32 i = 0; i < world.count; ++i) {
