@@ -21,6 +21,7 @@ void print_text(const OutputArgs& output, const Shrunk& shrunk, const PreparedRu
     fmt::print("stopped early: {}\n", shrunk.interrupted_by != 0 ? "interrupted" : "out of time (see --for)");
   }
   if (!output.quiet) fmt::print("{}", others);
+  fmt::print("needs:     {}\n", shrunk_needs(shrunk));
   fmt::print("shrunk:    {}   {}\n", shrunk_words(shrunk), file);
   if (!output.quiet) fmt::print("{}", shrunk_lines(shrunk));
   fmt::print("replay:    tonearm replay {}{}\n", file, prepared.judged);

@@ -1,8 +1,11 @@
 // Shrinking as a user meets it: on demand, and of what a run or a campaign has found.
+#include <algorithm>
+
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "sim/cli/cli_fixture.h"
+#include "sim/cli/ingredients.h"
 
 namespace tonearm::sim {
 
@@ -17,6 +20,7 @@ TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
   CHECK(
       std::regex_search(shrunk.out, std::regex("\nshrunk:    \\d+ -> 0 lines, \\d+ -> 0 faults, \\d+ -> \\d+ "
                                                "settings, \\d+ candidates   small.scenario\n")));
+  CHECK(std::regex_search(shrunk.out, std::regex("\nneeds:     no line and no fault; does not need .*commit.*\n")));
   const Ended replay = f.tonearm("replay small.scenario");
   CAPTURE(replay.out, replay.err);
   CHECK(replay.status == 0);
@@ -25,6 +29,35 @@ TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
   const std::string small = slurp(f.directory / "small.scenario");
   CHECK(small.ends_with("---\n"));  // The canary fails whatever is played.
   CHECK(small.find("(shrunk from ") != std::string::npos);
+}
+
+TEST_CASE("what a failure needs is said", "[cli]") {
+  const Scenario empty;
+  CHECK(ingredients_of(empty).empty());
+  Scenario scenario;
+  for (const OperationKind kind : {OperationKind::put, OperationKind::commit, OperationKind::put}) {
+    Operation line;
+    line.kind = kind;
+    scenario.operations.push_back(line);
+  }
+  const std::vector<std::string> few = {"put", "commit"};
+  CHECK(ingredients_of(scenario) == few);
+  Operation struck;
+  struck.kind = OperationKind::fault;
+  struck.fault.kind = FaultKind::rot;
+  scenario.operations.push_back(struck);
+  scenario.options.disk.faults[FaultKind::stale_read].ratio = {1, 100};
+  scenario.options.disk.read.latency_ticks_mean = 3;
+  scenario.options.disk.mirror = true;
+  scenario.options.vary[0] = {1, 2};
+  const std::vector<std::string> many = ingredients_of(scenario);
+  CHECK(many.size() == 2 + 2 + 3);
+  for (const char* name : {"put", "commit", "rot", "stale_read", "latency", "mirror", "variations"}) {
+    CHECK(std::count(many.begin(), many.end(), name) == 1);
+  }
+  CHECK(needs_words(few, few) == "put, commit");
+  CHECK(needs_words(few, {}) == "no line and no fault; does not need put, commit");
+  CHECK(needs_words({"put", "get", "latency"}, {"get"}) == "get; does not need put, latency");
 }
 
 TEST_CASE("a run that fails is shrunk by itself, unless a program reads it", "[cli]") {

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/sanitizer.h"
+#include "sim/cli/ingredients.h"
 #include "sim/cli/interrupts.h"
 #include "sim/cli/problems.h"
 #include "sim/cli/worker.h"
@@ -103,6 +104,7 @@ class Shrinking {
     shrunk_.failed = true;
     failure_ = shrunk_.original.failure;
     shrunk_.before = size_of(scenario, shrunk_.original);
+    shrunk_.had = ingredients_of(scenario);
     limit(clock_millis() - started);
     const CatchInterrupts catching;
     deadline_ = deadline(started);
@@ -288,6 +290,10 @@ std::string shrunk_words(const Shrunk& shrunk) {
                      shrunk.candidates);
 }
 
+std::string shrunk_needs(const Shrunk& shrunk) {
+  return needs_words(shrunk.had, ingredients_of(shrunk.best));
+}
+
 std::string shrunk_lines(const Shrunk& shrunk) {
   constexpr u64 lines_max = 20;
   if (shrunk.best.operations.size() > lines_max) return {};
@@ -344,8 +350,8 @@ FoundShrunk shrink_found(const PlayPlan& plan, const PreparedRun& prepared, cons
   found.shrunk = true;
   found.after = shrunk.after;
   const std::string others = write_shrunk(shrunk, file, origin_of(prepared));
-  found.text =
-      fmt::format("shrunk:    {}   {}\n{}{}", shrunk_words(shrunk), file, shrunk_lines(shrunk), others);
+  found.text = fmt::format("needs:     {}\nshrunk:    {}   {}\n{}{}", shrunk_needs(shrunk),
+                           shrunk_words(shrunk), file, shrunk_lines(shrunk), others);
   if (shrunk.stopped) found.text += fmt::format("stopped early; to go on: tonearm shrink {}\n", file);
   const Failure& failure = shrunk.result.failure;
   if (failure.has_op && failure.op.number <= op_number_max && failure.op.number != 0) {

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "sim/cli/crash_guard.h"
 #include "sim/cli/prepared_run.h"
@@ -33,6 +34,7 @@ struct Shrunk {
   RunResult result;  // Of the best.
   ScenarioSize before;
   ScenarioSize after;
+  std::vector<std::string> had;  // Ingredients before; see ingredients.h.
   u64 candidates = 0;
   struct Other {
     Scenario scenario;
@@ -47,6 +49,8 @@ Shrunk shrink_failure(const PlayPlan& plan, Scenario scenario, const ShrinkPlan&
 
 // `4812 -> 9 lines, 31 -> 1 faults, 40 -> 2 settings`.
 std::string shrunk_words(const Shrunk& shrunk);
+// What the best still has, and what went.
+std::string shrunk_needs(const Shrunk& shrunk);
 // The lines, and what is set, if that is little enough to look at; each indented.
 std::string shrunk_lines(const Shrunk& shrunk);
 // Where a scenario came from: a file that a failure left says so at the end of its story.
