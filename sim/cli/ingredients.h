@@ -1,5 +1,5 @@
-// What a failure needs, in the words of a reader: the kinds of lines and faults that its shrunk scenario still
-// has, and those that it had and that went.
+// What a failure needs, in the words of a reader: the kinds of lines and faults that its shrunk scenario
+// still has, and those that it had and that went.
 #pragma once
 
 #include <string>

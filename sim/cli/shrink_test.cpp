@@ -20,7 +20,8 @@ TEST_CASE("a failure shrinks to a file that replays to it", "[cli]") {
   CHECK(
       std::regex_search(shrunk.out, std::regex("\nshrunk:    \\d+ -> 0 lines, \\d+ -> 0 faults, \\d+ -> \\d+ "
                                                "settings, \\d+ candidates   small.scenario\n")));
-  CHECK(std::regex_search(shrunk.out, std::regex("\nneeds:     no line and no fault; does not need .*commit.*\n")));
+  CHECK(std::regex_search(shrunk.out,
+                          std::regex("\nneeds:     no line and no fault; does not need .*commit.*\n")));
   const Ended replay = f.tonearm("replay small.scenario");
   CAPTURE(replay.out, replay.err);
   CHECK(replay.status == 0);
