@@ -28,11 +28,22 @@ ForestVerify::ForestVerify(Forest& forest, Arena& arena)
 }
 
 void ForestVerify::run(Visitor* visitor, Callback<> done) {
+  whole_ = true;
+  begin(u64_max, visitor, done);
+}
+
+void ForestVerify::run_trees(u64 trees, Visitor* visitor, Callback<> done) {
+  whole_ = false;
+  begin(trees, visitor, done);
+}
+
+void ForestVerify::begin(u64 trees, Visitor* visitor, Callback<> done) {
   ASSERT(stage_ == Stage::idle && reads_in_flight_ == 0);
   ASSERT(done);
   ASSERT(forest_->opened() && !forest_->busy() && !forest_->error());
   ASSERT(!forest_->compacting());
   forest_->verification_begun();
+  trees_ = trees;
   visitor_ = visitor;
   done_ = done;
   error_ = {};
@@ -44,6 +55,7 @@ void ForestVerify::run(Visitor* visitor, Callback<> done) {
   serial_ = forest_->manifest_log().end();
   trailer_block_ = 0;
   stage_ = Stage::trees;
+  static_assert(trees_max <= 64);
   for (u32 tree = 0; tree < forest_->tree_count(); ++tree) {
     for (u32 level = 0; level < levels_; ++level) {
       if (!check_level(tree, level)) return finish_later();
@@ -254,18 +266,23 @@ bool ForestVerify::check_entry(const TableInfo& entry) {
 
 void ForestVerify::begin_tree() {
   ASSERT(stage_ == Stage::trees && reads_in_flight_ == 0);
+  while (tree_ < forest_->tree_count() && (trees_ >> tree_ & 1) == 0) ++tree_;
   if (tree_ == forest_->tree_count()) {
     const char* reason = visitor_ == nullptr ? nullptr : visitor_->end();
     if (reason != nullptr) inconsistent({}, reason);
+    if (!whole_) return finish();
     if (counts_.index != forest_->manifest_log().table_count()) {
       inconsistent({}, "the manifest log has another number of tables than the levels");
     }
     stage_ = Stage::manifest;
     return advance();
   }
+  at_hand_ = &forest_->tree(tree_);
+  depth_ = 0;
   for (u32 level = 0; level < levels_; ++level) {
     cursors_[level].table = 0;
     cursor_table(cursors_[level]);
+    if (cursors_[level].state != Cursor::State::end) depth_ = level + 1;
   }
   merge();
 }
@@ -374,52 +391,50 @@ void ForestVerify::cursor_next(Cursor& cursor) {
 // Key by key, as long as every level is at a value or at its end.
 void ForestVerify::merge() {
   while (!error_ && reads_in_flight_ == 0) {
-    const Cursor* least = nullptr;
-    for (u32 level = 0; level < levels_; ++level) {
-      const Cursor& cursor = cursors_[level];
+    BoundedArray<Cursor*, levels_max> versions;  // Of the least key, newest first.
+    for (u32 level = 0; level < depth_; ++level) {
+      Cursor& cursor = cursors_[level];
       if (cursor.state == Cursor::State::end) continue;
       ASSERT(cursor.state == Cursor::State::ready);
-      if (least == nullptr || cursor.key < least->key) least = &cursor;
+      if (!versions.empty()) {
+        const std::strong_ordering order = cursor.key <=> versions[0]->key;
+        if (order > 0) continue;
+        if (order < 0) versions.clear();
+      }
+      versions.push(&cursor);
     }
-    if (least == nullptr) {
+    if (versions.empty()) {
       ++tree_;
       return begin_tree();
     }
-    const Key key = least->key;
-    if (!visit(key)) break;
-    for (u32 level = 0; level < levels_; ++level) {
-      Cursor& cursor = cursors_[level];
-      if (cursor.state == Cursor::State::ready && cursor.key == key) cursor_next(cursor);
-    }
+    if (!visit(std::span(versions.begin(), versions.end()))) break;
+    for (Cursor* cursor : versions) cursor_next(*cursor);
   }
   if (error_) finish();
 }
 
 // All versions of a key, newest first.
-bool ForestVerify::visit(const Key& key) {
+bool ForestVerify::visit(std::span<Cursor* const> versions) {
   const TableKernel& kernel = tree().kernel();
   const bool alternate = kernel.usage() == TableUsage::secondary_index;
-  const Cursor* newer = nullptr;
   bool tombstone = false;
-  for (u32 level = 0; level < levels_; ++level) {
-    const Cursor& cursor = cursors_[level];
-    if (cursor.state != Cursor::State::ready || cursor.key != key) continue;
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    const Cursor& cursor = *versions[i];
     const bool newer_tombstone = tombstone;
     tombstone = kernel.is_tombstone(value_of(cursor));
-    if (alternate && newer != nullptr && tombstone == newer_tombstone) {
+    if (alternate && i > 0 && tombstone == newer_tombstone) {
       return inconsistent(index_of(cursor).value_block(cursor.block),
                           "two versions of a key do not alternate");
     }
-    if (newer == nullptr && !tombstone) {
+    if (i == 0 && !tombstone) {
       ++counts_.keys;
       const char* reason = visitor_ == nullptr ? nullptr : visitor_->value(tree_, value_of(cursor));
       if (reason != nullptr) return inconsistent(index_of(cursor).value_block(cursor.block), reason);
     }
-    newer = &cursor;
   }
-  ASSERT(newer != nullptr);
   if (!alternate || !tombstone) return true;
-  return inconsistent(index_of(*newer).value_block(newer->block), "a tombstone has nothing below it");
+  const Cursor& oldest = *versions.back();
+  return inconsistent(index_of(oldest).value_block(oldest.block), "a tombstone has nothing below it");
 }
 
 }  // namespace tonearm

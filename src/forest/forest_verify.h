@@ -22,6 +22,7 @@
 #include <optional>
 
 #include "base/bit_set.h"
+#include "base/bounded_array.h"
 #include "forest/forest.h"
 
 namespace tonearm {
@@ -59,6 +60,9 @@ class ForestVerify {
   // Between half-bars (not forest.compacting()), while the forest is not busy and has no error. `visitor`
   // may be null. `done` never runs inside the call; look at error() then.
   void run(Visitor* visitor, Callback<> done);
+  // The same, but of the trees alone whose positions have their bit in `trees`, and of nothing else: for
+  // another look at what a run has found whole.
+  void run_trees(u64 trees, Visitor* visitor, Callback<> done);
 
   const Error& error() const { return error_; }
   const Counts& counts() const { return counts_; }
@@ -92,7 +96,7 @@ class ForestVerify {
     std::span<u64> reached;
   };
 
-  const Tree& tree() const { return forest_->tree(tree_); }
+  const Tree& tree() const { return *at_hand_; }
   const ManifestLevel& level_of(const Cursor& cursor) const { return tree().manifest().level(cursor.level); }
   const TableInfo& table_of(const Cursor& cursor) const { return level_of(cursor).at(cursor.table); }
   IndexBlock index_of(const Cursor& cursor) const {
@@ -102,6 +106,7 @@ class ForestVerify {
     return body_of(cursor.value_block) + u64{cursor.value} * tree().layout().value_size;
   }
 
+  void begin(u64 trees, Visitor* visitor, Callback<> done);
   void advance();
   void begin_tree();
   void read_manifest_block();
@@ -125,7 +130,7 @@ class ForestVerify {
   void cursor_key(Cursor& cursor);
   void cursor_next(Cursor& cursor);
   void merge();
-  bool visit(const Key& key);
+  bool visit(std::span<Cursor* const> versions);
 
   bool reach(const BlockReference& block);
   bool wrong(ErrorKind kind, const BlockReference& block, const char* reason);
@@ -142,9 +147,13 @@ class ForestVerify {
   Visitor* visitor_ = nullptr;
   Callback<> done_;
   Stage stage_ = Stage::idle;
+  bool whole_ = false;  // More than trees.
+  u64 trees_ = 0;       // A bit each.
   BitSet reached_;
   u64 reached_count_ = 0;  // Trailers apart.
   u32 tree_ = 0;
+  const Tree* at_hand_ = nullptr;  // That one.
+  u32 depth_ = 0;                  // Of its levels those that have tables end here.
   std::array<Cursor, levels_max> cursors_;
   u32 reads_in_flight_ = 0;
   Grid::Read read_;  // Of manifest and trailers; into the first buffer.

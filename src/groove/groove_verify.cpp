@@ -1,6 +1,7 @@
 #include "groove/groove_verify.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/checksum.h"
 #include "base/math.h"
@@ -41,6 +42,7 @@ void GrooveVerify::run(Callback<> done) {
   error_ = {};
   disagreement_ = {};
   sums_.fill(0);
+  std::iota(demanded_by_.begin(), demanded_by_.end(), u8{0});
   least_ = u64_max;
   greatest_ = 0;
   begin(Pass::sums);
@@ -48,10 +50,15 @@ void GrooveVerify::run(Callback<> done) {
 
 void GrooveVerify::begin(Pass pass) {
   pass_ = pass;
-  verify_.run(this, Callback<>::to<&GrooveVerify::pass_done>(this));
+  const Callback<> done = Callback<>::to<&GrooveVerify::pass_done>(this);
+  if (pass == Pass::sums) return verify_.run(this, done);
+  verify_.run_trees(u64{1} << tree_ | u64{1} << demanded_by_[tree_], this, done);
 }
 
-const char* GrooveVerify::value(u32 tree, const std::byte* value) { return readers_[tree](entries_, value); }
+const char* GrooveVerify::value(u32 tree, const std::byte* value) {
+  reading_ = tree;
+  return readers_[tree](entries_, value);
+}
 
 void GrooveVerify::entry(u32 tree, u64 timestamp, u128 key, bool demanded) {
   ASSERT(tree < forest_->tree_count());
@@ -61,6 +68,7 @@ void GrooveVerify::entry(u32 tree, u64 timestamp, u128 key, bool demanded) {
     sum += demanded ? hash : ~hash + 1;
   };
   if (pass_ == Pass::sums) {
+    if (demanded) demanded_by_[tree] = static_cast<u8>(reading_);
     least_ = std::min(least_, timestamp);
     greatest_ = std::max(greatest_, timestamp);
     return add(sums_[tree]);

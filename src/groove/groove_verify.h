@@ -13,6 +13,7 @@
 //
 // Otherwise the first tree that differs is searched for the least timestamp at which it does: a pass for
 // each part of the way, with a sum for each of `parts` ranges, and one that looks at the timestamp alone.
+// They read that tree, and the objects.
 //
 // Memory: that of ForestVerify, and these sums. The disk must hold the same ops in all trees, as it does
 // when the forest was opened or checkpointed, until the next bar flushes what was changed since.
@@ -93,6 +94,8 @@ class GrooveVerify final : private ForestVerify::Visitor {
   Pass pass_ = Pass::idle;
   std::array<u64, trees_max> sums_{};  // sums: by tree.
   std::array<u64, parts> part_sums_{};
+  u32 reading_ = 0;                          // The tree whose value is at hand.
+  std::array<u8, trees_max> demanded_by_{};  // By tree: the objects that demand its entries, or itself.
   u32 tree_ = 0;  // From here on: of that tree, and from least_ to greatest_, width_ timestamps a part.
   u64 least_ = 0;
   u64 greatest_ = 0;
