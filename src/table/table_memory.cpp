@@ -36,6 +36,7 @@ class ScratchUse {
 void TableMemory::measure(Arena& arena, const TableLayout& layout) {
   ASSERT(arena.measuring());
   (void)arena.take<std::byte>(u64{layout.value_count_max} * layout.value_size, values_align);
+  KeyFilter::measure(arena, layout.value_count_max);
 }
 
 TableMemory::TableMemory(Arena& arena, const TableLayout& layout, const TableKernel& kernel,
@@ -44,6 +45,7 @@ TableMemory::TableMemory(Arena& arena, const TableLayout& layout, const TableKer
       kernel_(&kernel),
       scratch_(&scratch),
       values_(arena.take<std::byte>(u64{layout.value_count_max} * layout.value_size, values_align)),
+      filter_(arena, layout.value_count_max),
       state_(state) {
   ASSERT(layout.value_count_max >= 1);
   ASSERT(layout.key_size == kernel.key_size());
@@ -58,6 +60,7 @@ void TableMemory::put(const std::byte* value) {
   ASSERT(key <= kernel_->key_max());
   if (count_ > suffix_begin() && suffix_sorted_) suffix_sorted_ = kernel_->key_of(at(count_ - 1)) < key;
   std::memcpy(at(count_), value, layout_->value_size);
+  filter_.add(key);
   ++count_;
   ++puts_since_bar_start_;
 }
@@ -103,6 +106,7 @@ void TableMemory::restore(const ValueContext& context) {
 }
 
 const std::byte* TableMemory::get(const Key& key) const {
+  if (!filter_.may_hold(key)) return nullptr;
   const u32 begin = suffix_begin();
   if (suffix_sorted_) {
     if (const std::byte* value = find_sorted(begin, count_, key)) return value;
@@ -171,6 +175,7 @@ void TableMemory::absorb(TableMemory& mutable_table, u64 snapshot_min) {
     std::memcpy(at(count_), mutable_table.at(0), u64{mutable_table.count_} * layout_->value_size);
     merge_adjacent(0, count_, mutable_table.count_);
     count_ += mutable_table.count_;
+    filter_.add_all(mutable_table.filter_);
     dedupe_from(0);
   }
   become_one_run();
@@ -232,6 +237,7 @@ void TableMemory::become_one_run() {
 }
 
 void TableMemory::clear() {
+  filter_.clear();
   count_ = 0;
   puts_since_bar_start_ = 0;
   become_one_run();

@@ -9,7 +9,8 @@
 // suffix: the puts of the current op in order of arrival. So a put is an append, a get looks at the
 // suffix from its newest value backwards and then at the runs, newest first, and no read ever has to
 // reorder the table. (A read that sorts can change what a later flush decides: here it cannot.)
-// Becoming immutable merges the runs into one and resolves versions by usage.
+// Becoming immutable merges the runs into one and resolves versions by usage. A filter spares the search
+// of most keys that are not there.
 //
 // The capacity is what a full bar can put, whatever the batch limit of this run.
 #pragma once
@@ -20,6 +21,7 @@
 #include "base/arena.h"
 #include "base/key.h"
 #include "table/kernel.h"
+#include "table/key_filter.h"
 #include "table/schema.h"
 
 namespace tonearm {
@@ -100,6 +102,7 @@ class TableMemory {
   const TableKernel* kernel_;
   ScratchMemory* scratch_;
   std::span<std::byte> values_;
+  KeyFilter filter_;  // Of all puts since the table was last emptied.
   State state_;
   u32 count_ = 0;
 
