@@ -241,7 +241,7 @@ class EngineHost {
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
   u64 prefetch_reads_allowed(GrooveName groove, u64 keys) const;
-  void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
+  void check_prefetch(u64 keys, u64 reads_allowed, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
   World world_;

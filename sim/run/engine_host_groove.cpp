@@ -38,9 +38,10 @@ Error EngineHost::prefetch(GrooveName name) {
   const u64 asked_before = blocks_asked();
   call.engine([&] { groove(name).prefetch(Callback<>::to<&EngineHost::call_done>(this)); });
   const u64 keys = std::exchange(keys_enqueued_[static_cast<u32>(name)], 0);
-  pump({.blocks = prefetch_reads_allowed(name, keys), .turns = 4 * keys});
+  const u64 allowed = prefetch_reads_allowed(name, keys);
+  pump({.blocks = allowed, .turns = 4 * keys});
   call.end();
-  check_prefetch(name, keys, asked_before);
+  check_prefetch(keys, allowed, asked_before);
   return groove(name).prefetch_error();
 }
 
@@ -56,15 +57,14 @@ u64 EngineHost::prefetch_reads_allowed(GrooveName name, u64 keys) const {
   return allowed * keys;
 }
 
-void EngineHost::check_prefetch(GrooveName name, u64 keys, u64 asked_before) {
-  const u64 allowed = prefetch_reads_allowed(name, keys);
+void EngineHost::check_prefetch(u64 keys, u64 reads_allowed, u64 asked_before) {
   const u64 reads = blocks_asked() - asked_before;
   ++bounds_checked_;
-  if (reads <= allowed) return;
+  if (reads <= reads_allowed) return;
   interrupt_->exceeded("blocks read by a prefetch",
                        fmt::format("{} blocks read by a prefetch of {} keys, expected at most {}: two for "
                                    "each level with a table",
-                                   reads, keys, allowed));
+                                   reads, keys, reads_allowed));
 }
 
 ObjectAnswer EngineHost::object(GrooveName name, u128 key) {

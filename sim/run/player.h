@@ -444,6 +444,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet; full at first, so that
                              // a scenario needs no lines only to pay.
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
+  bool marks_told_ = false;  // Somebody else wants to hear of each.
   u64 commits_since_full_ = 0;
   u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
   u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
@@ -465,9 +466,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
     u64 address = 0;
     bool mirror = false;
   };
-  std::vector<Cured> cured_;               // Sides that a repair of this call found damaged.
-  std::vector<u64> tour_repaired_;         // Written again on one of its sides.
-  u64 tour_unrepaired_ = 0;                // What the scrubber had left when it began.
+  std::vector<Cured> cured_;        // Sides that a repair of this call found damaged.
+  std::vector<u64> tour_repaired_;  // Written again on one of its sides.
+  u64 tour_unrepaired_ = 0;         // What the scrubber had left when it began.
 
   // The mirror.
   u64 repairs_seen_ = 0;         // Repairs that were written since the engine began.

@@ -43,8 +43,14 @@ Attribution Player::aside(const char* name, u64 n) const {
 }
 
 void Player::watch_engine() {
+  marks_told_ = config_->reached != nullptr || config_->timeline != nullptr;
   set_mark_hook({.context = this, .hit = [](void* context, Mark mark, u16 tree, const Key* key) {
-                   static_cast<Player*>(context)->on_mark(mark, tree, key);
+                   Player& self = *static_cast<Player*>(context);
+                   if (self.muted_) return;
+                   self.result_.hit(mark);
+                   const bool worth_looking = key != nullptr && worth_looking_table[static_cast<u32>(mark)];
+                   if (worth_looking || self.marks_told_)
+                     self.on_mark(mark, tree, worth_looking ? key : nullptr);
                  }});
   set_variation_source({.context = this,
                         .ask =
@@ -74,15 +80,12 @@ void Player::watch_spans() {
                      }});
 }
 
+// What few marks need; counted they are already. `key`: worth looking for, or null.
 void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   const HarnessCode harness;
-  if (muted_) return;
-  result_.hit(mark);
   if (config_->reached != nullptr) config_->reached->mark_hit(mark);
   if (config_->timeline != nullptr && disk_) config_->timeline->mark_hit(disk_->now(), mark, tree);
-  if (key == nullptr || !world_.has_id(tree)) return;
-  if (directed_.size() >= options_.directed_checks_max || !worth_looking_table[static_cast<u32>(mark)])
-    return;
+  if (key == nullptr || !world_.has_id(tree) || directed_.size() >= options_.directed_checks_max) return;
   directed_.push_back({.tree = world_.tree_of(tree), .key = *key});
 }
 

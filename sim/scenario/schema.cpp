@@ -13,7 +13,31 @@ constexpr TreeSpec secondary(const char* name, u16 id, KeyShape shape, GrooveNam
   return {.name = name, .id = id, .shape = shape, .secondary_index = true, .groove = groove};
 }
 
-constexpr TreeSpec trees[] = {
+// 128 bytes: id, thirteen indexed fields, timestamp.
+constexpr FieldSpec thing_fields[] = {
+    {"a", 16, 8}, {"b", 24, 8}, {"c", 32, 8}, {"d", 40, 8}, {"e", 48, 8},  {"f", 56, 8},  {"g", 64, 8},
+    {"h", 72, 8}, {"i", 80, 8}, {"j", 88, 8}, {"k", 96, 8}, {"l", 104, 8}, {"m", 112, 8},
+};
+static_assert(std::size(thing_fields) == fields_max);
+
+// 128 bytes. `pinned` is indexed unless it is 0, `large` holds size / 16 of those over 1000, `draft` those
+// with bit 0 of `flags`; neither size, flags nor body has an index.
+constexpr FieldSpec note_fields[] = {
+    {"author", 32, 8}, {"pinned", 40, 8}, {"topic", 16, 16},  {"kind", 72, 1},
+    {"size", 48, 8},   {"flags", 56, 8},  {"body", 80, 8, 6},
+};
+
+// 64 bytes. `weight` is indexed unless it is 0; neither length nor body has an index.
+constexpr FieldSpec event_fields[] = {
+    {"source", 8, 8},
+    {"weight", 16, 4},
+    {"length", 20, 4},
+    {"body", 24, 8, 5},
+};
+
+}  // namespace
+
+constexpr TreeSpec tree_specs[] = {
     general("kv", 1, KeyShape::number, GrooveName::none),
     secondary("index", 2, KeyShape::index, GrooveName::none),
     general("id", 3, KeyShape::wide_number, GrooveName::none),
@@ -47,31 +71,8 @@ constexpr TreeSpec trees[] = {
     secondary("events.source", 25, KeyShape::index, GrooveName::events),
     secondary("events.weight", 26, KeyShape::index, GrooveName::events),
 };
-static_assert(std::size(trees) == tree_names_max);
 
-// 128 bytes: id, thirteen indexed fields, timestamp.
-constexpr FieldSpec thing_fields[] = {
-    {"a", 16, 8}, {"b", 24, 8}, {"c", 32, 8}, {"d", 40, 8}, {"e", 48, 8},  {"f", 56, 8},  {"g", 64, 8},
-    {"h", 72, 8}, {"i", 80, 8}, {"j", 88, 8}, {"k", 96, 8}, {"l", 104, 8}, {"m", 112, 8},
-};
-static_assert(std::size(thing_fields) == fields_max);
-
-// 128 bytes. `pinned` is indexed unless it is 0, `large` holds size / 16 of those over 1000, `draft` those
-// with bit 0 of `flags`; neither size, flags nor body has an index.
-constexpr FieldSpec note_fields[] = {
-    {"author", 32, 8}, {"pinned", 40, 8}, {"topic", 16, 16},  {"kind", 72, 1},
-    {"size", 48, 8},   {"flags", 56, 8},  {"body", 80, 8, 6},
-};
-
-// 64 bytes. `weight` is indexed unless it is 0; neither length nor body has an index.
-constexpr FieldSpec event_fields[] = {
-    {"source", 8, 8},
-    {"weight", 16, 4},
-    {"length", 20, 4},
-    {"body", 24, 8, 5},
-};
-
-constexpr GrooveSpec grooves[groove_count] = {
+constexpr GrooveSpec groove_specs[] = {
     {.name = "things",
      .objects = TreeName::things,
      .has_id = true,
@@ -94,18 +95,6 @@ constexpr GrooveSpec grooves[groove_count] = {
      .timestamp_offset = 0,
      .fields = event_fields},
 };
-
-}  // namespace
-
-const TreeSpec& tree_spec(TreeName tree) {
-  ASSERT(static_cast<u32>(tree) < tree_names_max);
-  return trees[static_cast<u32>(tree)];
-}
-
-const GrooveSpec& groove_spec(GrooveName groove) {
-  ASSERT(static_cast<u32>(groove) < groove_count);
-  return grooves[static_cast<u32>(groove)];
-}
 
 bool World::has_id(u32 id) const {
   const u32 first_id = tree_spec(first).id;

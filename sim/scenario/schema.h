@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/assert.h"
 #include "base/key.h"
 #include "base/types.h"
 
@@ -62,7 +63,11 @@ struct TreeSpec {
   bool secondary_index;  // Takes puts of absent keys and removes of present ones only.
   GrooveName groove;
 };
-const TreeSpec& tree_spec(TreeName tree);
+extern const TreeSpec tree_specs[tree_names_max];
+inline const TreeSpec& tree_spec(TreeName tree) {
+  ASSERT(static_cast<u32>(tree) < tree_names_max);
+  return tree_specs[static_cast<u32>(tree)];
+}
 inline const char* tree_name(TreeName tree) { return tree_spec(tree).name; }
 
 // A field of an object that a line can set. Its number stands at `offset` of the object, `bytes` long,
@@ -88,7 +93,11 @@ struct GrooveSpec {
   u32 timestamp_offset;
   std::span<const FieldSpec> fields;  // In the order in which they are printed.
 };
-const GrooveSpec& groove_spec(GrooveName groove);
+extern const GrooveSpec groove_specs[groove_count];
+inline const GrooveSpec& groove_spec(GrooveName groove) {
+  ASSERT(static_cast<u32>(groove) < groove_count);
+  return groove_specs[static_cast<u32>(groove)];
+}
 
 struct World {
   const char* name;

@@ -120,7 +120,8 @@ void Grid::read_begin(Read& read) {
     resolve(read, block, BlockResult::valid);
     return;
   }
-  if (Read* root = find_root(read.block); root != nullptr) {
+  ASSERT(reads_in_flight_ >= 1);  // With this one.
+  if (Read* root = reads_in_flight_ == 1 ? nullptr : find_root(read.block); root != nullptr) {
     mark(Mark::grid_read_coalesced);
     root->joined.push(read);
     return;
