@@ -335,6 +335,62 @@ TEST_CASE("groove: what a user can get wrong is a result, and changes nothing", 
   }
 }
 
+TEST_CASE("groove: where the timestamp is the key, one that may not be is a result, too", "[groove]") {
+  TestGrooves grooves;
+  grooves.begin();
+  MarkCounter marks;
+  Groove<Events>& events = grooves.events();
+  const u64 invalid[] = {0, timestamp_max + 1, u64_max};
+  grooves.fetch_events({invalid[0], invalid[1], invalid[2], timestamp_max});
+  CHECK(marks[Mark::prefetch_invalid_key] == 3);
+  for (const u64 timestamp : invalid) {
+    INFO(timestamp);
+    CHECK(events.get(timestamp).kind == Found::not_found);
+    CHECK(events.insert(an_event(timestamp, 1)) == InsertResult::timestamp_invalid);
+    CHECK(events.upsert(an_event(timestamp, 1)) == InsertResult::timestamp_invalid);
+    REQUIRE(events.prefetch_exists_enqueue(timestamp) == PrefetchResult::ok);
+    grooves.run_prefetch(events);
+    CHECK_FALSE(events.exists(timestamp));
+  }
+  CHECK(events.changes_left() == 4);
+  grooves.check_trees();
+  CHECK(events.insert(an_event(timestamp_max, 1)) == InsertResult::ok);
+  grooves.model.events[timestamp_max] = an_event(timestamp_max, 1);
+  grooves.commits(12);
+  grooves.check_trees();
+}
+
+TEST_CASE("groove: a range that ends before it begins, ids and timestamps that nobody may have, find nothing",
+          "[groove]") {
+  TestGrooves grooves;
+  grooves.begin();
+  for (u64 id = 1; id <= 40; ++id) {
+    grooves.insert(a_note(id, id));
+    if (id % 4 == 0) grooves.commits(1);
+  }
+  Groove<Notes>& notes = grooves.notes();
+  for (const Direction direction : {Direction::ascending, Direction::descending}) {
+    const ScanOptions all{.direction = direction, .timestamps = {}};
+    const ScanOptions none{.direction = direction, .timestamps = {.min = 30, .max = 10}};
+    const ScanOptions beyond{.direction = direction,
+                             .timestamps = {.min = timestamp_max + 1, .max = u64_max}};
+    const ScanOptions zero{.direction = direction, .timestamps = {.min = 0, .max = 0}};
+    for (const ScanOptions& options : {none, beyond, zero}) {
+      CHECK(grooves.timestamps(notes.scan<"author">(3, options)).empty());
+      CHECK(grooves.timestamps(notes.scan_range<"author">(0, 9, options)).empty());
+      CHECK(grooves.timestamps(notes.scan_ids(0, u128_max, options)).empty());
+      CHECK(grooves.timestamps(notes.scan_id(3, options)).empty());
+      CHECK(grooves.timestamps(notes.scan_timestamps(options)).empty());
+    }
+    CHECK(grooves.timestamps(notes.scan_range<"author">(9, 0, all)).empty());
+    CHECK(grooves.timestamps(notes.scan_in_order_of<"author">(9, 0, {}, all)).empty());
+    CHECK(grooves.timestamps(notes.scan_ids(9, 2, all)).empty());
+    CHECK(grooves.timestamps(notes.scan_id(0, all)).empty());
+    CHECK(grooves.timestamps(notes.scan_id(u128_max, all)).empty());
+    CHECK(grooves.timestamps(notes.scan_ids(0, u128_max, all)).size() == 40);
+  }
+}
+
 TEST_CASE("groove: what only a program can get wrong is an assertion", "[groove]") {
   TestGrooves grooves;
   grooves.begin();
