@@ -23,18 +23,21 @@ QueryTree alone(const QueryNode& leaf) {
 
 }  // namespace
 
-// Under which key the leaf's tree has the timestamp, or should have it.
-std::optional<Key> Player::key_of_timestamp(TreeName tree, u64 timestamp) {
+// Under which key the leaf's tree should have the timestamp; if the leaf has invented it: has it besides.
+std::optional<Key> Player::key_of_timestamp(TreeName tree, u64 timestamp, bool invented) {
+  std::optional<Key> right;
   for (const auto& [key, value] : model_.tree(tree)) {
-    if (timestamp_of(tree, key.low, value) == timestamp) return engine_key(tree, key);
+    if (timestamp_of(tree, key.low, value) == timestamp) right = engine_key(tree, key);
   }
+  if (right && !invented) return right;
   const ScanRequest all{.tree = tree, .range = tree_range(tree)};
   std::vector<ScanRow> rows;
-  if (host_->scan(all, &rows)) return std::nullopt;
+  if (host_->scan(all, &rows)) return right;
   for (const ScanRow& row : rows) {
-    if (timestamp_of(tree, row.key.low, row.value) == timestamp) return engine_key(tree, row.key);
+    if (timestamp_of(tree, row.key.low, row.value) != timestamp) continue;
+    if (const Key key = engine_key(tree, row.key); key != right) return key;
   }
-  return std::nullopt;
+  return right;
 }
 
 std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query, u64 timestamp) {
@@ -74,7 +77,8 @@ std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query,
                          : given           ? "has INVENTED it"
                                            : "has LOST it");
     if (given == expected || wrong) continue;
-    if (const std::optional<Key> key = key_of_timestamp(leaf.tree, timestamp)) wrong = {leaf.tree, *key};
+    if (const std::optional<Key> key = key_of_timestamp(leaf.tree, timestamp, given))
+      wrong = {leaf.tree, *key};
   }
   if (wrong) return story + explain(wrong->first, wrong->second);
   story += "every leaf alone is right: it was lost or invented where they are merged, or looked up\n";
