@@ -125,7 +125,7 @@ TEST_CASE("a wrong query tells which leaf has lost or invented which object, and
     }
     text += "100 checkpoint\n";
     text += fmt::format("899 fault 900/scan(25,0)#1 rot byte at={} mask=4\n", 256 + 23 * 16);  // 3 and 7.
-    text += "900 query events source=3 | source=9 cold\n";
+    text += "900 query events (source=3 | source=9) - timestamp=5 cold\n";
     const RunResult result = play_over(text, no_checksums).result;
     INFO(result.failure.site << ": " << result.failure.message << "\n" << result.failure.story);
     CHECK(failure_class_name(result.failure.failure_class) == failure_class_name(FailureClass::oracle));
@@ -134,8 +134,10 @@ TEST_CASE("a wrong query tells which leaf has lost or invented which object, and
   const auto expected = [](u64 source, const char* what, const char* model_says) {
     return fmt::format(
         "timestamp 24: source={0} timestamp=24\n"
+        "  merge source=3 | source=9: has {1} it\n"
         "  leaf source=3: has {1} it\n"
         "  leaf source=9: does not have it, rightly\n"
+        "  leaf timestamp=5: does not have it, rightly\n"
         "history of events.source key=3/24 (1 lines; changes, scopes, crashes):\n"
         "  24 insert events source={0} timestamp=24\n"
         "in the engine, at op 5:\n"
