@@ -55,7 +55,7 @@ struct Fixture {
 
   Ended tonearm(const std::string& words) const {
     const std::string command =
-        "cd " + directory.string() + " && " + TONEARM_PROGRAM + " " + words + " 2>stderr.txt </dev/null";
+        "cd " + directory.string() + "; " + TONEARM_PROGRAM + " " + words + " 2>stderr.txt </dev/null";
     Ended ended;
     std::FILE* pipe = popen(command.c_str(), "r");
     REQUIRE(pipe != nullptr);

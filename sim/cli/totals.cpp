@@ -12,11 +12,10 @@ namespace tonearm::sim {
 
 namespace {
 
-// Below these a rare kind may stay silent by chance.
-constexpr u64 silent_fault_seeds = 64;
-constexpr u64 silent_variation_armed = 600;
-// Chance alone does not explain it: that nothing fires where 30 firings are expected happens once in 10^13.
-constexpr u64 silent_fault_expected = 30 * expected_unit;
+// Of fewer seeds all may have something in common that keeps a kind from firing.
+constexpr u64 silent_fault_seeds = 12;
+constexpr u64 silent_variation_seeds = 64;
+constexpr u64 silent_variation_armed = 600;  // Below that a rare one may stay silent by chance.
 
 std::string percent(u64 part, u64 whole) {
   if (whole == 0) return "-";
@@ -110,19 +109,15 @@ u64 Totals::ops_median() const {
 std::vector<std::string> Totals::silent_faults() const {
   std::vector<std::string> silent;
   if (seeds < silent_fault_seeds) return silent;
-  for (u32 i = 0; i < fault_kind_count; ++i) {
-    const FaultKind kind = static_cast<FaultKind>(i);
-    for (const Zone zone : {Zone::grid, Zone::superblock}) {
-      if (faults_expected.of(kind, zone) < silent_fault_expected || faults_fired.of(kind, zone) > 0) continue;
-      silent.push_back(fmt::format("{} in the {}", fault_kind_name(kind), zone_word(zone)));
-    }
+  for (const auto& [kind, zone] : sim::silent_faults(faults_fired, faults_expected)) {
+    silent.push_back(fmt::format("{} in the {}", fault_kind_name(kind), zone_word(zone)));
   }
   return silent;
 }
 
 std::vector<std::string> Totals::silent_variations() const {
   std::vector<std::string> silent;
-  if (seeds < silent_fault_seeds) return silent;
+  if (seeds < silent_variation_seeds) return silent;
   for (u32 i = 0; i < variation_count; ++i) {
     if (variations_armed[i] >= silent_variation_armed && variations_fired[i] == 0)
       silent.emplace_back(variation_name(static_cast<Variation>(i)));
@@ -202,12 +197,16 @@ std::string Totals::mark_words(Mark mark) const {
 }
 
 JsonFields Totals::json() const {
-  JsonFields sums, fired, armed, varied, variable, hits, hit_seeds, hit_first;
+  JsonFields sums, fired, armed, fired_superblock, armed_superblock, varied, variable, hits, hit_seeds,
+      hit_first;
   std::vector<JsonFields> failures;
   for (const CounterName& counter : counter_names()) sums.push_back({counter.name, counters.*counter.field});
   for (u32 i = 0; i < fault_kind_count; ++i) {
-    fired.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_fired.of(static_cast<FaultKind>(i))});
-    armed.push_back({fault_kind_name(static_cast<FaultKind>(i)), faults_armed.of(static_cast<FaultKind>(i))});
+    const FaultKind kind = static_cast<FaultKind>(i);
+    fired.push_back({fault_kind_name(kind), faults_fired.of(kind)});
+    armed.push_back({fault_kind_name(kind), faults_armed.of(kind)});
+    fired_superblock.push_back({fault_kind_name(kind), faults_fired.of(kind, Zone::superblock)});
+    armed_superblock.push_back({fault_kind_name(kind), faults_armed.of(kind, Zone::superblock)});
   }
   for (u32 i = 0; i < variation_count; ++i) {
     varied.push_back({variation_name(static_cast<Variation>(i)), variations_fired[i]});
@@ -240,6 +239,8 @@ JsonFields Totals::json() const {
           {"counters", std::move(sums)},
           {"faults_fired", std::move(fired)},
           {"faults_armed", std::move(armed)},
+          {"faults_fired_superblock", std::move(fired_superblock)},
+          {"faults_armed_superblock", std::move(armed_superblock)},
           {"variations_fired", std::move(varied)},
           {"variations_armed", std::move(variable)},
           {"marks", std::move(hits)},

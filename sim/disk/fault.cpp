@@ -64,4 +64,17 @@ FaultCounts& FaultCounts::operator+=(const FaultCounts& other) {
   return *this;
 }
 
+std::vector<SilentFault> silent_faults(const FaultCounts& fired, const FaultCounts& expected) {
+  constexpr u64 expected_min = 30 * expected_unit;
+  std::vector<SilentFault> silent;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    for (const Zone zone : {Zone::grid, Zone::superblock}) {
+      if (expected.of(kind, zone) < expected_min || fired.of(kind, zone) > 0) continue;
+      silent.push_back({.kind = kind, .zone = zone});
+    }
+  }
+  return silent;
+}
+
 }  // namespace tonearm::sim

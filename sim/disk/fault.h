@@ -137,4 +137,13 @@ struct FaultCounts {
   FaultCounts& operator+=(const FaultCounts& other);
 };
 
+struct SilentFault {
+  FaultKind kind;
+  Zone zone;
+
+  friend bool operator==(const SilentFault&, const SilentFault&) = default;
+};
+// What never fired although it should have 30 times: chance alone explains that once in 10^13.
+std::vector<SilentFault> silent_faults(const FaultCounts& fired, const FaultCounts& expected);
+
 }  // namespace tonearm::sim

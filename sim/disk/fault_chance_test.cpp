@@ -94,6 +94,20 @@ TEST_CASE("fault: each kind fires, in its zone alone, at about its rate", "[faul
   }
 }
 
+TEST_CASE("fault: what should have fired and never did is told, by kind and zone", "[fault]") {
+  FaultCounts fired, expected;
+  expected.add(FaultKind::rot, Zone::superblock, 30 * expected_unit - 1);
+  expected.add(FaultKind::rot, Zone::grid, 31 * expected_unit);
+  expected.add(FaultKind::stale_read, Zone::superblock, 30 * expected_unit);
+  fired.add(FaultKind::rot, Zone::grid);
+  fired.add(FaultKind::stale_read, Zone::grid);
+  const std::vector<SilentFault> stale{{.kind = FaultKind::stale_read, .zone = Zone::superblock}};
+  REQUIRE(silent_faults(fired, expected) == stale);
+  fired.add(FaultKind::stale_read, Zone::superblock);
+  REQUIRE(silent_faults(fired, expected).empty());
+  REQUIRE(silent_faults({}, expected).size() == 2);
+}
+
 TEST_CASE("fault: what a caller is told about damages nothing; what lies does", "[fault]") {
   u64 damaged = 0;
   for (u64 seed = 1; seed <= 8; ++seed) {

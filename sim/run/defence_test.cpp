@@ -111,6 +111,48 @@ TEST_CASE("a wrong answer tells the history of its key, and where the engine has
         std::string::npos);
 }
 
+// Entries of an index: the last one of its block is under another value than the index was told.
+TEST_CASE("a wrong query tells which leaf has lost or invented which object, and where it is", "[defence]") {
+  const auto story = [](u64 source_of_last) {
+    std::string text =
+        "tonearm 1\nworkload groove\nexpect pass\nseed 77\nset groove=events\n"
+        "set sector_size=512 block_size=1024 levels=4 growth=2 beats=2 checkpoint_interval=4\n"
+        "set batch_values_max=64 blocks_count=1024 cache_blocks=16 prefetch_keys_max=64 "
+        "scan_sort_timestamps=64\n"
+        "---\n";
+    for (u64 id = 1; id <= 24; ++id) {
+      text += fmt::format("{} insert events timestamp={} source={}\n", id, id, id == 24 ? source_of_last : 3);
+    }
+    text += "100 checkpoint\n";
+    text += fmt::format("899 fault 900/scan(25,0)#1 rot byte at={} mask=4\n", 256 + 23 * 16);  // 3 and 7.
+    text += "900 query events (source=3 | source=9) - timestamp=5 cold\n";
+    const RunResult result = play_over(text, no_checksums).result;
+    INFO(result.failure.site << ": " << result.failure.message << "\n" << result.failure.story);
+    CHECK(failure_class_name(result.failure.failure_class) == failure_class_name(FailureClass::oracle));
+    return result.failure.story;
+  };
+  const auto expected = [](u64 source, const char* what, const char* model_says) {
+    return fmt::format(
+        "timestamp 24: source={0} timestamp=24\n"
+        "  merge source=3 | source=9: has {1} it\n"
+        "  leaf source=3: has {1} it\n"
+        "  leaf source=9: does not have it, rightly\n"
+        "  leaf timestamp=5: does not have it, rightly\n"
+        "history of events.source key=3/24 (1 lines; changes, scopes, crashes):\n"
+        "  24 insert events source={0} timestamp=24\n"
+        "in the engine, at op 5:\n"
+        "  mutable table (0 values): no\n"
+        "  immutable table (0 values, flushed): no\n"
+        "  level 0 (1 tables): table at 11 [3/1..{0}/24]: value block at 10 is invalid_checksum_body\n"
+        "the model says: {2}\n",
+        source, what, model_says);
+  };
+  const std::string lost = expected(3, "LOST", "source=3 timestamp=24");
+  const std::string invented = expected(7, "INVENTED", "source=7 timestamp=24");
+  CHECK(story(3).substr(0, lost.size()) == lost);
+  CHECK(story(7).substr(0, invented.size()) == invented);
+}
+
 TEST_CASE("what one read brings wrong bites, where checksums of blocks are forged", "[defence]") {
   check_read(FaultKind::corrupt_transfer, "corrupt_transfer byte at=584 mask=1");
   check_read(FaultKind::misdirected_read, "misdirected_read to=8");

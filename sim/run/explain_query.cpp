@@ -1,4 +1,5 @@
-// Why a query is wrong about an object, for a person: each leaf is asked alone.
+// Why a query is wrong about an object, for a person: each leaf is asked alone, and so is each merge within
+// it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,26 +16,30 @@ u64 timestamp_of(TreeName tree, u128 key_low, u64 value) {
   return tree_spec(tree).shape == KeyShape::wide_number ? value : static_cast<u64>(key_low);
 }
 
-QueryTree alone(const QueryNode& leaf) {
-  QueryTree query;
-  query.nodes.push(leaf);
-  return query;
+// The query whose root is this node.
+QueryTree alone(const QueryTree& query, u32 node) {
+  QueryTree part;
+  for (u32 i = 0; i < query.nodes[node].size; ++i) part.nodes.push(query.nodes[node + i]);
+  return part;
 }
 
 }  // namespace
 
-// Under which key the leaf's tree has the timestamp, or should have it.
-std::optional<Key> Player::key_of_timestamp(TreeName tree, u64 timestamp) {
+// Under which key the leaf's tree should have the timestamp; if the leaf has invented it: has it besides.
+std::optional<Key> Player::key_of_timestamp(TreeName tree, u64 timestamp, bool invented) {
+  std::optional<Key> right;
   for (const auto& [key, value] : model_.tree(tree)) {
-    if (timestamp_of(tree, key.low, value) == timestamp) return engine_key(tree, key);
+    if (timestamp_of(tree, key.low, value) == timestamp) right = engine_key(tree, key);
   }
+  if (right && !invented) return right;
   const ScanRequest all{.tree = tree, .range = tree_range(tree)};
   std::vector<ScanRow> rows;
-  if (host_->scan(all, &rows)) return std::nullopt;
+  if (host_->scan(all, &rows)) return right;
   for (const ScanRow& row : rows) {
-    if (timestamp_of(tree, row.key.low, row.value) == timestamp) return engine_key(tree, row.key);
+    if (timestamp_of(tree, row.key.low, row.value) != timestamp) continue;
+    if (const Key key = engine_key(tree, row.key); key != right) return key;
   }
-  return std::nullopt;
+  return right;
 }
 
 std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query, u64 timestamp) {
@@ -43,10 +48,11 @@ std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query,
   std::string story = fmt::format("timestamp {}: {}\n", timestamp, side_text(plan.groove, side));
   std::optional<std::pair<TreeName, Key>> wrong;
   for (u32 node = 0; node < query.nodes.count(); ++node) {
-    const QueryNode& leaf = query.nodes[node];
-    if (leaf.kind != QueryKind::leaf) continue;
-    const QueryTree only = alone(leaf);
-    std::string text;
+    const QueryNode& root = query.nodes[node];
+    const bool leaf = root.kind == QueryKind::leaf;
+    if (!leaf && node == 0) continue;  // It is what was asked.
+    const QueryTree only = alone(query, node);
+    std::string text = leaf ? "leaf " : "merge ";
     print_query(only, &text);
     QueryResult result;
     host_->query({.groove = plan.groove,
@@ -56,7 +62,7 @@ std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query,
                   .cold = plan.cold},
                  query_buffer_default, u64_max, &result);
     if (result.error || result.refused) {
-      story += fmt::format("  leaf {}: unanswered\n", text);
+      story += fmt::format("  {}: unanswered\n", text);
       continue;
     }
     const GrooveSpec& spec = groove_spec(plan.groove);
@@ -69,12 +75,13 @@ std::string Player::explain_query(const QueryPlan& plan, const QueryTree& query,
     }
     const bool expected = side.presence == Presence::object && query_holds(plan.groove, only, side.object) &&
                           beyond(plan, timestamp);
-    story += fmt::format("  leaf {}: {}\n", text,
+    story += fmt::format("  {}: {}\n", text,
                          given == expected ? (given ? "has it, rightly" : "does not have it, rightly")
                          : given           ? "has INVENTED it"
                                            : "has LOST it");
-    if (given == expected || wrong) continue;
-    if (const std::optional<Key> key = key_of_timestamp(leaf.tree, timestamp)) wrong = {leaf.tree, *key};
+    if (!leaf || given == expected || wrong) continue;
+    if (const std::optional<Key> key = key_of_timestamp(root.tree, timestamp, given))
+      wrong = {root.tree, *key};
   }
   if (wrong) return story + explain(wrong->first, wrong->second);
   story += "every leaf alone is right: it was lost or invented where they are merged, or looked up\n";

@@ -217,10 +217,12 @@ TEST_CASE("twins of grooves agree", "[groove][twins]") {
       check_passed(twin);
       sum.twin_checkpoints += twin.counters.twin_checkpoints;
       sum.twin_answers += twin.counters.twin_answers;
+      sum.twin_blocks += twin.counters.twin_blocks;
     }
   }
   CHECK(sum.twin_checkpoints > 20);
   CHECK(sum.twin_answers > 1000);
+  if (TONEARM_TEST_SLOW == 0) CHECK(sum.twin_blocks > 100);  // One in ten compares them.
 }
 
 TEST_CASE("a seed of grooves played again gives the same digests", "[groove][determinism]") {

@@ -80,7 +80,7 @@ RunResult Player::play() {
   }
   counters.blocks_read = blocks_read_before_ + (host_ ? host_->blocks_read() : 0);
   counters.blocks_written = blocks_written_before_ + (host_ ? host_->blocks_written() : 0);
-  counters.allocations = engine_allocations() - allocations_before_;
+  count_allocations();
   counters.bounds_checked = bounds_checked_before_ + (host_ ? host_->bounds_checked() : 0);
   counters.merges_level1 = result_.marks[static_cast<u32>(Mark::merge_into_level1)] +
                            result_.marks[static_cast<u32>(Mark::merge_into_deeper)];

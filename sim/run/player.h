@@ -238,7 +238,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // --- explain_query.cpp
   std::string explain_query(const QueryPlan& plan, const QueryTree& query, u64 timestamp);
-  std::optional<Key> key_of_timestamp(TreeName tree, u64 timestamp);
+  std::optional<Key> key_of_timestamp(TreeName tree, u64 timestamp, bool invented);
   bool beyond(const QueryPlan& plan, u64 timestamp) const;
 
   // --- player_recovery.cpp
@@ -275,6 +275,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void audit_full(FailureClass failure_class, const char* where);
   void audit_objects(FailureClass failure_class, const char* where);
   u64 values_per_change() const;
+  void count_allocations();
   void check_checkpoint(u64 op);
   void shadow_audit(u64 op, bool full);
   void check_structure(u64 op, bool values, const Image& image);

@@ -5,6 +5,7 @@
 #include "sim/decode/image_decoder.h"
 #include "sim/decode/value_bytes.h"
 #include "sim/disk/engine_code.h"
+#include "sim/run/allocations.h"
 #include "sim/run/in_order.h"
 #include "sim/run/player.h"
 #include "sim/run/shadow.h"
@@ -87,6 +88,18 @@ void Player::on_mark(Mark mark, u16 tree, const Key* key) {
   if (config_->timeline != nullptr && disk_) config_->timeline->mark_hit(disk_->now(), mark, tree);
   if (key == nullptr || !world_.has_id(tree) || directed_.size() >= options_.directed_checks_max) return;
   directed_.push_back({.tree = world_.tree_of(tree), .key = *key});
+}
+
+// Each call that ends is judged by itself (engine_call.h). One that a crash has cut off is judged here.
+void Player::count_allocations() {
+  const u64 count = engine_allocations() - allocations_before_;
+  result_.counters.allocations = count;
+  if (count == 0 || result_.failed() || !config_->oracles.has(Oracle::resource)) return;
+  result_.failure = {
+      .failure_class = FailureClass::resource,
+      .site = "a call that was cut off: allocations",
+      .message = fmt::format("the engine allocated memory {} times in calls that a crash cut off", count)};
+  name_role();
 }
 
 void Player::take_outcome(const Audit& audit, FailureClass failure_class, const char* where) {

@@ -1,5 +1,9 @@
 // Runs with faults: each must pass, and be about what it is about. What each verdict is worth is shown by the
 // mutants `fault-*`, which switch off one of the engine's defences.
+#include <fstream>
+#include <iterator>
+#include <string>
+
 #include "sim/run/test_runs.h"
 
 namespace tonearm::sim {
@@ -100,6 +104,50 @@ TEST_CASE("faults that pass are tried away", "[verdict]") {
        {FaultKind::corrupt_transfer, FaultKind::misdirected_read, FaultKind::stale_read}) {
     const Faulty faulty("forest", repeats(2), kind, {1, 100}, 30);
     CHECK(faulty.sum.unanswered < faulty.fired);
+  }
+}
+
+// Of what never fires nobody knows what it would do.
+TEST_CASE("every kind of fault fires in a run, and in its zone alone", "[verdict]") {
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const FaultKind kind = static_cast<FaultKind>(i);
+    if (decided_by_crash(kind)) continue;  // See crash_test.cpp.
+    for (const FaultZone zone : {FaultZone::grid, FaultZone::superblock}) {
+      if (strikes_syncs(kind) && zone == FaultZone::superblock) continue;
+      CAPTURE(fault_kind_name(kind), fault_zone_name(zone));
+      FaultCounts fired, expected;
+      for (u64 seed = 1; seed <= 4; ++seed) {
+        SeedRun run(seed, "tree");
+        run.config.options.disk.faults = {};
+        run.config.options.disk.faults[kind] = {.ratio = {.numerator = 1, .denominator = 6},
+                                                .zone = strikes_syncs(kind) ? FaultZone::both : zone};
+        run.config.options.heal_lines = 5;
+        run.config.options.ops = 500;
+        run.changed();
+        const RunResult result = run.play();
+        check_passed(result);
+        fired += result.faults_fired;
+        expected += result.faults_expected;
+      }
+      const bool grid = zone == FaultZone::grid;
+      CHECK(fired.of(kind, grid ? Zone::grid : Zone::superblock) > 0);
+      CHECK(fired.of(kind, grid ? Zone::superblock : Zone::grid) == 0);
+      CHECK(silent_faults(fired, expected).empty());
+    }
+  }
+}
+
+// A test in which what the engine has against it is switched off, and somebody notices.
+TEST_CASE("every kind of fault has a test that shows that it bites", "[verdict]") {
+  std::ifstream file(TONEARM_SOURCE_DIR "/sim/run/defence_test.cpp");
+  REQUIRE(file.is_open());
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const std::string name = std::string("FaultKind::") + fault_kind_name(static_cast<FaultKind>(i));
+    INFO(name);
+    CHECK((text.find("check_read(" + name + ",") != std::string::npos ||
+           text.find("check(" + name + ",") != std::string::npos ||
+           text.find("{.kind = " + name + ",") != std::string::npos));
   }
 }
 

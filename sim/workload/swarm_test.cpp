@@ -1,6 +1,7 @@
 #include "sim/workload/swarm.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,37 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
       workload.draw(seed, &again);
       REQUIRE(same(o, again));
     }
+  }
+}
+
+TEST_CASE("every kind of fault is drawn, for each zone", "[swarm]") {
+  for (const char* name : {"tree", "groove", "forest", "scan_tree", "scan"}) {
+    std::array<std::array<u64, fault_zone_count>, fault_kind_count> drawn{};
+    u64 full = 0, mirrored = 0, healing = 0;
+    for (u64 seed = 0; seed < seeds; ++seed) {
+      RunOptions o;
+      find_workload(name)->draw(seed, &o);
+      for (u32 kind = 0; kind < fault_kind_count; ++kind) {
+        const FaultOptions::Kind& chances = o.disk.faults.kinds[kind];
+        if (chances.ratio.numerator > 0) ++drawn[kind][static_cast<u32>(chances.zone)];
+      }
+      full += o.full_blocks > 0 ? 1 : 0;
+      mirrored += o.disk.mirror ? 1 : 0;
+      healing += o.heal_lines > 0 ? 1 : 0;
+    }
+    for (u32 i = 0; i < fault_kind_count; ++i) {
+      const FaultKind kind = static_cast<FaultKind>(i);
+      CAPTURE(name, fault_kind_name(kind));
+      if (decided_by_crash(kind)) continue;
+      CHECK(drawn[i][static_cast<u32>(FaultZone::both)] > 20);
+      if (strikes_syncs(kind)) continue;  // Their zone is the whole disk.
+      CHECK(drawn[i][static_cast<u32>(FaultZone::grid)] > 20);
+      CHECK(drawn[i][static_cast<u32>(FaultZone::superblock)] > 20);
+    }
+    CAPTURE(name);
+    CHECK(full > 20);
+    CHECK(mirrored > 20);
+    CHECK(healing > 20);
   }
 }
 

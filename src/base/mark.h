@@ -53,6 +53,7 @@ namespace tonearm {
   X(scan_tombstone, "a scan skipped a tombstone")                                                \
   X(scan_block_gap, "a scan range fell into a gap inside a value block")                         \
   X(scan_three_versions, "a scan met three versions of one key")                                 \
+  X(scan_three_levels, "a scan met three versions of one key, each in another level")            \
   X(scan_read_again_level0, "a scan had to read level 0")                                        \
   X(scan_read_again_level1, "a scan had to read level 1")                                        \
   X(scan_read_again_deep, "a scan had to read level 2 or deeper")                                \
@@ -115,6 +116,7 @@ namespace tonearm {
   X(replay_op_compacted, "a replayed op skipped its compaction")                                 \
   X(storage_full, "an op or a checkpoint found too few free blocks")                             \
   X(cache_map_stashed, "a young object was evicted into the stash")                              \
+  X(cache_map_stashed_in_scope, "a young object was evicted into the stash in a scope")          \
   X(cache_map_rolled_back_from_stash, "a discarded insert was found in the stash")               \
   X(prefetch_cached, "a prefetch found its object in the object cache")                         \
   X(prefetch_orphan_cached, "a prefetch found an orphaned id in the object cache")              \

@@ -36,8 +36,8 @@ SpanKind Forest::span_of(Progress progress) {
 }
 
 bool Forest::begin(Progress progress, Callback<> done) {
-  ASSERT(progress_ == Progress::none);
-  ASSERT(verifications_ == 0);
+  ASSERT(progress_ == Progress::none && "wait until the forest is done");
+  ASSERT(verifications_ == 0 && "nothing changes while a verification runs");
   ASSERT(done);
   progress_ = progress;
   done_ = done;
@@ -95,7 +95,7 @@ TreeScan& Forest::scan_open(Tree& tree, const KeyRange& range, Direction directi
 
 void Forest::assert_no_scan() const {
   ASSERT(scan_.state() == TreeScan::State::closed);
-  ASSERT(scan_buffers_.used() == 0);
+  ASSERT(scan_buffers_.used() == 0 && "release the scans before changing what they read");
 }
 
 // --- format
@@ -236,9 +236,9 @@ void Forest::open_table(const TableInfo& table) {
 // --- compact
 
 void Forest::compact(u64 op, Callback<> done) {
-  ASSERT(opened_);
-  ASSERT(op == op_ + 1);
-  ASSERT(!scope_active_);
+  ASSERT(opened_ && "open the forest first");
+  ASSERT(op == op_ + 1 && "ops are numbered one by one");
+  ASSERT(!scope_active_ && "close the scope first");
   assert_no_scan();
   if (!begin(Progress::compact, done)) return;
   op_ = op;
@@ -313,12 +313,12 @@ void Forest::assert_between_bars() const {
 // --- checkpoint
 
 void Forest::checkpoint(Callback<> done) {
-  ASSERT(opened_);
-  ASSERT(!scope_active_);
+  ASSERT(opened_ && "open the forest first");
+  ASSERT(!scope_active_ && "close the scope first");
   assert_no_scan();
   if (!begin(Progress::checkpoint, done)) return;
-  ASSERT(checkpoint_due(op_));
-  ASSERT(checkpoint_durable());
+  ASSERT(checkpoint_due(op_) && "a checkpoint is taken where checkpoint_due() says so");
+  ASSERT(checkpoint_durable() && "mark the last checkpoint durable first");
   ASSERT(grid_.idle());
   assert_between_bars();
   for (u32 i = 0; i < tree_count_; ++i) ASSERT(!trees_[i]->table_immutable().absorbed());
@@ -445,7 +445,7 @@ void Forest::mark_checkpoint_durable() {
 }
 
 bool Forest::scope_open() {
-  ASSERT(!scope_active_);
+  ASSERT(!scope_active_ && "a scope is open already");
   assert_no_scan();
   if (error_) {
     mark(Mark::sticky_error);
@@ -457,7 +457,7 @@ bool Forest::scope_open() {
 }
 
 void Forest::scope_close(ScopeMode mode) {
-  ASSERT(scope_active_);
+  ASSERT(scope_active_ && "no scope is open");
   assert_no_scan();
   scope_active_ = false;
   for (u32 i = 0; i < tree_count_; ++i) trees_[i]->scope_close(mode);

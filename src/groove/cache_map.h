@@ -246,6 +246,7 @@ class CacheMap {
       if (young) {
         // It only moves: young_count_ stays.
         mark(Mark::cache_map_stashed);
+        if (scope_active_) mark(Mark::cache_map_stashed_in_scope);
         --young_count_;
         stash_put(Traits::key_of(before), &before);
       }

@@ -5,8 +5,9 @@
 #else
 #include <catch2/catch.hpp>
 #endif
-#if !defined(MISUSES) || defined(MISUSE_FOREST_SAME_TREE) || defined(MISUSE_FOREST_SAME_NAME) || \
-    defined(MISUSE_ORPHANS_UNDECLARED) || defined(MISUSE_SCAN_NAME) || defined(MISUSE_SCAN_WITHOUT_VALUE)
+#if !defined(MISUSES) || defined(MISUSE_FOREST_SAME_TREE) || defined(MISUSE_FOREST_SAME_NAME) ||       \
+    defined(MISUSE_FOREST_TREES) || defined(MISUSE_ORPHANS_UNDECLARED) || defined(MISUSE_SCAN_NAME) || \
+    defined(MISUSE_SCAN_WITHOUT_VALUE) || defined(MISUSE_SCAN_OF_EXISTENCE) || defined(MISUSE_SCAN_IDS)
 #include "groove/groove_forest.h"
 #endif
 
@@ -216,6 +217,19 @@ struct Event {
 using Events = GrooveDescription<"plain", Event, ObjectTree<9>>;
 using WrongForest = GrooveForest<Right, Events>;
 
+// misuse FOREST_TREES: groove: the forest has more than 64 trees
+#elif defined(MISUSE_FOREST_TREES)
+constexpr bool yes(const Plain&) { return true; }
+template <u16 N>
+constexpr FixedString<4> name_of{{'n', '0' + N / 10, '0' + N % 10, 0}};
+template <class Numbers>
+struct Many;
+template <u16... Numbers>
+struct Many<std::integer_sequence<u16, Numbers...>> {
+  using Groove = Describe<Author, DerivedExists<name_of<Numbers>, 4 + Numbers, &yes>...>;
+};
+using WrongForest = GrooveForest<Many<std::make_integer_sequence<u16, 62>>::Groove>;
+
 // misuse ORPHANS_UNDECLARED: groove: insert_orphaned_id needs OrphanedIds
 #elif defined(MISUSE_ORPHANS_UNDECLARED)
 [[maybe_unused]] InsertResult wrong(Groove<Right>& groove) { return groove.insert_orphaned_id(1); }
@@ -231,11 +245,24 @@ using WrongForest = GrooveForest<Right, Events>;
 [[maybe_unused]] Scan* wrong(Groove<Right>& groove) { return groove.scan<"author">(); }
 #define WRONG_WITHOUT_TREES
 
+// misuse SCAN_OF_EXISTENCE: groove: an existence index has no values
+#elif defined(MISUSE_SCAN_OF_EXISTENCE)
+constexpr bool yes(const Plain&) { return true; }
+using Existing = Describe<Author, DerivedExists<"exists", 4, &yes>>;
+[[maybe_unused]] Scan* wrong(Groove<Existing>& groove) { return groove.scan<"exists">(1); }
+#define WRONG_WITHOUT_TREES
+
+// misuse SCAN_IDS: groove: there are no ids to ask for
+#elif defined(MISUSE_SCAN_IDS)
+using WithoutIds = GrooveDescription<"plain", Plain, ObjectTree<1>, Author, Ignored<&Plain::id>>;
+[[maybe_unused]] Scan* wrong(Groove<WithoutIds>& groove) { return groove.scan_ids(1, 2); }
+#define WRONG_WITHOUT_TREES
+
 #else
 using Wrong = Right;
 #endif
 
-#if defined(MISUSE_FOREST_SAME_TREE) || defined(MISUSE_FOREST_SAME_NAME)
+#if defined(MISUSE_FOREST_SAME_TREE) || defined(MISUSE_FOREST_SAME_NAME) || defined(MISUSE_FOREST_TREES)
 [[maybe_unused]] u32 use() { return static_cast<u32>(sizeof(WrongForest)); }
 #elif !defined(WRONG_WITHOUT_TREES)
 static_assert(Wrong::trees().size() >= 1);

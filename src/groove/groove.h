@@ -114,8 +114,8 @@ class Groove : public GrooveScans<Description> {
 
   // --- for ScanLookup
   ObjectLookup::Source lookup_source() {
-    ASSERT(!scope_active_);
-    ASSERT(!forest_->busy());
+    ASSERT(!scope_active_ && "no scan is looked up in a scope");
+    ASSERT(!forest_->busy() && "wait until the forest is done");
     ObjectsAtHand* const cache = Description::has_id ? nullptr : &cache_;
     return {.objects = &trees_.objects(), .cache = cache, .workers = lookup_workers_};
   }
@@ -159,8 +159,8 @@ class Groove : public GrooveScans<Description> {
 
 template <class Description>
 void Groove<Description>::prefetch_setup() {
-  ASSERT(!scope_active_);
-  ASSERT(!forest_->busy());
+  ASSERT(!scope_active_ && "prefetch before the scope is opened");
+  ASSERT(!forest_->busy() && "wait until the forest is done");
   if (forest_->error()) {
     // No op ends any more, and yet anything may be asked, for ever. What the cache forgets here is in memory
     // tables, where a prefetch finds it.
@@ -173,14 +173,14 @@ void Groove<Description>::prefetch_setup() {
 
 template <class Description>
 PrefetchResult Groove<Description>::enqueue(u128 key, Prefetch::Kind kind) {
-  ASSERT(!scope_active_);
+  ASSERT(!scope_active_ && "prefetch before the scope is opened");
   return prefetch_.enqueue(key, kind);
 }
 
 template <class Description>
 void Groove<Description>::prefetch(Callback<> done) {
-  ASSERT(!scope_active_);
-  ASSERT(!forest_->busy());
+  ASSERT(!scope_active_ && "prefetch before the scope is opened");
+  ASSERT(!forest_->busy() && "wait until the forest is done");
   prefetch_.run(done);
 }
 
@@ -188,7 +188,7 @@ void Groove<Description>::prefetch(Callback<> done) {
 
 template <class Description>
 void Groove<Description>::assert_answers() const {
-  ASSERT(!prefetch_.running());
+  ASSERT(!prefetch_.running() && "wait until the prefetch is done");
   ASSERT(!prefetch_.error() && "after a failed prefetch nothing may be asked: begin with prefetch_setup()");
 }
 
@@ -253,7 +253,7 @@ InsertResult Groove<Description>::why_not(const Object& object) const {
 // False: the op is full.
 template <class Description>
 bool Groove<Description>::take_change() {
-  ASSERT(!forest_->busy());
+  ASSERT(!forest_->busy() && "wait until the forest is done");
   ASSERT(forest_->scan_buffers().used() == 0 && "release the scans before changing what they read");
   ASSERT(changes_ <= changes_max_);
   if (changes_ == changes_max_) {
@@ -362,7 +362,7 @@ void Groove<Description>::update_checked(const Object& before, const Object& aft
 template <class Description>
 void Groove<Description>::scope_open() {
   ASSERT(!scope_active_);
-  ASSERT(!prefetch_.running());
+  ASSERT(!prefetch_.running() && "wait until the prefetch is done");
   scope_active_ = true;
   changes_at_scope_ = changes_;
   cache_.scope_open();

@@ -176,8 +176,8 @@ GrooveForest<Descriptions...>::GrooveForest(Storage& storage, const Options& opt
 
 template <class... Descriptions>
 void GrooveForest<Descriptions...>::compact(u64 op, Callback<> done) {
-  ASSERT(!done_);
-  each_groove([](auto& groove) { ASSERT(!groove.prefetching()); });
+  ASSERT(!done_ && "wait until the forest is done");
+  each_groove([](auto& groove) { ASSERT(!groove.prefetching() && "wait until the prefetch is done"); });
   done_ = done;
   forest_.compact(op, Callback<>::to<&GrooveForest::compact_done>(this));
 }
@@ -196,7 +196,7 @@ void GrooveForest<Descriptions...>::compact_done() {
 
 template <class... Descriptions>
 void GrooveForest<Descriptions...>::checkpoint(Callback<> done) {
-  each_groove([](auto& groove) { ASSERT(!groove.prefetching()); });
+  each_groove([](auto& groove) { ASSERT(!groove.prefetching() && "wait until the prefetch is done"); });
   forest_.checkpoint(done);
 }
 

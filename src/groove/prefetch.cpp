@@ -68,7 +68,7 @@ u32 Prefetch::find(u128 key, Kind kind) const {
 }
 
 void Prefetch::setup() {
-  ASSERT(!running_);
+  ASSERT(!running_ && "wait until the prefetch is done");
   for (u32 i = 0; i < count_; ++i) memory_.slots[memory_.entries[i].slot] = 0;
   count_ = 0;
   next_ = 0;
@@ -81,7 +81,7 @@ void Prefetch::op_end() {
 }
 
 PrefetchResult Prefetch::enqueue(u128 key, Kind kind) {
-  ASSERT(!running_);
+  ASSERT(!running_ && "wait until the prefetch is done");
   const u32 slot = find(key, kind);
   if (memory_.slots[slot] != 0) {
     mark(Mark::prefetch_duplicate, trees_.objects->config().id);
@@ -107,7 +107,7 @@ std::optional<Prefetch::Result> Prefetch::result(u128 key, Kind kind) const {
 // --- the run
 
 void Prefetch::run(Callback<> done) {
-  ASSERT(!running_);
+  ASSERT(!running_ && "wait until the prefetch is done");
   ASSERT(done);
   ASSERT(waiting_ == 0);
   running_ = true;

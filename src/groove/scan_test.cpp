@@ -356,6 +356,7 @@ TEST_CASE("an intersection of operands of different density reads few blocks", "
     std::vector<u64> timestamps;
     const u64 all_blocks = blocks_of(grooves.events().scan<"source">(7, cold), &timestamps);
     CHECK(timestamps.size() == 4000);
+    const MarkCounter marks;
     const u64 both_blocks =
         blocks_of(grooves->scans().merge_intersection(grooves.events().scan<"source">(7, cold),
                                                       grooves.events().scan<"weight">(3, cold)),
@@ -364,6 +365,7 @@ TEST_CASE("an intersection of operands of different density reads few blocks", "
     INFO(both_blocks << " of " << all_blocks);
     CHECK(all_blocks > 400);
     CHECK(both_blocks * 20 < all_blocks);
+    CHECK(marks[Mark::scan_probe_tables_leapt] > 0);  // Nobody else probes here.
   }
 }
 

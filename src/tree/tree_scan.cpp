@@ -277,6 +277,7 @@ void TreeScan::work_ahead() {
   const u16 id = tree_->config().id;
   if (merged.versions_dropped > 0) mark(Mark::scan_merge_versions, id);
   if (merged.versions_dropped_max >= 2) mark(Mark::scan_three_versions, id);
+  if (merged.versions_dropped_max >= 2 && run_count_ == 0) mark(Mark::scan_three_levels, id);
   for (Level* level : level_streams_) {
     if (level->stage == Level::Stage::buffered && heads_[level->stream].left == 0) level_next_block(*level);
   }

@@ -63,9 +63,12 @@ TEST_CASE("tree scan: the newest version of each key, wherever the others are, b
     CHECK(scan.scan.state() == State::finished);
     CHECK(marks[Mark::scan_tombstone] == 4);  // 20, 25, 35, 60.
     CHECK(marks[Mark::scan_three_versions] >= 2);
+    CHECK(marks[Mark::scan_three_levels] == 0);  // Memory has values of the range.
     CHECK(marks[Mark::scan_read_again_level0] == 1);
     CHECK(marks[Mark::scan_read_again_level1] >= 1);
     CHECK(marks[Mark::scan_read_again_deep] >= 1);
+    CHECK(TestScan(test, 20, 22).keys().empty());
+    CHECK(marks[Mark::scan_three_levels] == 1);
   }
 }
 
