@@ -112,22 +112,22 @@ TEST_CASE("a sweep opens what a crash leaves from the mirror alone, too", "[swee
 
 // That both sides have it all is seen twice: by comparing them, and by opening from the mirror.
 TEST_CASE("a sweep finds that a checkpoint does not wait for the mirror", "[sweep][mirror]") {
-  const std::string lines = "put kv key=1 value=1\ncommit times=9\nput kv key=2 value=2\ncommit times=9\n";
-  const Scenario scenario = require_scenario(sweep_header("durability=cached mirror=on") + lines);
+  const std::string two_bars = "put kv key=1 value=1\ncommit times=9\nput kv key=2 value=2\ncommit times=9\n";
+  const Scenario scenario = require_scenario(sweep_header("durability=cached mirror=on") + two_bars);
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
   RunConfig config = RunConfig::of(scenario, *source);
   check_passed(sweep_of(config, {.outcomes_max = 100}).result);
   UnsyncedMirror seam;
   config.seam = &seam;
-  const auto failure = [&](std::initializer_list<Oracle> without) {
+  const auto failure_without = [&](std::initializer_list<Oracle> without) {
     config.oracles = OracleSet::all();
     for (const Oracle oracle : without) config.oracles.set(oracle, false);
     return sweep_of(config, {.outcomes_max = 100}).result.failure;
   };
-  const Failure compared = failure({});
+  const Failure compared = failure_without({});
   CHECK(compared.failure_class == FailureClass::structure);
   CHECK(compared.site.find("the sides of a ") == 0);
-  const Failure opened = failure({Oracle::structure});
+  const Failure opened = failure_without({Oracle::structure});
   CHECK(opened.failure_class == FailureClass::crash_legal);
   CHECK(opened.site.find("from the mirror: block_") != std::string::npos);
   CHECK(opened.story.find("with nothing on the first side of the grid that can be read") !=
