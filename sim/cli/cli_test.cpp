@@ -149,6 +149,26 @@ TEST_CASE("a verb of a component workload can be disabled, and the other lines s
   CHECK(f.tonearm("workloads -v").out.find("forfeit") != std::string::npos);
 }
 
+TEST_CASE("without faults there is no full disk either, but the mirror stays", "[cli]") {
+  const Fixture f;
+  const std::string words =
+      "print --seed 1 --ops 5 --set fault.full_blocks=64 --set mirror=on --set fault.rot=1/9 "
+      "--set fault.rot.zone=mirror";
+  const std::string all = f.tonearm(words).out;
+  CHECK(all.find("fault.full_blocks=64") != std::string::npos);
+  CHECK(all.find("\nfault rot 1/9") != std::string::npos);
+  const std::string none = f.tonearm(words + " --disable fault").out;
+  CAPTURE(none);
+  CHECK(none.find("full_blocks") == std::string::npos);
+  CHECK(none.find("\nfault ") == std::string::npos);
+  CHECK(none.find("mirror=on") != std::string::npos);
+  REQUIRE(f.tonearm(words + " -o all.scenario").status == 0);
+  const Ended replayed = f.tonearm("run --scenario all.scenario --disable fault");
+  CHECK(replayed.status == 0);
+  CHECK(field(replayed.last_line(), "faults") == "0");
+  CHECK(f.tonearm(words + " --disable full_blocks").out.find("full_blocks") == std::string::npos);
+}
+
 TEST_CASE("a run that takes too much CPU time counts as hanging", "[cli]") {
   const Fixture f;
   const Ended ended = f.tonearm("run --seed 1 --ops 4000000000 --cpu-limit 1");
@@ -223,24 +243,6 @@ TEST_CASE("help, lists and a sweep that passes end with status 0", "[cli]") {
   CHECK(options.size() == settings().size());
   CHECK(options[0]["option"] == settings()[0].name);
   CHECK(nlohmann::json::parse(f.tonearm("marks --json").out).size() == mark_count);
-}
-
-TEST_CASE("a sweep ends when its time is up, and says that it was not all", "[cli]") {
-  const Fixture f;
-  // The format alone has outcomes for many seconds.
-  const std::string words = "sweep --seed 5 --ops 40000 --depth 2 ";
-  const Ended ended = f.tonearm(words + "--for 1s");
-  CAPTURE(ended.out, ended.err);
-  CHECK(ended.status == 0);
-  CHECK(ended.out.find("\nnot complete: stopped in format, before 40000 lines, ") != std::string::npos);
-  CHECK(ended.last_line().starts_with("PASS "));
-  CHECK(ended.last_line().ends_with(" complete=no"));
-  // So does an interrupt.
-  const Ended stopped = f.tonearm(words + "--json & sleep 0.5; kill -TERM $!; wait $!");
-  CAPTURE(stopped.out);
-  CHECK(stopped.status == 143);
-  CHECK(nlohmann::json::parse(stopped.out)["complete"] == false);
-  CHECK(f.tonearm(words + "--for polka").status == 2);
 }
 
 TEST_CASE("a run ends with one line of fixed shape", "[cli]") {

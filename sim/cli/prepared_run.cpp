@@ -67,8 +67,10 @@ void parse_disable(const std::string& name, PlayPlan* plan) {
     const std::size_t dot = full.find('.');
     const std::string_view prefix = full.substr(0, dot == std::string_view::npos ? 0 : dot);
     const bool switchable = prefix == "weight" || prefix == "fault" || prefix == "vary";
-    const bool chance_of_fault = prefix == "fault" && setting.type == SettingType::ratio;
-    const bool group = (prefix == "latency" || prefix == "vary" || chance_of_fault) && name == prefix;
+    // A full disk is a fault without a chance. A mirror is none: it is what the engine has against them.
+    const bool of_fault =
+        prefix == "fault" && (setting.type == SettingType::ratio || full == "fault.full_blocks");
+    const bool group = (prefix == "latency" || prefix == "vary" || of_fault) && name == prefix;
     if (!(switchable && full.substr(dot + 1) == name) && !group) continue;
     plan->changes.push_back({.setting = i, .value = setting.type == SettingType::ratio ? ratio_zero : 0});
   }

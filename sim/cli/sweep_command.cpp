@@ -78,7 +78,7 @@ double children_cpu_seconds() {
 }
 
 std::string counters_text(const SweepCounters& c) {
-  return fmt::format(
+  std::string text = fmt::format(
       "  {} steps, {} states that a recovery can tell apart, {} outcomes\n"
       "  {} of them compared as a whole: {} comparisons, {} ops replayed\n"
       "  {} opened the checkpoint that was being written, {} found no file yet\n"
@@ -86,6 +86,11 @@ std::string counters_text(const SweepCounters& c) {
       "  at most {} writes were undecided\n",
       c.steps, c.states, c.outcomes, c.judged, c.checks, c.replayed_ops, c.next_found, c.never_opened,
       c.garbage, c.unreadable, c.undecided_max);
+  if (c.mirror_alone > 0) {
+    text += fmt::format("  {} recoveries from the mirror alone, {} blocks compared of both sides\n",
+                        c.mirror_alone, c.sides_compared);
+  }
+  return text;
 }
 
 std::string sweep_text(const Sweep& sweep) {
@@ -104,31 +109,126 @@ std::string sweep_text(const Sweep& sweep) {
   return text;
 }
 
-std::string stopped_text(const Sweep& sweep, const PreparedRun& prepared) {
+// Where the run is.
+std::string place_text(const Sweep& sweep, u64 lines) {
   const SweepPoint& point = sweep.points[0];
   const SweepCounters& swept = sweep.counters[0];
-  const u64 lines = prepared.source->count();
-  std::string place = fmt::format("in line {} of {}", point.index + 1, lines);
-  if (point.at_end || point.index >= lines) place = fmt::format("behind the last of {} lines", lines);
-  if (swept.never_opened == swept.outcomes) place = fmt::format("in format, before {} lines", lines);
-  return fmt::format("not complete: stopped {}, before its step {}; what follows was not crashed\n", place,
-                     point.at);
+  if (swept.never_opened == swept.outcomes) return fmt::format("in format, before {} lines", lines);
+  if (point.at_end || point.index >= lines) return fmt::format("behind the last of {} lines", lines);
+  return fmt::format("in line {} of {}", point.index + 1, lines);
 }
 
-// What damages a medium has verdicts of its own; a sweep judges what crashes leave of a sound one. A sync
-// that fails says so.
-void without_damage(PreparedRun* prepared) {
-  FaultOptions& faults = prepared->options.disk.faults;
-  const FaultOptions::Kind failed_sync = faults[FaultKind::failed_sync];
-  faults = {};
-  faults[FaultKind::failed_sync] = failed_sync;
+std::string stopped_text(const Sweep& sweep, const PreparedRun& prepared) {
+  return fmt::format("not complete: stopped {}, before its step {}; what follows was not crashed\n",
+                     place_text(sweep, prepared.source->count()), sweep.points[0].at);
+}
+
+// One line on a terminal, rewritten; elsewhere a plain line now and then. How long each line takes is
+// anybody's guess, so it says which one it is.
+class SweepProgress {
+ public:
+  SweepProgress(const Sweep& sweep, const PreparedRun& run, const OutputArgs& output)
+      : sweep_(sweep),
+        lines_(run.source->count()),
+        wanted_(!output.quiet && !output.json),
+        terminal_(isatty(STDERR_FILENO) != 0),
+        started_(clock_millis()),
+        shown_(started_) {}
+  ~SweepProgress() {
+    if (dirty_) fmt::print(stderr, "\r\033[K");
+  }
+  SweepProgress(const SweepProgress&) = delete;
+  SweepProgress& operator=(const SweepProgress&) = delete;
+
+  void show() {
+    const u64 now = clock_millis();
+    if (!wanted_ || now - shown_ < (terminal_ ? 200 : 10'000)) return;
+    shown_ = now;
+    const SweepCounters& swept = sweep_.counters[0];
+    fmt::print(
+        stderr, "{}sweep: {}, {} steps, {} outcomes{}, {} s{}", terminal_ ? "\r\033[K" : "",
+        place_text(sweep_, lines_), swept.steps, swept.outcomes,
+        sweep_.options.depth > 1 ? fmt::format(" and {} in recoveries", sweep_.counters[1].outcomes) : "",
+        (now - started_) / 1000, terminal_ ? "" : "\n");
+    std::fflush(stderr);
+    dirty_ = terminal_;
+  }
+
+ private:
+  const Sweep& sweep_;
+  u64 lines_;
+  bool wanted_;
+  bool terminal_;
+  u64 started_;
+  u64 shown_;
+  bool dirty_ = false;
+};
+
+// A sync that fails says so; it is the one fault of every sweep.
+constexpr FaultKind never_left_out = FaultKind::failed_sync;
+
+SweptDamage side_of(FaultZone zone) {
+  if (zone == FaultZone::first) return SweptDamage::first;
+  return zone == FaultZone::mirror ? SweptDamage::mirror : SweptDamage::none;
+}
+
+// None: it strikes the superblock, or strays to the other side.
+SweptDamage side_of(const Operation& line, const DiskOptions& disk) {
+  const IoTag tag = line.request.tag;
+  const bool mirror = of_mirror(tag);
+  const bool elsewhere = line.fault.superblock || (line.fault.to > disk.blocks_count) != mirror;
+  const bool strays = line.fault.kind == FaultKind::misdirected_write && elsewhere;
+  if (strays || tag.purpose <= IoPurpose::superblock_repair) return SweptDamage::none;
+  return mirror ? SweptDamage::mirror : SweptDamage::first;
+}
+
+bool left_out(const Operation& line) {
+  return line.kind == OperationKind::fault && line.fault.kind != never_left_out;
+}
+
+// The side of a mirrored grid that the faults of the run may damage: the one that the zones of kinds name.
+// Where none does, that of all lines.
+SweptDamage damaged_side(const FaultOptions& faults, const DiskOptions& disk,
+                         std::span<const Operation> lines) {
+  if (!disk.mirror) return SweptDamage::none;
+  SweptDamage side = SweptDamage::none;
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    const SweptDamage named = side_of(faults.kinds[i].zone);
+    const bool off = faults.kinds[i].ratio.numerator == 0 || static_cast<FaultKind>(i) == never_left_out;
+    if (off || named == SweptDamage::none) continue;
+    if (side != SweptDamage::none && named != side) return SweptDamage::none;
+    side = named;
+  }
+  if (side != SweptDamage::none) return side;
+  for (const Operation& line : lines) {
+    if (!left_out(line)) continue;
+    const SweptDamage struck = side_of(line, disk);
+    if (struck == SweptDamage::none || (side != SweptDamage::none && struck != side))
+      return SweptDamage::none;
+    side = struck;
+  }
+  return side;
+}
+
+// What damages a medium has verdicts of its own; a sweep judges what crashes leave of a sound one, or of one
+// that is damaged on one side, where the other has it all. Returns which.
+SweptDamage without_damage(PreparedRun* prepared) {
   prepared->options.full_blocks = 0;
   Scenario scenario = scenario_of(*prepared);
-  std::erase_if(scenario.operations, [](const Operation& line) {
-    return line.kind == OperationKind::fault && line.fault.kind != FaultKind::failed_sync;
-  });
+  const DiskOptions& disk = prepared->options.disk;
+  FaultOptions& faults = prepared->options.disk.faults;
+  const SweptDamage side = damaged_side(faults, disk, scenario.operations);
+  const auto stays = [side](SweptDamage other) { return side != SweptDamage::none && other == side; };
+  for (u32 i = 0; i < fault_kind_count; ++i) {
+    FaultOptions::Kind& kind = faults.kinds[i];
+    if (static_cast<FaultKind>(i) != never_left_out && !stays(side_of(kind.zone))) kind = {};
+  }
+  scenario.options = prepared->options;
+  std::erase_if(scenario.operations,
+                [&](const Operation& line) { return left_out(line) && !stays(side_of(line, disk)); });
   prepared->scenario = std::make_unique<Scenario>(std::move(scenario));
   prepared->source = source_of(prepared->scenario->operations);
+  return side;
 }
 
 // The run with the crashes at hand as lines of it.
@@ -199,13 +299,11 @@ class SweepCommand {
     }
     prepared.sweep = sweep_.get();
     prepared.oracles.set(Oracle::poison, false);
-    without_damage(&prepared);
+    sweep_->options.damage = without_damage(&prepared);
     const double before = children_cpu_seconds();
-    std::vector<PreparedRun> runs;
-    runs.push_back(std::move(prepared));
-    const RunResult result = play(runs);
+    const RunResult result = play(prepared);
     const double seconds = children_cpu_seconds() - before;
-    PreparedRun& played = runs.front();
+    PreparedRun& played = prepared;
     played.sweep = nullptr;
     const OutputArgs& output = args_.play.output;
     if (!output.quiet && !output.json) {
@@ -225,11 +323,12 @@ class SweepCommand {
   }
 
  private:
-  RunResult play(std::span<const PreparedRun> runs) {
+  RunResult play(const PreparedRun& run) {
     const Stopper stopper(sweep_.get(), seconds_);
     // One that is told to stop and does not, hangs.
     const u32 cpu_seconds = seconds_ == 0 ? 0 : seconds_ + run_cpu_seconds_max;
-    return std::move(play_isolated(runs, checks_, RunLimits{.cpu_seconds = cpu_seconds}).front());
+    SweepProgress progress(*sweep_, run, args_.play.output);
+    return play_isolated(run, checks_, RunLimits{.cpu_seconds = cpu_seconds}, [&] { progress.show(); });
   }
 
   // Without a crash at hand it was the run itself that failed.

@@ -205,9 +205,9 @@ struct Isolated {
     reports = ends[0];
   }
 
-  RunResult finish() {
+  RunResult finish(const std::function<void()>& watch = {}) {
     std::string bytes;
-    while (read_more(reports, &bytes)) {
+    while (quiet(watch) || read_more(reports, &bytes)) {
     }
     close(reports);
     const int status = wait_for(child);
@@ -215,6 +215,16 @@ struct Isolated {
     RunResult result;
     result.failure = death_failure(status, false);
     return result;
+  }
+
+ private:
+  // Nothing has come for a while. An interrupt is no report either.
+  bool quiet(const std::function<void()>& watch) const {
+    if (!watch) return false;
+    pollfd polled{.fd = reports, .events = POLLIN, .revents = 0};
+    if (poll(&polled, 1, poll_millis) > 0) return false;
+    watch();
+    return true;
   }
 };
 
@@ -237,6 +247,13 @@ std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Ch
   std::vector<RunResult> results;
   for (Isolated& run : started) results.push_back(run.finish());
   return results;
+}
+
+RunResult play_isolated(const PreparedRun& run, const Checks& checks, const RunLimits& limits,
+                        const std::function<void()>& watch) {
+  Isolated isolated;
+  isolated.start(run, checks, limits, false);
+  return isolated.finish(watch);
 }
 
 WorkerPool::WorkerPool(const PlayPlan& plan, u32 workers) : plan_(&plan), workers_(workers) {

@@ -40,6 +40,10 @@ RunResult play_isolated(const PreparedRun& prepared, const PlayPlan& plan, u32 c
 std::vector<RunResult> play_isolated(std::span<const PreparedRun> runs, const Checks& checks,
                                      const RunLimits& limits);
 
+// One, and meanwhile asks `watch` several times a second.
+RunResult play_isolated(const PreparedRun& run, const Checks& checks, const RunLimits& limits,
+                        const std::function<void()>& watch);
+
 class WorkerPool {
  public:
   WorkerPool(const PlayPlan& plan, u32 workers);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/assert.h"
 #include "sim/decode/disk_format.h"
 
 namespace tonearm::sim {
@@ -60,6 +61,33 @@ BlockComparison compare_blocks(const Image& a, const Image& b, const ForestShape
     return result;
   }
   return result;
+}
+
+const DecodedBlock* SidesComparison::first_unlike(const Image& image, const DecodedImage& decoded,
+                                                  u64 distance, const std::set<u64>& but) {
+  ASSERT(decoded.outcome == DecodeOutcome::ok);
+  ASSERT(distance > 0);
+  const u64 size = decoded.format.block_size;
+  first_.resize(size);
+  second_.resize(size);
+  for (const DecodedBlock& block : decoded.blocks) {
+    const u64 address = block.ref.address;
+    if (but.contains(address)) continue;
+    if (address >= equal_.size()) equal_.resize(address + 1);
+    const u64 offset = block_offset(decoded, address);
+    const std::pair<u64, u64> stamps{image.stamp(offset, size), image.stamp(offset + distance, size)};
+    if (stamps.first != 0 && stamps.second != 0 && equal_[address] == stamps) continue;
+    equal_[address] = stamps;
+    image.read(offset, first_);
+    image.read(offset + distance, second_);
+    ++compared_;
+    const u64 written = std::min<u64>(f::load<u32>(first_, f::header_block_size), size);
+    if (!std::equal(first_.begin(), first_.begin() + static_cast<std::ptrdiff_t>(written), second_.begin())) {
+      equal_[address] = {};
+      return &block;
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace tonearm::sim

@@ -193,7 +193,7 @@ bool Decoder::read_format(Bytes copy) {
     violation("the superblock's format options are impossible");
     return false;
   }
-  grid_offset_ = (zone_size + format.block_size - 1) / format.block_size * format.block_size;
+  grid_offset_ = (zone_size + format.block_size - 1) / format.block_size * format.block_size + options_.side;
   out_.blocks_count = image_.size() < grid_offset_ ? 0 : (image_.size() - grid_offset_) / format.block_size;
   buffer_.resize(format.block_size);
   if (options_.memo != nullptr)

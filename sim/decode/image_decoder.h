@@ -143,6 +143,7 @@ struct DecodeOptions {
   const ForestShape* shape = &three_trees_shape();  // Must outlive what is decoded.
   DecodeMemo* memo = nullptr;                       // Null: nothing is known before.
   std::span<const Brought> brought;                 // Taken where the image's own block cannot be used.
+  u64 side = 0;  // Bytes from the first side of the grid to the one that is read.
 };
 
 struct DecodedFormat {

@@ -43,6 +43,8 @@ const char* fault_zone_name(FaultZone zone) {
     case FaultZone::grid: return "grid";
     case FaultZone::superblock: return "superblock";
     case FaultZone::both: return "both";
+    case FaultZone::first: return "first";
+    case FaultZone::mirror: return "mirror";
   }
   UNREACHABLE();
 }

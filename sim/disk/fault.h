@@ -67,9 +67,9 @@ enum class RotShape : u8 {
 inline constexpr u32 rot_shape_count = 7;
 const char* rot_shape_name(RotShape shape);
 
-// Where a kind may strike.
-enum class FaultZone : u8 { grid, superblock, both };
-inline constexpr u32 fault_zone_count = 3;
+// Where a kind may strike. `first` and `mirror` are the sides of the grid.
+enum class FaultZone : u8 { grid, superblock, both, first, mirror };
+inline constexpr u32 fault_zone_count = 5;
 const char* fault_zone_name(FaultZone zone);
 
 inline constexpr u32 fault_sectors_max = 64;

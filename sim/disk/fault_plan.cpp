@@ -10,8 +10,12 @@ constexpr u64 salt_rest = 1;
 
 bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.level && a.tree == b.tree; }
 
-bool in_zone(FaultZone filter, Zone zone) {
-  return filter == FaultZone::both || (filter == FaultZone::superblock) == (zone == Zone::superblock);
+bool in_zone(FaultZone filter, Zone zone, IoTag tag) {
+  if (filter == FaultZone::both) return true;
+  if (filter == FaultZone::superblock || zone == Zone::superblock) {
+    return filter == FaultZone::superblock && zone == Zone::superblock;
+  }
+  return filter == FaultZone::grid || (filter == FaultZone::mirror) == of_mirror(tag);
 }
 
 u64 hash_of_asked(FaultKind kind, const Attribution& attribution, IoTag tag, u32 n) {
@@ -60,16 +64,16 @@ std::optional<Fault> FaultPlan::take_asked(FaultKind kind, const FaultTarget& ta
   return std::nullopt;
 }
 
-bool FaultPlan::possible(FaultKind kind, Zone zone) const {
+bool FaultPlan::possible(FaultKind kind, Zone zone, IoTag tag) const {
   const FaultOptions::Kind& chances = options_[kind];
-  return chances.ratio.numerator != 0 && chances.ratio.denominator != 0 && in_zone(chances.zone, zone);
+  return chances.ratio.numerator != 0 && chances.ratio.denominator != 0 && in_zone(chances.zone, zone, tag);
 }
 
 std::optional<FaultPlan::Strike> FaultPlan::strikes(FaultKind kind, const FaultTarget& target) {
   ASSERT(!decided_by_crash(kind));
   Strike strike;
   strike.given = take_asked(kind, target);
-  if (!strike.given && !possible(kind, target.zone)) return std::nullopt;
+  if (!strike.given && !possible(kind, target.zone, target.tag)) return std::nullopt;
   counts_armed.add(kind, target.zone);
   const u64 random = streams_[static_cast<u32>(kind)].at(target.attribution, target.tag, target.n);
   if (!strike.given) {

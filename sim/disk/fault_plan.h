@@ -2,7 +2,9 @@
 // or because a line asks for it. And how often each kind could have fired, and did.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <vector>
@@ -11,6 +13,13 @@
 #include "sim/disk/fault.h"
 
 namespace tonearm::sim {
+
+// Requests of the two sides of the grid differ in what they are for.
+constexpr bool of_mirror(IoTag tag) {
+  constexpr IoPurpose purposes[] = {IoPurpose::mirror_read, IoPurpose::mirror_write, IoPurpose::mirror_scrub,
+                                    IoPurpose::mirror_sync, IoPurpose::mirror_repair};
+  return std::find(std::begin(purposes), std::end(purposes), tag.purpose) != std::end(purposes);
+}
 
 // Whom a fault may strike.
 struct FaultTarget {
@@ -31,7 +40,7 @@ class FaultPlan {
 
   // Nothing can strike but syncs that fail, for which no truth beside the medium is needed.
   bool only_failed_syncs() const;
-  bool possible(FaultKind kind, Zone zone) const;  // By chance.
+  bool possible(FaultKind kind, Zone zone, IoTag tag) const;  // By chance.
   const FaultOptions& options() const { return options_; }
 
   struct Strike {

@@ -230,6 +230,7 @@ void FaultyMedium::crash_unreadable(std::span<const MediumWrite> writes, std::sp
     if (at >= size) continue;  // A line may name a unit that the write does not have.
     const u64 sector = (offset + at) / sector_size_;
     unreadable_from_now(sector, sector + 1);
+    tell(sector * sector_size_, (sector + 1) * sector_size_);
   }
 }
 
@@ -240,6 +241,8 @@ void FaultyMedium::heal() {
   unreadable_.clear();
   transients_.clear();
   std::fill(suspects_.begin(), suspects_.end(), 0);
+  tell(0, superblock_zone_size);
+  tell(grid_offset_, medium_->image().size());
 }
 
 // --- errors
@@ -330,6 +333,7 @@ void FaultyMedium::suspect(u64 offset, u64 length) {
   for (u64 sector = offset / sector_size_; sector <= last; ++sector) {
     suspects_[sector / 64] |= u64{1} << (sector % 64);
   }
+  tell(offset / sector_size_ * sector_size_, (last + 1) * sector_size_);
 }
 
 bool FaultyMedium::damaged(u64 offset, u64 length, u64 readable_length) const {

@@ -106,6 +106,10 @@ class FaultyMedium {
   void readable_again(u64 offset, u64 length);
   void unreadable_from_now(u64 begin, u64 end);
   void suspect(u64 offset, u64 length);
+  // What a crash would leave there has changed, and no write says so.
+  void tell(u64 begin, u64 end) const {
+    if (medium_->observer() != nullptr) medium_->observer()->became_durable(begin, end);
+  }
   bool differs(u64 offset, u64 length) const;
 
   Medium* medium_;

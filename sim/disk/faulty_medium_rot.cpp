@@ -200,6 +200,7 @@ void FaultyMedium::maybe_unreadable(const FaultTarget& target, u64 offset, u64 l
   const u64 end =
       std::min(begin + std::max<u32>(fault.sectors, 1), zone_end(target.zone, offset) / sector_size_);
   unreadable_from_now(begin, end);
+  tell(begin * sector_size_, end * sector_size_);
   plan_->fired(fault, target);
 }
 

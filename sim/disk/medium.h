@@ -42,7 +42,8 @@ class DiskObserver {
   virtual void before_read(u64 begin, u64 end) = 0;
   virtual void write_submitted(u64 begin, u64 end) = 0;
   virtual void write_completed(u64 begin, u64 end) = 0;  // Reads see it from now on.
-  virtual void became_durable(u64 begin, u64 end) = 0;   // What a crash leaves there has changed.
+  // What a crash leaves there has changed: a write has become durable, or it was damaged.
+  virtual void became_durable(u64 begin, u64 end) = 0;
 
  protected:
   ~DiskObserver() = default;
@@ -57,6 +58,7 @@ struct MediumWrite {
   std::span<const std::byte> data;
   // To the end of the block: it was another block's, and is nobody's once this write has landed.
   u64 tail = 0;
+  u32 number = 0;  // Of those that a crash decides, which one: see SimStorage::undurable().
 };
 
 // A part of a disk that has a cache of its own: offsets of the image. By default all of it.

@@ -107,6 +107,9 @@ class SimStorage final : public Storage {
   void strike(const FiredFault& fault);
   // Lines will ask for faults: what they need is kept from now on, a former content for instance.
   void expect_faults();
+  // The image has lost writes before it was this disk's: what was never written may be read, until the next
+  // crash.
+  void expect_lost_writes() { writes_were_lost_ = true; }
   // The request with this identity takes so many ticks.
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
@@ -128,6 +131,12 @@ class SimStorage final : public Storage {
   u64 grid_offset() const { return grid_offset_; }
   u64 offset_of(u64 address, bool mirror = false) const {
     return (mirror ? mirror_offset_ : grid_offset_) + (address - 1) * options_.block_size;
+  }
+
+  // Bytes in the image from a block to the same one on the mirror.
+  u64 side_distance() const {
+    ASSERT(options_.mirror);
+    return mirror_offset_ - grid_offset_;
   }
 
   // Of an offset in the grid, on whichever side.
@@ -176,7 +185,7 @@ class SimStorage final : public Storage {
   const CrashWrites& last_crash() const { return last_crash_; }
   // Writes whose outcome a crash now would decide: in flight, or completed and not durable.
   u64 writes_undurable() const;
-  // Those, by order of submission. Valid until the next call.
+  // Those, by order of submission, numbered as a crash line does. Valid until the next call.
   std::span<const MediumWrite> undurable();
   // What lies there turns out to be this: see DiskObserver. Or that the sector cannot be read.
   void settle(u64 offset, std::span<const std::byte> bytes);

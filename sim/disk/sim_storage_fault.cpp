@@ -293,8 +293,9 @@ void SimStorage::collect_undecided() {
 std::span<const MediumWrite> SimStorage::undurable() {
   collect_undecided();
   writes_.clear();
-  for (const Undecided& each : undecided_) {
-    if (each.on_medium) writes_.push_back(each.write);
+  for (u32 i = 0; i < undecided_.size(); ++i) {
+    undecided_[i].write.number = i;
+    if (undecided_[i].on_medium) writes_.push_back(undecided_[i].write);
   }
   return writes_;
 }
@@ -303,7 +304,8 @@ std::span<const MediumWrite> SimStorage::undurable() {
 bool SimStorage::leaves_unreadable(const Fate& fate, u64 index) const {
   const Zone zone = undecided_[index].write.offset < grid_offset_ ? Zone::superblock : Zone::grid;
   return fate.outcome == CrashOutcome::torn_garbage && index < crash_writes_max &&
-         plan_.possible(FaultKind::unreadable, zone) && (remix(fate.random, salt_unreadable) & 1) != 0;
+         plan_.possible(FaultKind::unreadable, zone, undecided_[index].write.tag) &&
+         (remix(fate.random, salt_unreadable) & 1) != 0;
 }
 
 void SimStorage::crash(const Attribution& attribution, std::span<const CrashWrite> writes, bool unreadable) {

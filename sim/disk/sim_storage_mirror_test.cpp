@@ -1,6 +1,9 @@
 // The second side of the grid: a device of its own, with its own cache, that the first side shares nothing
 // with but clock and queue.
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <utility>
+#include <vector>
 
 #include "sim/disk/faulty_fixture.h"
 
@@ -154,6 +157,62 @@ TEST_CASE("a repair may touch what the durable checkpoint needs, and nothing els
   CHECK(shown == 1);
   CHECK(disk.durable(5, false) == 3);
   CHECK(disk.durable(6, false) == -1);
+}
+
+TEST_CASE("a kind strikes the side that its zone names, and no superblock", "[mirror]") {
+  for (const FaultZone zone : {FaultZone::first, FaultZone::mirror, FaultZone::grid}) {
+    INFO(fault_zone_name(zone));
+    DiskOptions options = mirrored();
+    options.faults[FaultKind::read_error] = {.ratio = {1, 1}, .zone = zone};
+    options.faults[FaultKind::lying_sync] = {.ratio = {1, 1}, .zone = zone};
+    options.profile = DurabilityProfile::cached;
+    MirroredDisk disk(options);
+    disk.write_now(5, 3);
+    disk.mirror_write_of(5, 3);
+    disk.write(1, 9, write_tag, Zone::superblock, Durability::on_completion);
+    disk.run();
+    CHECK((disk.read_now(5) == -1) == (zone != FaultZone::mirror));
+    CHECK((disk.mirror_read_of(5) == -1) == (zone != FaultZone::first));
+    Disk::Io& superblock = disk.read(1, read_tag, Zone::superblock);
+    disk.run();
+    CHECK(superblock.read.result == IoResult::ok);
+    disk.sync_now();
+    disk.mirror_sync_now();
+    CHECK((disk.durable(5, false) == -1) == (zone != FaultZone::mirror));
+    CHECK((disk.durable(5, true) == -1) == (zone != FaultZone::first));
+  }
+}
+
+// A sweep learns from its observer that a crash would leave something else; damage comes without a write.
+TEST_CASE("an observer is told of damage, and of healing", "[mirror]") {
+  struct Seen final : DiskObserver {
+    void before_read(u64, u64) override {}
+    void write_submitted(u64, u64) override {}
+    void write_completed(u64, u64) override {}
+    void became_durable(u64 begin, u64 end) override { ranges.emplace_back(begin, end); }
+    bool covers(u64 offset) const {
+      return std::any_of(ranges.begin(), ranges.end(), [offset](const std::pair<u64, u64>& range) {
+        return range.first <= offset && offset < range.second;
+      });
+    }
+    std::vector<std::pair<u64, u64>> ranges;
+  };
+  for (const FaultKind kind : {FaultKind::rot, FaultKind::unreadable}) {
+    MirroredDisk disk(mirrored());
+    disk.write_now(5, 3);
+    disk.mirror_write_of(5, 3);
+    Seen seen;
+    disk.storage.set_observer(&seen);
+    disk.strike(mirror_read, 0, {.kind = kind, .shape = RotShape::byte, .sectors = 1, .at = 7, .mask = 1});
+    disk.mirror_read_of(5);
+    CHECK(disk.mirror_damaged(5));
+    CHECK(seen.covers(disk.storage.offset_of(5, true)));
+    CHECK_FALSE(seen.covers(disk.storage.offset_of(5)));
+    disk.storage.heal();
+    CHECK(seen.covers(disk.storage.offset_of(5)));
+    CHECK(seen.covers(0));
+    disk.storage.set_observer(nullptr);
+  }
 }
 
 }  // namespace tonearm::sim

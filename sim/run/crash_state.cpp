@@ -39,7 +39,7 @@ CrashState::CrashState(SimStorage& disk)
       sector_size_(disk.options().sector_size) {
   for (const u64 sector : disk.unreadable_sectors()) unreadable_.push_back(sector * sector_size_);
   for (const MediumWrite& write : disk.undurable()) {
-    writes_.push_back({.number = static_cast<u32>(writes_.size()),
+    writes_.push_back({.number = write.number,
                        .offset = write.offset,
                        .data = {write.data.begin(), write.data.end()},
                        .name = request_text(write.attribution, write.tag, write.n)});
@@ -109,8 +109,9 @@ u32 DecisionPath::choose(u32 alternatives) {
 
 bool DecisionPath::next() {
   ASSERT(!sampled_);
-  while (!forks_.empty() && forks_.back().chosen + 1 == forks_.back().alternatives) forks_.pop_back();
-  if (forks_.empty()) return false;
+  const auto more = [this] { return forks_.size() > kept_; };
+  while (more() && forks_.back().chosen + 1 == forks_.back().alternatives) forks_.pop_back();
+  if (!more()) return false;
   ++forks_.back().chosen;
   return true;
 }
@@ -118,6 +119,16 @@ bool DecisionPath::next() {
 DecisionPath DecisionPath::fixed() const {
   DecisionPath path = *this;
   path.begin();
+  return path;
+}
+
+DecisionPath DecisionPath::beginning(u64 choices) const {
+  DecisionPath path = *this;
+  path.begin();
+  if (sampled_) return path;
+  ASSERT(choices <= forks_.size());
+  path.forks_.resize(choices);
+  path.kept_ = choices;
   return path;
 }
 

@@ -84,6 +84,10 @@ class DecisionPath {
   }
   // This path again, and nothing but the first alternative behind it.
   DecisionPath fixed() const;
+  // The first choices of this one again, and everything behind them.
+  DecisionPath beginning(u64 choices) const;
+  u64 choices() const { return at_; }  // Made since begin().
+  bool sampled() const { return sampled_; }
 
  private:
   struct Fork {
@@ -91,6 +95,7 @@ class DecisionPath {
     u32 alternatives;
   };
   std::vector<Fork> forks_;
+  u64 kept_ = 0;  // Of them, those that stay as they are.
   u64 at_ = 0;
   bool sampled_ = false;
   u64 key_ = 0;

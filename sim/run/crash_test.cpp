@@ -121,6 +121,22 @@ TEST_CASE("two crashes before the engine was ever open", "[crash]") {
   CHECK(in_recovery > 4);
 }
 
+TEST_CASE("any number of crashes in the recovery of one another", "[crash]") {
+  constexpr u64 lines = 2500;
+  for (const char* line :
+       {"crash at=1 writes=1:landed,2:landed,torn\n", "crash at=3\n", "crash end at=1\n"}) {
+    INFO(line);
+    std::string crashes_of_it;
+    for (u64 i = 0; i < lines; ++i) crashes_of_it += line;
+    const Played played =
+        play(require_scenario(header("durability=cached") + crashes_of_it + ops(1, 6) + questions(6)));
+    check_passed(played.result);
+    CHECK(crashes(played) + played.result.counters.crashes_unfired == lines);
+    CHECK(crashes(played) > 1000);
+    check_answers(played, 6);
+  }
+}
+
 TEST_CASE("a crash at every step of a commit that ends in a checkpoint", "[crash]") {
   for (const char* profile : {"durable", "cached"}) {
     INFO(profile);

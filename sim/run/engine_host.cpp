@@ -95,7 +95,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const std::span<std::byte> taken = memory.take(beside_at + beside.used());
   if (poison != 0) fill_poison(taken, poison);
   Storage& storage = seam != nullptr ? seam->over(disk) : disk;
-  Storage* const mirror = options.disk.mirror ? &disk.mirror() : nullptr;
+  Storage* mirror = nullptr;
+  if (options.disk.mirror) mirror = seam != nullptr ? &seam->over_mirror(disk) : &disk.mirror();
   engine_ = make_engine(world, storage, mirror, options, taken.first(engine_size));
   forest_ = &engine_->forest();
   Arena arena{taken.subspan(beside_at)};

@@ -20,6 +20,7 @@
 #include <set>
 
 #include "sim/decode/ground_truth.h"
+#include "sim/decode/image_compare.h"
 #include "sim/model/scan_model.h"
 #include "sim/run/audit.h"
 #include "sim/run/deliveries.h"
@@ -475,8 +476,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 repairs_seen_ = 0;         // Repairs that were written since the engine began.
   std::set<u64> half_repaired_;  // A crash has struck one side of these while it was written again.
   std::optional<Image> whole_;
-  std::vector<std::pair<u64, u64>> sides_compared_;  // By address: stamps of pages that were equal.
-  u64 blocks_read_before_ = 0;                       // By engines that are gone.
+  SidesComparison sides_;
+  u64 blocks_read_before_ = 0;  // By engines that are gone.
   u64 blocks_written_before_ = 0;
   u64 bounds_checked_before_ = 0;
   u64 allocations_before_ = 0;         // By runs that are over.

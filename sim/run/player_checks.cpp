@@ -405,12 +405,14 @@ void Player::end_settings() {
 // Goes on behind what has struck: each crash line does once, and after a heal nothing goes wrong any more.
 template <class Act>
 void Player::at_end(Act&& act) {
-  for (u32 attempt = 0; attempt < recoveries_at_end_max; ++attempt) {
+  for (u32 unasked = 0; unasked < recoveries_at_end_max;) {
     try {
       return act();
     } catch (const Recover& cause) {
+      if (!cause.strike) ++unasked;
       recover_until_open(cause);
     } catch (const WentOut&) {
+      ++unasked;
       recover_until_open({.line = line_.id, .strike = false, .heal = true});
     }
   }

@@ -60,9 +60,8 @@ void Player::watch_mirror() {
 
 // Of several lookups at once one may end in an error, and the next one repair the block.
 bool Player::cured_now(u64 address, bool mirror) const {
-  return std::any_of(cured_.begin(), cured_.end(), [&](const Cured& each) {
-    return each.address == address && each.mirror == mirror;
-  });
+  return std::any_of(cured_.begin(), cured_.end(),
+                     [&](const Cured& each) { return each.address == address && each.mirror == mirror; });
 }
 
 bool Player::repairs_truly(u64 address, std::span<const std::byte> written) const {
@@ -132,30 +131,15 @@ const Image& Player::whole(const Image& image) {
 void Player::check_sides() {
   if (!mirrored() || !config_->oracles.has(Oracle::structure)) return;
   if (decoded_.outcome != DecodeOutcome::ok) return;
-  const u64 size = options_.format.block_size;
-  const Image& image = disk_->truth_durable();
-  std::vector<std::byte> first(size), mirror(size);
-  sides_compared_.resize(options_.disk.blocks_count + 1);
-  for (const DecodedBlock& block : decoded_.blocks) {
-    const u64 address = block.ref.address;
-    if (half_repaired_.contains(address)) continue;
-    const u64 offset = disk_->offset_of(address);
-    const u64 other = disk_->offset_of(address, true);
-    const std::pair<u64, u64> stamps{image.stamp(offset, size), image.stamp(other, size)};
-    const bool known = stamps.first != 0 && stamps.second != 0 && sides_compared_[address] == stamps;
-    if (known) continue;
-    sides_compared_[address] = stamps;
-    image.read(offset, first);
-    image.read(other, mirror);
-    ++result_.counters.checks;
-    ++result_.counters.sides_compared;
-    const u64 written = std::min<u64>(f::load<u32>(first, f::header_block_size), size);
-    if (std::equal(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(written), mirror.begin()))
-      continue;
-    fail(FailureClass::structure, fmt::format("the sides of a {} block differ", block_use_name(block.use)),
-         fmt::format("checkpoint {} reaches {} block {}, and its mirror holds something else", decoded_.op,
-                     block_use_name(block.use), address));
-  }
+  const u64 before = sides_.compared();
+  const DecodedBlock* const unlike =
+      sides_.first_unlike(disk_->truth_durable(), decoded_, disk_->side_distance(), half_repaired_);
+  result_.counters.checks += sides_.compared() - before;
+  result_.counters.sides_compared += sides_.compared() - before;
+  if (unlike == nullptr) return;
+  fail(FailureClass::structure, fmt::format("the sides of a {} block differ", block_use_name(unlike->use)),
+       fmt::format("checkpoint {} reaches {} block {}, and its mirror holds something else", decoded_.op,
+                   block_use_name(unlike->use), unlike->ref.address));
 }
 
 }  // namespace tonearm::sim

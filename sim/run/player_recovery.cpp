@@ -8,7 +8,8 @@ namespace tonearm::sim {
 
 namespace {
 
-// The disk must end a run by itself: a sync that fails in every recovery would go on for ever.
+// The disk must end a run by itself: a sync that fails in every recovery would go on for ever. Crash lines
+// are not counted: each strikes once, and a file may have any number of them.
 constexpr u32 recoveries_max = 1000;
 // So many recoveries meet new faults, where an engine that is out is opened again at once.
 constexpr u32 recoveries_faulty = 8;
@@ -162,14 +163,17 @@ void Player::superblock_written() {
 
 void Player::recover_until_open(const Recover& cause) {
   Recover next = cause;
-  for (recovery_attempt_ = 0; recovery_attempt_ < recoveries_max; ++recovery_attempt_) {
+  u32 unasked = 0;
+  for (recovery_attempt_ = 0; unasked < recoveries_max; ++recovery_attempt_) {
     try {
       recover(next);
       return;
     } catch (const Recover& again) {
       next = again;
       if (again.strike) ++result_.counters.crashes_in_recovery;
+      if (!again.strike) ++unasked;
     } catch (const WentOut&) {
+      ++unasked;
       if (options_.heal_lines > 0) return;
       next = {.line = line_.id, .strike = false, .heal = true};
       faults_paused_ = recovery_attempt_ >= recoveries_faulty;

@@ -18,6 +18,7 @@ namespace {
 constexpr u32 points_max = 4;  // By key, of each tree: its scans compare all of it.
 // What it asks of the disk is attributed to no line.
 constexpr u64 crash_line = op_number_max;
+constexpr u64 salt_mirror = 1;
 
 DiskOptions disk_options(const RunOptions& options) {
   DiskOptions disk = options.disk;
@@ -37,11 +38,13 @@ Recovery::Recovery(Sweeper& sweeper, const CrashState& state, DecisionPath& path
       tracker_(tracker),
       level_(level),
       legal_(legal),
+      before_(legal),
       decisions_(state),
       steps_(tracker),
       second_(second),
       disk_(state.durable(), disk_options(options_), nullptr) {
   for (const u64 sector : state.unreadable()) disk_.settle_unreadable(sector);
+  if (damaged()) disk_.expect_lost_writes();
   disk_.set_observer(this);
   sweeper_.active_.push_back(this);
   sweeper_.set_disk(&disk_);
@@ -56,6 +59,8 @@ Recovery::~Recovery() {
   if (host_) host_.reset();
   sweeper_.active_.pop_back();
 }
+
+bool Recovery::damaged() const { return sweeper_.sweep().options.damage != SweptDamage::none; }
 
 bool Recovery::has(Oracle oracle) const { return source_.config->oracles.has(oracle); }
 
@@ -78,6 +83,12 @@ void Recovery::exceeded(const char* bound, const std::string& message) {
 
 void Recovery::check_error(const Error& error, const char* where) {
   if (!error) return;
+  if (mirror_alone_) {
+    fail(FailureClass::crash_legal, fmt::format("{} from the mirror: {}", where, error_name(error.kind)),
+         fmt::format("{} ended in {} (address {}, {}): the first side of the grid cannot be read, and the "
+                     "mirror does not have what the checkpoint needs",
+                     where, error_name(error.kind), error.address, error.reason));
+  }
   fail(FailureClass::false_alarm, fmt::format("{}: {}", where, error_name(error.kind)),
        fmt::format("{} ended in {} (address {}, {}), but nothing is damaged", where, error_name(error.kind),
                    error.address, error.reason));
@@ -98,7 +109,10 @@ void Recovery::before_read(u64 begin, u64 end) {
     const bool own = at / unit_size < overwritten_.size() && overwritten_[at / unit_size];
     if (!own) tracker_.read(at, at + unit_size);
   }
-  if (opening_ && begin >= disk_.grid_offset()) requests_ = hash_of(requests_ ^ begin) + end;
+  if (opening_ && begin >= disk_.grid_offset()) {
+    if (requests_ == 0) choices_before_grid_ = path_.choices();
+    requests_ = hash_of(requests_ ^ begin) + end;
+  }
   const u64 before = decisions_.hash();
   decisions_.read(disk_, path_, begin, end);
   if (decisions_.hash() != before) decisions_.publish(&sweeper_.sweep().points[level_]);
@@ -134,7 +148,9 @@ u64 Recovery::judge() {
   const u64 opened = legal_.verified;
   const u64 led_to = outcome_class();
   const u64 outcome = hash_of(decisions_.hash() ^ led_to);
-  if (!tracker_.learn(led_to)) return outcome;
+  // Of a class that is known, the decisions that were met behind its open may be still to be walked.
+  const bool walked = path_.sampled() || !path_.leads_on();
+  if (!tracker_.learn(led_to) && walked) return outcome;
   ++counters.judged;
   judge_image(opened);
   audit(opened, "after open");
@@ -143,6 +159,7 @@ u64 Recovery::judge() {
     Recovery again(sweeper_, state_, path, tracker_, legal, level_, true);
     again.open_again(opened, host_->forest().checkpoint_id());
   }
+  judge_mirror(opened);
   sweeper_.set_disk(&disk_);
   sweeper_.sweep().depth = level_ + 1;
   decisions_.publish(&sweeper_.sweep().points[level_]);
@@ -200,12 +217,56 @@ void Recovery::open_again(u64 op, u128 id) {
   open();
   host_.reset();
   disk_.crash({});
+  if (damaged()) disk_.expect_lost_writes();
   legal_.formatted = true;
   open();
   if (host_->forest().checkpoint_op() == op && host_->forest().checkpoint_id() == id) return;
   fail(FailureClass::crash_legal, "the second open chooses another checkpoint",
        fmt::format("after a crash the engine opened checkpoint {}, and when it was opened again {}", op,
                    host_->forest().checkpoint_op()));
+}
+
+// Where the mirror has to have it all. What is the same in all recoveries that leave the superblock zone like
+// this: the first side is not read, so nothing is decided there.
+void Recovery::judge_mirror(u64 op) {
+  if (!disk_.options().mirror || damaged()) return;
+  if (reached_.empty()) return;
+  ASSERT(requests_ != 0);
+  if (!tracker_.learn(hash_of(hash_of(zone_, op) ^ salt_mirror))) return;
+  const u64 outcomes_max = sweeper_.sweep().options.outcomes_max;
+  DecisionPath path = path_.beginning(choices_before_grid_);
+  u64 count = 0;
+  do {
+    path.begin();
+    Recovery alone(sweeper_, state_, path, tracker_, before_, level_, true);
+    alone.open_mirror(*this, op);
+    ++sweeper_.counters(level_).mirror_alone;
+    if (sweeper_.sweep().stop || path.sampled()) return;
+    if (++count < outcomes_max) continue;
+    ++sweeper_.counters(level_).sampled;
+    return;
+  } while (path.next());
+}
+
+void Recovery::open_mirror(const Recovery& whole, u64 op) {
+  ASSERT(second_);
+  ASSERT(!whole.second_);
+  mirror_alone_ = true;
+  disk_.expect_lost_writes();  // An engine that has not waited for the mirror is to be told by an error.
+  for (const u64 address : whole.reached_) {
+    const u64 begin = disk_.offset_of(address);
+    const u64 end = begin + disk_.options().block_size;
+    for (u64 at = begin; at < end; at += state_.sector_size()) disk_.settle_unreadable(at);
+    decisions_.overwritten(begin, end);
+  }
+  open();
+  const Forest& forest = host_->forest();
+  if (forest.checkpoint_op() != op || forest.checkpoint_id() != whole.host_->forest().checkpoint_id()) {
+    fail(FailureClass::crash_legal, "the mirror opens another checkpoint",
+         fmt::format("after a crash the engine opened checkpoint {}, and from the mirror {}", op,
+                     forest.checkpoint_op()));
+  }
+  audit(op, "from the mirror");
 }
 
 // Bad copies must not outlive an open: each would be one that the next crash need not tear.
@@ -234,8 +295,15 @@ u64 Recovery::outcome_class() {
 
 void Recovery::judge_image(u64 op) {
   if (op == 0) return;
-  const DecodedImage decoded = decode_image(
-      disk_.durable_image(), {.values = false, .shape = source_.shape, .memo = &source_.memory->decoded});
+  const SweptDamage damage = sweeper_.sweep().options.damage;
+  const DecodedImage decoded =
+      decode_image(disk_.durable_image(), {.values = false,
+                                           .shape = source_.shape,
+                                           .memo = &source_.memory->decoded,
+                                           .side = damage == SweptDamage::first ? disk_.side_distance() : 0});
+  reached_.clear();
+  for (const DecodedBlock& block : decoded.blocks) reached_.push_back(block.ref.address);
+  std::sort(reached_.begin(), reached_.end());
   if (has(Oracle::protect)) disk_.protect(decoded.protected_words());
   if (!has(Oracle::structure)) return;
   std::vector<std::string> violations = check_image(decoded);
@@ -249,10 +317,23 @@ void Recovery::judge_image(u64 op) {
     violations.push_back(fmt::format("{} block at {} is damaged: {}", block_use_name(damaged.use),
                                      damaged.ref.address, damaged.reason));
   }
-  if (violations.empty()) return;
+  if (violations.empty()) return judge_sides(decoded);
   std::string site = violations.front();
   std::erase_if(site, [](char c) { return c >= '0' && c <= '9'; });
   fail(FailureClass::structure, site, violations.front());
+}
+
+void Recovery::judge_sides(const DecodedImage& decoded) {
+  if (!disk_.options().mirror || damaged()) return;
+  SidesComparison& sides = sweeper_.sides_;
+  const u64 before = sides.compared();
+  const DecodedBlock* const unlike =
+      sides.first_unlike(disk_.durable_image(), decoded, disk_.side_distance(), {});
+  sweeper_.counters(level_).sides_compared += sides.compared() - before;
+  if (unlike == nullptr) return;
+  fail(FailureClass::structure, fmt::format("the sides of a {} block differ", block_use_name(unlike->use)),
+       fmt::format("checkpoint {} reaches {} block {}, and its mirror holds something else", decoded.op,
+                   block_use_name(unlike->use), unlike->ref.address));
 }
 
 // All of it against the model as of that op.

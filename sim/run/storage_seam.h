@@ -9,6 +9,7 @@ class StorageSeam {
  public:
   // What an engine over this disk is given instead. The engine before it, if there was one, is gone.
   virtual Storage& over(SimStorage& disk) = 0;
+  virtual Storage& over_mirror(SimStorage& disk) { return disk.mirror(); }  // If there is one.
 
  protected:
   ~StorageSeam() = default;

@@ -15,19 +15,25 @@ inline constexpr u32 sweep_depth_max = 2;
 inline constexpr u32 sweep_armed_max = 8;
 inline constexpr u32 sweep_writes_max = 16;  // As many as a crash line can name.
 
+// What faults may damage: one side of the grid, and then the other has it all.
+enum class SweptDamage : u8 { none, first, mirror };
+
 struct SweepOptions {
   u32 depth = 1;                        // 2: crashes in the recoveries, too.
   u64 outcomes_max = 1'000'000;         // Of one step; beyond it they are sampled.
   bool every_step = false;              // Judge the steps, too, that need it not: to show that.
   u64 second_outcomes_max = 1'000'000;  // In the recoveries of one step; what is beyond it is left out.
+  SweptDamage damage = SweptDamage::none;
 };
 
 struct SweepCounters {
-  u64 steps = 0;     // Of the run's event loop: a crash before each.
-  u64 states = 0;    // Steps at which the recovery may see what it has not seen at an earlier one.
-  u64 outcomes = 0;  // Recoveries of them: what they read differs, pairwise for each state.
-  u64 sampled = 0;   // States that had more than are judged one by one.
-  u64 judged = 0;    // Recoveries that led to something new, which was compared as a whole and replayed.
+  u64 steps = 0;         // Of the run's event loop: a crash before each.
+  u64 states = 0;        // Steps at which the recovery may see what it has not seen at an earlier one.
+  u64 outcomes = 0;      // Recoveries of them: what they read differs, pairwise for each state.
+  u64 sampled = 0;       // States that had more than are judged one by one.
+  u64 judged = 0;        // Recoveries that led to something new, which was compared as a whole and replayed.
+  u64 mirror_alone = 0;  // Recoveries more, in which nothing of the first side of the grid can be read.
+  u64 sides_compared = 0;  // Blocks that lie on both sides.
   u64 replayed_ops = 0;
   u64 next_found = 0;     // Outcomes that opened the checkpoint that was being written.
   u64 never_opened = 0;   // Crashes in format after which there was no file, and format worked again.

@@ -5,8 +5,8 @@
 
 #include "sim/disk/disk_fixture.h"
 #include "sim/run/crash_state.h"
+#include "sim/run/test_sweeps.h"
 #include "sim/run/sweeper.h"
-#include "sim/run/test_runs.h"
 
 namespace tonearm::sim {
 
@@ -93,28 +93,6 @@ u64 walk(CrashedDisk& disk, u64 address, std::set<Bytes>* contents) {
     if (!decisions.any_garbage()) CHECK(same);
   } while (path.next());
   return count;
-}
-
-std::string header(const std::string& settings) {
-  return "tonearm 1\nworkload tree\nexpect pass\nseed 77\n"
-         "set sector_size=4096 tear_unit=4096 block_size=4096 levels=4 growth=2 beats=2 "
-         "checkpoint_interval=4\n"
-         "set batch_values_max=4 values_per_block_max=2 blocks_count=1024 cache_blocks=16 queue_depth=4\n"
-         "set latency.write.mean=20 latency.read.mean=10 latency.sync.mean=50 latency.superblock.mean=30\n" +
-         (settings.empty() ? "" : "set " + settings + "\n") + "---\n";
-}
-
-struct Swept {
-  RunResult result;
-  Sweep sweep;
-};
-
-Swept sweep_of(RunConfig config, const SweepOptions& options) {
-  Swept swept;
-  swept.sweep.options = options;
-  config.sweep = &swept.sweep;
-  swept.result = run(config, runner_memory());
-  return swept;
 }
 
 Swept sweep_seed(const char* workload, u64 seed, u64 ops, const SweepOptions& options) {
@@ -278,7 +256,7 @@ TEST_CASE("a sweep judges every step and leaves the run alone", "[sweep]") {
 
 TEST_CASE("a sweep of crashes in recoveries", "[sweep]") {
   const std::string lines = "put kv key=1 value=1\ncommit times=5\nput kv key=2 value=2\ncommit times=6\n";
-  const Scenario scenario = require_scenario(header("durability=cached") + lines);
+  const Scenario scenario = require_scenario(sweep_header("durability=cached") + lines);
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
   const RunConfig config = RunConfig::of(scenario, *source);
   const Swept once = sweep_of(config, {});
@@ -342,7 +320,7 @@ TEST_CASE("steps that need no judgement have the outcomes of the one before them
              "\ncommit\n";
   }
   for (const char* profile : {"durable", "cached"}) {
-    const Scenario scenario = require_scenario(header(std::string("durability=") + profile) + lines);
+    const Scenario scenario = require_scenario(sweep_header(std::string("durability=") + profile) + lines);
     const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
     const RunConfig config = RunConfig::of(scenario, *source);
     const Swept some = sweep_of(config, {});
@@ -363,9 +341,9 @@ TEST_CASE("a crash line crashes at the step that a sweep counts", "[sweep]") {
   for (u64 at = 0; at < 120; ++at) {
     // All units of the one copy in flight are new, or all but its last are.
     for (const char* units : {"0x3", "0x1"}) {
-      const Played played =
-          play(require_scenario(header("durability=durable") + before + "crash at=" + std::to_string(at) +
-                                " writes=torn+" + units + "\ncommit\nget kv key=1\n"));
+      const Played played = play(require_scenario(sweep_header("durability=durable") + before +
+                                                  "crash at=" + std::to_string(at) + " writes=torn+" + units +
+                                                  "\ncommit\nget kv key=1\n"));
       check_passed(played.result);
       const bool next = played.result.checkpoints.size() > played.result.counters.checkpoints;
       (std::string_view(units) == "0x3" ? found : not_found) += next ? 1 : 0;
@@ -377,7 +355,7 @@ TEST_CASE("a crash line crashes at the step that a sweep counts", "[sweep]") {
 // Of a run whose only checkpoint is that of its end.
 TEST_CASE("a crash line of the end strikes where a sweep finds the checkpoint of the end", "[sweep]") {
   const std::string lines = "put kv key=1 value=1\ncommit\n";
-  const Scenario scenario = require_scenario(header("durability=durable") + lines);
+  const Scenario scenario = require_scenario(sweep_header("durability=durable") + lines);
   const std::unique_ptr<OperationSource> source = source_of(scenario.operations);
   const Swept swept = sweep_of(RunConfig::of(scenario, *source), {.outcomes_max = 100});
   check_passed(swept.result);
@@ -387,8 +365,9 @@ TEST_CASE("a crash line of the end strikes where a sweep finds the checkpoint of
   u64 not_struck = 0;
   u64 next_found = 0;
   for (u64 at = 0; at < 200; ++at) {
-    const Played played = play(require_scenario(
-        header("durability=durable") + "crash end at=" + std::to_string(at) + " writes=landed\n" + lines));
+    const Played played =
+        play(require_scenario(sweep_header("durability=durable") + "crash end at=" + std::to_string(at) +
+                              " writes=landed\n" + lines));
     check_passed(played.result);
     ++(played.result.counters.crashes == 1 ? struck : not_struck);
     CHECK(played.result.counters.crashes + played.result.counters.crashes_unfired == 1);
@@ -402,7 +381,7 @@ TEST_CASE("a crash line of the end strikes where a sweep finds the checkpoint of
 TEST_CASE("a crash in the recovery of a crash in the end, and one more in the end", "[sweep]") {
   for (u64 at = 0; at < 60; at += 7) {
     const std::string crash = "crash end at=" + std::to_string(at) + " writes=torn_unreadable+0x1/1\n";
-    const Played played = play(require_scenario(header("durability=cached") + "put kv key=1 value=1\n" +
+    const Played played = play(require_scenario(sweep_header("durability=cached") + "put kv key=1 value=1\n" +
                                                 crash + "commit\n" + crash + "crash end at=0\n"));
     check_passed(played.result);
     CHECK(played.result.counters.crashes == 3);

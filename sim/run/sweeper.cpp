@@ -102,6 +102,7 @@ std::string Sweeper::story() const {
     const SweepPoint& point = sweep_->points[recovery->level()];
     text += recovery->level() == 0 ? fmt::format("crashed before step {} of that line", point.at)
                                    : fmt::format("crashed again before step {} of the recovery", point.at);
+    if (recovery->mirror_alone()) text += ", with nothing on the first side of the grid that can be read";
     text += ", and of what was not durable it read:\n" + recovery->decisions().text();
   }
   return text;

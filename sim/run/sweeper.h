@@ -15,12 +15,17 @@
 // been asked for. Of each such class one is compared with the model as a whole, opened again, and given
 // the log to replay; a shorter log needs no replay where a longer one passes through all its states, so
 // each length is judged when it is there first.
+//
+// With a mirror, recoveries of a sound disk read the first side only. So what a class has opened is opened
+// once more where none of its blocks can be read there (recovery.h), with every outcome of what is undecided
+// on the mirror: then either side has it all, and a crash loses nothing that a checkpoint has promised.
 #pragma once
 
 #include <functional>
 #include <map>
 #include <set>
 
+#include "sim/decode/image_compare.h"
 #include "sim/run/crash_state.h"
 #include "sim/run/player.h"
 
@@ -110,6 +115,7 @@ class Sweeper {
   const SimStorage* disk_ = nullptr;
   std::map<u64, u128> checkpoints_;
   std::array<EngineMemory, 2 * sweep_depth_max> memory_;
+  SidesComparison sides_;
   std::vector<const Recovery*> active_;  // Innermost last.
   u64 second_outcomes_ = 0;              // Of this step of the run.
 };
