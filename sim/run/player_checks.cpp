@@ -49,9 +49,8 @@ void Player::watch_engine() {
                    Player& self = *static_cast<Player*>(context);
                    if (self.muted_) return;
                    self.result_.hit(mark);
-                   const bool worth_looking = key != nullptr && worth_looking_table[static_cast<u32>(mark)];
-                   if (worth_looking || self.marks_told_)
-                     self.on_mark(mark, tree, worth_looking ? key : nullptr);
+                   const bool worth = key != nullptr && worth_looking_table[static_cast<u32>(mark)];
+                   if (worth || self.marks_told_) self.on_mark(mark, tree, worth ? key : nullptr);
                  }});
   set_variation_source({.context = this,
                         .ask =
