@@ -96,9 +96,7 @@ const char* index_block_misfit(const TableLayout& layout, const TableKernel& ker
   return index.key_max(count - 1) > kernel.key_max() ? "an index block's keys are too great" : nullptr;
 }
 
-namespace {
-
-const char* value_block_misshape(const TableLayout& layout, const std::byte* block) {
+const char* value_block_misfit(const TableLayout& layout, const std::byte* block) {
   const BlockHeader& header = header_of(block);
   const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
   if (header.block_type != BlockType::value) return "not a value block";
@@ -111,15 +109,6 @@ const char* value_block_misshape(const TableLayout& layout, const std::byte* blo
   if (header.size != block_header_size + u64{count} * metadata.value_size) {
     return "a value block has another size";
   }
-  return nullptr;
-}
-
-}  // namespace
-
-const char* value_block_misfit(const TableLayout& layout, const std::byte* block) {
-  const char* const misshape = value_block_misshape(layout, block);
-  if (misshape != nullptr) return misshape;
-  const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
   if (!all_zero(metadata.reserved, sizeof metadata.reserved)) {
     return "a value block's reserved bytes are not zero";
   }
@@ -156,7 +145,7 @@ u32 IndexBlock::find(const Key& key) const {
 }
 
 std::span<const std::byte> value_block_values(const TableLayout& layout, const std::byte* block) {
-  ASSERT(value_block_misshape(layout, block) == nullptr);  // Every lookup comes by here.
+  ASSERT(value_block_misfit(layout, block) == nullptr);
   const ValueMetadata& metadata = metadata_of<ValueMetadata>(block);
   const u64 size = u64{metadata.value_count} * metadata.value_size;
   return {body_of(block), static_cast<std::size_t>(size)};
