@@ -109,7 +109,8 @@ u32 twins_due(const RunConfig& config, const Checks& checks) {
   if (!config.oracles.has(Oracle::twin) || config.until) return 0;
   if (find_alphabet(config.workload) != nullptr) return 0;
   if (checks.twins) return *checks.twins;
-  return drawn(config, "twin share", twins_one_in) ? 1 : 0;
+  const u32 one_in = config.options.full_blocks != 0 ? twins_one_in_full : twins_one_in;
+  return drawn(config, "twin share", one_in) ? 1 : 0;
 }
 
 bool poison_due(const RunConfig& config) {

@@ -9,6 +9,7 @@ namespace tonearm::sim {
 
 // Which seeds have these played of their own accord: drawn, one in so many.
 inline constexpr u32 twins_one_in = 8;
+inline constexpr u32 twins_one_in_full = 2;  // On a disk that fills up: the twin has room.
 inline constexpr u32 poison_one_in = 16;
 
 struct Checks {

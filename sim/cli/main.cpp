@@ -123,7 +123,7 @@ class CommandLine {
     to->add_flag("--check-determinism", play->check_determinism, "Play twice and compare");
     to->add_option("--twins", play->twins,
                    "Play N twins of every seed, on other machines or in other layouts; unless given, one "
-                   "of one seed in eight");
+                   "of one seed in eight, and of one in two whose disk fills up");
   }
 
   static void add_reseed(CLI::App* to, PlayArgs* play) {

@@ -425,7 +425,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
-  u32 full_doublings_ = 0;      // How often the engine was given more blocks.
+  u32 full_growths_ = 0;        // How often the engine was given more blocks.
   std::optional<FullAt> full_;  // Where the disk was full, and must be again.
   u64 acquired_known_ = 0;      // Blocks, by the image that was decoded last,
   u64 written_known_ = 0;       // when the engine had written so many.

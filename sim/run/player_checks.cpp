@@ -433,12 +433,14 @@ void Player::epilogue() {
   if (standing_ != Standing::up) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   disk_->set_attribution({.op = line_.id, .context = 0});
   bool audited = !config_->oracles.has(Oracle::audit);
+  const u64 op_before = host_->forest().checkpoint_op();
   at_end([&] {
     if (!std::exchange(audited, true)) {
       audit_full(FailureClass::oracle, "final audit");
       audit_objects(FailureClass::oracle, "final audit");
     }
-    line_checkpoint();
+    // Where a recovery has made it, another would be one more than a twin makes.
+    if (host_->forest().checkpoint_op() <= op_before) line_checkpoint();
   });
   bool reopened = false;
   bool struck = false;

@@ -13,9 +13,11 @@ namespace tonearm::sim {
 
 u64 Player::blocks_given() const {
   const u64 all = options_.runtime.blocks_count;
-  if (options_.full_blocks == 0 || full_doublings_ >= 32) return all;
-  const u64 least = std::max<u64>(64, round_up(options_.full_blocks, 64));
-  return std::min(all, least << full_doublings_);
+  if (options_.full_blocks == 0) return all;
+  u64 given = std::max<u64>(64, round_up(options_.full_blocks, 64));
+  // In small steps: what goes wrong on a full disk shows while it is nearly full.
+  for (u32 i = 0; i < full_growths_ && given < all; ++i) given += round_up(div_ceil(given, 8), 64);
+  return std::min(all, given);
 }
 
 // No reservation is for more than all that there is, written once more: what lies on the disk, and what the
@@ -65,7 +67,7 @@ void Player::ran_full(const Error& error, FullAt at) {
       ++result_.counters.ended_full;
       throw RunFailed{};
     }
-    ++full_doublings_;
+    ++full_growths_;
   }
   throw Recover{.line = line_.id, .strike = false};
 }

@@ -39,7 +39,7 @@ struct RunOptions {
   // queries only; then the disk is healed and the engine opened again.
   u32 heal_lines = 0;
 
-  // The engine is given so many blocks, and twice as many each time that it has found the disk full; 0: all.
+  // The engine is given so many blocks, and an eighth more each time that it has found the disk full; 0: all.
   u64 full_blocks = 0;
 
   // Reads that the scrubber has in flight; 0: no scrubbing.

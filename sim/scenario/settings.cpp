@@ -276,7 +276,7 @@ const Setting table[] = {
            "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
 
     number("fault.full_blocks", 0, u64{1} << 32, field<&Run::full_blocks>,
-           "Blocks that the engine is given, and twice as many each time that the disk is full; 0: all."),
+           "Blocks that the engine is given, and an eighth more each time that the disk is full; 0: all."),
 
     number("seed.latency", 0, u64_max, disk_field<&Disk::seed_latency>, "0: derived from the run's seed."),
     number("seed.poison", 0, u64_max, disk_field<&Disk::seed_poison>,

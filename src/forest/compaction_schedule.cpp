@@ -158,15 +158,13 @@ bool CompactionSchedule::beat_reserve(u64 op) {
   ASSERT(!reserved_);
   const u32 beats = beats_left(format_, op);
   const u64 even = div_ceil(values_left_, beats);
-  // Legal: the last beat takes what is left. Where the disk has no room for more, it is the even share.
+  // Legal: the last beat takes what is left. What the disk has room for may not decide: the same op on another
+  // disk must lay out the same blocks.
   const u64 uneven = beats == 1 ? 0 : variation(Variation::beat_uneven, op);
-  if (uneven != 0 && reserve_share(uneven % (values_left_ + 1))) return true;
-  return reserve_share(even);
-}
+  values_beat_left_ = uneven == 0 ? even : uneven % (values_left_ + 1);
 
-bool CompactionSchedule::reserve_share(u64 values_share) {
   u64 blocks = 0;
-  u64 share = values_share;
+  u64 share = values_beat_left_;
   for (u32 i = job_; i < job_count_ && share > 0; ++i) {
     const CompactionJob& job = jobs_[i];
     if (job.done) continue;
@@ -175,7 +173,6 @@ bool CompactionSchedule::reserve_share(u64 values_share) {
     blocks += Compaction::blocks_needed_max(job.tree->layout(), values);
     share -= values;
   }
-  values_beat_left_ = values_share;
   if (blocks == 0) return true;
   const std::optional<Reservation> reservation = grid_->reserve(static_cast<u32>(blocks));
   if (!reservation) return false;

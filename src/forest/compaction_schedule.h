@@ -43,7 +43,6 @@ class CompactionSchedule {
   void plan_inputs(Tree& tree, const KeyRange& range, u64 op, CompactionJob* job);
   u32 coalescing(const Tree& tree, u32 level_b, u64 op) const;
   bool drops_tombstones(const Tree& tree, u32 level_b, const KeyRange& range, u64 op) const;
-  bool reserve_share(u64 values_share);
   void dispatch();
   void run_done();
   void tick_done(Storage::NextTick& next_tick);
