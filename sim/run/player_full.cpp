@@ -54,20 +54,22 @@ void Player::ran_full(const Error& error, FullAt at) {
   ++result_.counters.disk_full;
   ++result_.counters.checks;
   if (const std::string why = why_room(at.checkpoint); !why.empty()) alarm(first, what, why);
-  check_sticky(first, what, true);
   const bool again = full_ == at;
   if (full_ && !again && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal, "a full disk is full elsewhere",
          fmt::format("the disk was full at {}; opened again at {}", text_of(*full_), text_of(at)));
   }
+  bool ends = false;
   full_ = at;
   if (again) {
     full_.reset();
-    if (blocks_given() == options_.runtime.blocks_count) {
-      ++result_.counters.ended_full;
-      throw RunFailed{};
-    }
-    ++full_growths_;
+    ends = blocks_given() == options_.runtime.blocks_count;
+    if (!ends) ++full_growths_;
+  }
+  check_sticky(first, what, true);  // A crash may strike here, where all of the above has happened.
+  if (ends) {
+    ++result_.counters.ended_full;
+    throw RunFailed{};
   }
   throw Recover{.line = line_.id, .strike = false};
 }

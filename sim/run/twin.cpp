@@ -185,6 +185,17 @@ void compare_checkpoints(const RunResult& result, u32 twin, RunResult* other) {
   other->failure.failure_class = FailureClass::sim;
 }
 
+// Of runs that were played to their ends, which are alike.
+void compare_ends(const RunResult& result, u32 twin, RunResult* other) {
+  const auto last = [](const RunResult& run) {
+    return run.checkpoints.empty() ? 0 : run.checkpoints.back().op;
+  };
+  if (last(result) == last(*other)) return;
+  differ(other, "twin: another last checkpoint",
+         fmt::format("twin {} ends with checkpoint {}, the first run with {}", twin, last(*other),
+                     last(result)));
+}
+
 void compare_answers(const OperationSource& source, const RunResult& result, u32 twin, RunResult* other) {
   std::size_t query = 0;
   for (const u64 entry : result.effective) {
@@ -248,6 +259,7 @@ RunResult run_twin(const RunConfig& config, const RunResult& result, u32 twin, R
     other.failure = {};
   } else if (!other.failed() && machine) {
     compare_checkpoints(result, twin, &other);
+    if (!other.failed() && first && second) compare_ends(result, twin, &other);
     const bool blocks = !other.failed() && draw.one_in("compare blocks", blocks_compared_one_in);
     if (blocks && first && second) compare_images(*first, *second, shape_of_run(config), twin, &other);
   } else if (!other.failed()) {
