@@ -3,7 +3,6 @@
 
 #include "groove/test_grooves.h"
 #include "sim/disk/death.h"
-#include "sim/disk/last_words.h"
 
 namespace tonearm {
 
