@@ -120,12 +120,12 @@ class ForestWork : public BenchWork {
   static void draw(u64 random, NoteField field, Operation* line) {
     const u64 bits = remix(random, 16 + field);
     switch (field) {
-      case author: return set_field(line, field, below(bits, authors));
-      case pinned: return set_field(line, field, (bits & 1) != 0 ? 0 : below(bits, 100));
-      case topic: return set_field(line, field, u128{below(bits, 500)} << 64 | 7);
-      case kind: return set_field(line, field, below(bits, kinds));
-      case size: return set_field(line, field, below(bits, 2000));
-      case flags: return set_field(line, field, below(bits, 4));
+      case author: line->fields[field] = below(bits, authors); return;
+      case pinned: line->fields[field] = (bits & 1) != 0 ? 0 : below(bits, 100); return;
+      case topic: line->wide_field = u128{below(bits, 500)} << 64 | 7; return;
+      case kind: line->fields[field] = below(bits, kinds); return;
+      case size: line->fields[field] = below(bits, 2000); return;
+      case flags: line->fields[field] = below(bits, 4); return;
     }
   }
   // The objects of one author; one in four those that two indexes agree on.

@@ -1,6 +1,6 @@
 #include "sim/model/groove_model.h"
 
-#include <bit>
+#include <optional>
 
 #include "base/assert.h"
 
@@ -8,84 +8,82 @@ namespace tonearm::sim {
 
 namespace {
 
-// --- what an object has in the indexes of its groove, by the place of the index among them
+// --- what an object has in each index of its groove, in their order
 
-constexpr u32 indexes_max = 13;
-
-struct Entries {
-  std::array<ModelKey, indexes_max> keys;
-  u32 present = 0;  // Bits.
-
-  void add(u32 index, ModelKey key) {
-    keys[index] = key;
-    present |= u32{1} << index;
-  }
-  bool has(u32 index) const { return (present >> index & 1) != 0; }
-};
+using Entry = std::optional<ModelKey>;
 
 ModelKey by_field(u64 field, u64 timestamp) { return u128{field} << 64 | timestamp; }
 
-void thing_entries(const Object& thing, Entries* entries) {
-  for (u32 i = 0; i < 13; ++i) entries->add(i, by_field(thing.fields[i], thing.timestamp));
+template <class Index>
+void thing_indexes(const Index& index) {
+  for (u32 i = 0; i < 13; ++i)
+    index(i, [i](const Object& thing) -> Entry { return by_field(thing.fields[i], thing.timestamp); });
 }
 
-void note_entries(const Object& note, Entries* entries) {
-  const u64 author = note.fields[0];
-  const u64 pinned = note.fields[1];
-  const u64 kind = note.fields[3];
-  const u64 size = note.fields[4];
-  const u64 flags = note.fields[5];
-  entries->add(0, by_field(author, note.timestamp));
-  if (pinned != 0) entries->add(1, by_field(pinned, note.timestamp));
-  entries->add(2, ModelKey::wide(note.wide, note.timestamp));  // Topic.
-  entries->add(3, by_field(kind, note.timestamp));
-  if (size > 1000) entries->add(4, by_field(size / 16, note.timestamp));  // Large.
-  if (flags % 2 == 1) entries->add(5, note.timestamp);                    // Draft.
+template <class Index>
+void note_indexes(const Index& index) {
+  index(0, [](const Object& note) -> Entry {
+    const u64 author = note.fields[0];
+    return by_field(author, note.timestamp);
+  });
+  index(1, [](const Object& note) -> Entry {
+    const u64 pinned = note.fields[1];
+    if (pinned == 0) return std::nullopt;
+    return by_field(pinned, note.timestamp);
+  });
+  index(2, [](const Object& note) -> Entry {
+    const u128 topic = note.wide;
+    return ModelKey::wide(topic, note.timestamp);
+  });
+  index(3, [](const Object& note) -> Entry {
+    const u64 kind = note.fields[3];
+    return by_field(kind, note.timestamp);
+  });
+  index(4, [](const Object& note) -> Entry {  // Large.
+    const u64 size = note.fields[4];
+    if (size <= 1000) return std::nullopt;
+    return by_field(size / 16, note.timestamp);
+  });
+  index(5, [](const Object& note) -> Entry {  // Draft.
+    const u64 flags = note.fields[5];
+    if (flags % 2 == 0) return std::nullopt;
+    return note.timestamp;
+  });
 }
 
-void event_entries(const Object& event, Entries* entries) {
-  const u64 source = event.fields[0];
-  const u64 weight = event.fields[1];
-  entries->add(0, by_field(source, event.timestamp));
-  if (weight != 0) entries->add(1, by_field(weight, event.timestamp));
+template <class Index>
+void event_indexes(const Index& index) {
+  index(0, [](const Object& event) -> Entry {
+    const u64 source = event.fields[0];
+    return by_field(source, event.timestamp);
+  });
+  index(1, [](const Object& event) -> Entry {
+    const u64 weight = event.fields[1];
+    if (weight == 0) return std::nullopt;
+    return by_field(weight, event.timestamp);
+  });
 }
 
-void add_entries(GrooveName groove, const Side& side, Entries* entries) {
-  if (side.presence != Presence::object) return;
+// Of each index that the change does something to its place behind the object tree, the entry that goes and
+// the one that comes.
+template <class Visit>
+void each_move(GrooveName groove, const Side& before, const Side& after, const Visit& visit) {
+  const u32 first = groove_spec(groove).has_id ? 2 : 1;
+  const bool was = before.presence == Presence::object;
+  const bool is = after.presence == Presence::object;
+  const auto index = [&](u32 i, const auto& entry_of) {
+    const Entry gone = was ? entry_of(before.object) : std::nullopt;
+    const Entry come = is ? entry_of(after.object) : std::nullopt;
+    if (gone != come) visit(first + i, gone, come);
+  };
   switch (groove) {
-    case GrooveName::things: return thing_entries(side.object, entries);
-    case GrooveName::notes: return note_entries(side.object, entries);
-    case GrooveName::events: return event_entries(side.object, entries);
+    case GrooveName::things: return thing_indexes(index);
+    case GrooveName::notes: return note_indexes(index);
+    case GrooveName::events: return event_indexes(index);
     case GrooveName::none: break;
   }
   UNREACHABLE();
 }
-
-// What a change does to the indexes.
-class Moves {
- public:
-  Moves(GrooveName groove, const Side& before, const Side& after)
-      : first_(groove_spec(groove).has_id ? 2 : 1) {
-    add_entries(groove, before, &before_);
-    add_entries(groove, after, &after_);
-  }
-  // Of each index that changes its place behind the object tree, and the entry that goes and the one that
-  // comes, or null.
-  template <class Visit>
-  void each(const Visit& visit) const {
-    for (u32 left = before_.present | after_.present; left != 0; left &= left - 1) {
-      const u32 i = static_cast<u32>(std::countr_zero(left));
-      if (before_.has(i) && after_.has(i) && before_.keys[i] == after_.keys[i]) continue;
-      visit(first_ + i, before_.has(i) ? &before_.keys[i] : nullptr,
-            after_.has(i) ? &after_.keys[i] : nullptr);
-    }
-  }
-
- private:
-  u32 first_;
-  Entries before_;
-  Entries after_;
-};
 
 u32 key_words(KeyShape shape) {
   switch (shape) {
@@ -155,10 +153,9 @@ void GrooveModel::fetch(GrooveName groove, const Side& before, const Side& after
   const bool is = after.presence == Presence::object;
   if (was || is) map(0).fetch(is ? after.object.timestamp : before.object.timestamp);
   if (spec.has_id && was != is) map(1).fetch(is ? after.object.id : before.object.id);
-  const Moves moves(groove, before, after);
-  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
-    if (gone != nullptr) map(index).fetch(*gone);
-    if (come != nullptr) map(index).fetch(*come);
+  each_move(groove, before, after, [&](u32 index, const Entry& gone, const Entry& come) {
+    if (gone) map(index).fetch(*gone);
+    if (come) map(index).fetch(*come);
   });
 }
 
@@ -192,11 +189,10 @@ void GrooveModel::apply(GrooveName groove, const Side& before, const Side& after
       set_payload(ids, key, named_after);
     }
   }
-  const Moves moves(groove, before, after);
-  moves.each([&](u32 index, const ModelKey* gone, const ModelKey* come) {
+  each_move(groove, before, after, [&](u32 index, const Entry& gone, const Entry& come) {
     ModelMap& map = tree_at(trees, spec.objects, index);
-    if (gone != nullptr) take_entry(map, *gone, 0);
-    if (come != nullptr) add_entry(map, *come, 0);
+    if (gone) take_entry(map, *gone, 0);
+    if (come) add_entry(map, *come, 0);
   });
 }
 

@@ -45,6 +45,7 @@ void Model::commit(u64 op, OpId line, u32 repeat) {
                   .repeat = repeat,
                   .effects = std::exchange(effects_, {}),
                   .changes = std::exchange(changes_, {})});
+  changes_.reserve(log_.back().changes.size());  // One op is like another.
   op_ends(op);
 }
 
@@ -239,11 +240,11 @@ ChangePlan Model::plan(const Operation& line, u32 changes_max) const {
   ASSERT(line.of_groove());
   const GrooveName groove = line.groove();
   const u128 key = object_key(line);
-  const Side before = get_object(groove, key);
+  ChangePlan plan{.verdict = ChangeVerdict::skipped,
+                  .change = {.groove = groove, .before = get_object(groove, key), .after = {}}};
+  const Side& before = plan.change.before;
   const bool found = before.presence == Presence::object;
   const bool absent = before.presence == Presence::absent;
-  ChangePlan plan{.verdict = ChangeVerdict::skipped,
-                  .change = {.groove = groove, .before = before, .after = {}}};
   Side& after = plan.change.after;
   const OperationKind kind = line.kind;
   if (kind == OperationKind::remove) {

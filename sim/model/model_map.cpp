@@ -26,6 +26,24 @@ bool below(const ModelKey& a, const ModelKey& b) {
   return a < b;
 }
 
+// How many of these sorted keys, so many words apart, are below the key; `or_equal`: or are the key.
+template <u32 key_words, u32 stride, bool or_equal>
+std::size_t keys_in_front(const u64* words, std::size_t count, const ModelKey& key) {
+  const auto in_front = [&](const u64* at) {
+    if constexpr (or_equal) return !below<key_words>(key, key_at<key_words>(at));
+    return below<key_words>(key_at<key_words>(at), key);
+  };
+  const u64* base = words;
+  // Computed, not branched to: every step is a coin flip.
+  for (std::size_t left = count; left > 1;) {
+    const std::size_t half = left / 2;
+    const std::size_t step = half * stride;
+    base += step & (0 - std::size_t{in_front(base + step - stride)});
+    left -= half;
+  }
+  return static_cast<std::size_t>(base - words) / stride + (count > 0 && in_front(base) ? 1 : 0);
+}
+
 }  // namespace
 
 ModelMap::ModelMap(Layout layout)
@@ -50,34 +68,36 @@ auto ModelMap::with_key_words(Act&& act) const {
   }
 }
 
+// The last one whose least key is not above the key; the first one, if all are.
 template <u32 key_words>
 std::size_t ModelMap::chunk_of(const ModelKey& key) const {
-  const Chunk* const chunks = chunks_.data();
-  std::size_t base = 0;
-  // Computed, not branched to: every step is a coin flip.
-  for (std::size_t left = chunks_.size(); left > 1; left -= left / 2) {
-    const ModelKey& first = chunks[base + left / 2].first;
-    base += left / 2 & (0 - std::size_t{!below<key_words>(key, first)});
-  }
-  return base;
+  return keys_in_front<key_words, key_words, true>(firsts_.data() + key_words, chunks_.size() - 1, key);
+}
+
+// What chunk_of() would say.
+template <u32 key_words>
+bool ModelMap::in_chunk(const ModelKey& key, std::size_t chunk) const {
+  if (chunk >= chunks_.size()) return false;
+  const u64* const first = firsts_.data() + chunk * key_words;
+  return (chunk == 0 || !below<key_words>(key, key_at<key_words>(first))) &&
+         (chunk + 1 == chunks_.size() || below<key_words>(key, key_at<key_words>(first + key_words)));
 }
 
 ModelMap::Place ModelMap::place_of(const ModelKey& key) const {
   return with_key_words([&]<u32 key_words>(std::integral_constant<u32, key_words>) {
-    const std::size_t chunk = chunk_of<key_words>(key);
-    const std::size_t stride = entry_words_;
-    const u64* const words = words_of(chunks_[chunk]);
-    std::size_t left = chunks_[chunk].size;
-    // All of the chunk is fetched at once: it is far away, and each step would wait for its own part.
-    for (std::size_t at = 0; at < left * stride; at += 8) __builtin_prefetch(words + at);
-    std::size_t base = 0;
-    for (; left > 1; left -= left / 2) {
-      base +=
-          left / 2 &
-          (0 - std::size_t{below<key_words>(key_at<key_words>(words + (base + left / 2 - 1) * stride), key)});
+    std::size_t chunk = fetched_[0];
+    if (!in_chunk<key_words>(key, chunk)) chunk = fetched_[1];
+    if (!in_chunk<key_words>(key, chunk)) {
+      chunk = chunk_of<key_words>(key);
+      // All of it at once: it is far away, and each step would wait for its own part.
+      fetch_chunk(chunk);
     }
-    if (left == 1 && below<key_words>(key_at<key_words>(words + base * stride), key)) ++base;
-    return Place{.chunk = chunk, .index = base};
+    const u64* const words = words_of(chunks_[chunk]);
+    const std::size_t size = chunks_[chunk].size;
+    return Place{.chunk = chunk,
+                 .index = entry_words_ == key_words
+                              ? keys_in_front<key_words, key_words, false>(words, size, key)
+                              : keys_in_front<key_words, key_words + 1, false>(words, size, key)};
   });
 }
 
@@ -100,11 +120,17 @@ ModelMap::const_iterator ModelMap::find(const ModelKey& key) const {
 
 void ModelMap::fetch(const ModelKey& key) const {
   if (empty() || !fits(key)) return;
-  const std::size_t chunk = with_key_words(
+  fetched_[1] = fetched_[0];
+  fetched_[0] = with_key_words(
       [&]<u32 key_words>(std::integral_constant<u32, key_words>) { return chunk_of<key_words>(key); });
-  const Line* const lines = places_[chunks_[chunk].place];
-  const std::size_t words = chunks_[chunk].size * entry_words_;
-  for (std::size_t i = 0; i * std::size(lines->words) < words; ++i) __builtin_prefetch(lines + i, 1);
+  fetch_chunk(fetched_[0]);
+}
+
+void ModelMap::fetch_chunk(std::size_t chunk) const {
+  const u64* const words = words_of(chunks_[chunk]);
+  const u64* const end = words + chunks_[chunk].size * entry_words_;
+  for (const u64* line = words; line < end; line += std::size(Line{}.words)) __builtin_prefetch(line, 1);
+  asm volatile("");  // Else a call is one of a function that does nothing, and is left out.
 }
 
 void ModelMap::write(u64* words, const ModelKey& key, u64 payload) const {
@@ -114,11 +140,16 @@ void ModelMap::write(u64* words, const ModelKey& key, u64 payload) const {
   if (entry_words_ > key_words_) words[key_words_] = payload;
 }
 
+void ModelMap::write_first(std::size_t chunk) {
+  std::copy_n(words_of(chunks_[chunk]), key_words_, &firsts_[chunk * key_words_]);
+}
+
 std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& key, u64 payload) {
   ASSERT(fits(key));
   ASSERT(entry_words_ > key_words_ || payload == 0);
   if (chunks_.empty()) {
-    chunks_.push_back({.first = key, .place = places_.take(), .size = 0});
+    chunks_.push_back({.place = places_.take(), .size = 0});
+    firsts_.resize(key_words_);
   }
   auto [at, index] = place_of(key);
   if (index < chunks_[at].size && entry_at(at, index).first == key) {
@@ -136,7 +167,7 @@ std::pair<ModelMap::const_iterator, bool> ModelMap::try_emplace(const ModelKey& 
   write(words, key, payload);
   ++chunk.size;
   ++size_;
-  if (index == 0) chunk.first = key;
+  if (index == 0) write_first(at);
   return {const_iterator(*this, at, index), true};
 }
 
@@ -155,7 +186,7 @@ void ModelMap::erase(const_iterator at) {
   --chunk.size;
   --size_;
   std::memmove(words, words + entry_words_, (chunk.size - at.index_) * entry_words_ * sizeof(u64));
-  if (at.index_ == 0 && chunk.size > 0) chunk.first = first_of(chunk);
+  if (at.index_ == 0 && chunk.size > 0) write_first(at.chunk_);
   if (at.chunk_ + 1 < chunks_.size() && chunk.size + chunks_[at.chunk_ + 1].size <= merged_max) {
     merge(at.chunk_);
   } else if (at.chunk_ > 0 && chunk.size + chunks_[at.chunk_ - 1].size <= merged_max) {
@@ -175,11 +206,12 @@ std::size_t ModelMap::erase(const ModelKey& key) {
 void ModelMap::split(std::size_t at, std::size_t staying) {
   const u32 place = places_.take();
   Chunk& lower = chunks_[at];
-  Chunk upper{.first = {}, .place = place, .size = lower.size - static_cast<u32>(staying)};
+  const Chunk upper{.place = place, .size = lower.size - static_cast<u32>(staying)};
   lower.size = static_cast<u32>(staying);
   std::copy_n(words_of(lower) + staying * entry_words_, upper.size * entry_words_, words_of(upper));
-  if (upper.size > 0) upper.first = first_of(upper);
   chunks_.insert(chunks_.begin() + static_cast<std::ptrdiff_t>(at) + 1, upper);
+  firsts_.insert(firsts_.begin() + static_cast<std::ptrdiff_t>((at + 1) * key_words_), key_words_, 0);
+  if (upper.size > 0) write_first(at + 1);
 }
 
 // With the next one.
@@ -187,15 +219,17 @@ void ModelMap::merge(std::size_t at) {
   Chunk& lower = chunks_[at];
   const Chunk& upper = chunks_[at + 1];
   ASSERT(lower.size + upper.size <= chunk_max);
-  if (lower.size == 0) lower.first = upper.first;
   std::copy_n(words_of(upper), upper.size * entry_words_, words_of(lower) + lower.size * entry_words_);
   lower.size += upper.size;
+  if (lower.size > 0) write_first(at);
   drop(at + 1);
 }
 
 void ModelMap::drop(std::size_t at) {
   places_.give_back(chunks_[at].place);
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(at));
+  const auto first = firsts_.begin() + static_cast<std::ptrdiff_t>(at * key_words_);
+  firsts_.erase(first, first + key_words_);
 }
 
 }  // namespace tonearm::sim

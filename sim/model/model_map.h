@@ -17,6 +17,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <initializer_list>
 #include <iterator>
@@ -55,17 +56,27 @@ class ModelMap {
 
     const_iterator() = default;
     const_iterator(const ModelMap& map, std::size_t chunk, std::size_t index)
-        : map_(&map), chunk_(chunk), index_(index) {}
+        : map_(&map), chunk_(chunk), index_(index) {
+      find_words();
+    }
 
-    value_type operator*() const { return map_->entry_at(chunk_, index_); }
+    value_type operator*() const { return map_->entry_of(words_); }
     pointer operator->() const { return {**this}; }
     const_iterator& operator++() {
-      if (++index_ == map_->chunks_[chunk_].size) ++chunk_, index_ = 0;
+      words_ += map_->entry_words_;
+      if (++index_ < map_->chunks_[chunk_].size) return *this;
+      ++chunk_, index_ = 0;
+      find_words();
       return *this;
     }
     const_iterator& operator--() {
-      if (index_ == 0) index_ = map_->chunks_[--chunk_].size;
-      --index_;
+      if (index_ > 0) {
+        --index_;
+        words_ -= map_->entry_words_;
+      } else {
+        index_ = map_->chunks_[--chunk_].size - 1;
+        find_words();
+      }
       return *this;
     }
     const_iterator operator++(int) { return std::exchange(*this, std::next(*this)); }
@@ -76,9 +87,15 @@ class ModelMap {
 
    private:
     friend class ModelMap;
+    void find_words() {
+      words_ = chunk_ == map_->chunks_.size()
+                   ? nullptr
+                   : map_->words_of(map_->chunks_[chunk_]) + index_ * map_->entry_words_;
+    }
     const ModelMap* map_ = nullptr;
     std::size_t chunk_ = 0;  // The end: one behind the last chunk.
     std::size_t index_ = 0;
+    const u64* words_ = nullptr;  // Of the entry.
   };
 
   ModelMap() : ModelMap(Layout{.key_words = 3, .payload = true}) {}
@@ -111,11 +128,9 @@ class ModelMap {
 
  private:
   struct Chunk {
-    ModelKey first;  // The least key.
-    u32 place;       // Of its entries.
+    u32 place;  // Of its entries.
     u32 size;
   };
-  static_assert(sizeof(Chunk) == 32);
   struct Place {
     std::size_t chunk;
     std::size_t index;
@@ -127,7 +142,6 @@ class ModelMap {
   static constexpr std::size_t chunk_max = 64;
   static constexpr std::size_t merged_max = 48;
 
-  ModelKey first_of(const Chunk& chunk) const { return entry_of(words_of(chunk)).first; }
   u64* words_of(const Chunk& chunk) { return places_[chunk.place]->words; }
   const u64* words_of(const Chunk& chunk) const { return places_[chunk.place]->words; }
   value_type entry_at(std::size_t chunk, std::size_t index) const {
@@ -146,11 +160,15 @@ class ModelMap {
     return (key_words_ > 1 || key.middle == 0) && (key_words_ > 2 || key.high == 0);
   }
   void write(u64* words, const ModelKey& key, u64 payload) const;
+  void write_first(std::size_t chunk);
 
   template <class Act>
   auto with_key_words(Act&& act) const;
   template <u32 key_words>
   std::size_t chunk_of(const ModelKey& key) const;
+  template <u32 key_words>
+  bool in_chunk(const ModelKey& key, std::size_t chunk) const;
+  void fetch_chunk(std::size_t chunk) const;
   // The chunk in which the key is, or would be, and there the first entry that is not below it: the chunk's
   // size, if none is. There is at least one chunk, and the key fits.
   Place place_of(const ModelKey& key) const;
@@ -161,6 +179,9 @@ class ModelMap {
   u32 key_words_;
   u32 entry_words_;
   std::vector<Chunk> chunks_;
+  std::vector<u64> firsts_;  // The words of each chunk's least key.
+  // Where fetch() found the last two keys: a change takes an entry out of a tree and puts another one in.
+  mutable std::array<std::size_t, 2> fetched_{};
   KeptPlaces<Line, 16> places_;
   std::size_t size_ = 0;
 };

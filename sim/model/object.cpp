@@ -1,9 +1,10 @@
 #include "sim/model/object.h"
 
+#include <xxhash.h>
+
 #include <cstring>
 
 #include "base/assert.h"
-#include "base/checksum.h"
 
 namespace tonearm::sim {
 
@@ -49,7 +50,7 @@ ObjectBytes object_bytes(GrooveName groove, const Object& object) {
 }
 
 u64 object_hash(GrooveName groove, const std::byte* bytes) {
-  return hash_of({bytes, groove_spec(groove).object_bytes}, 0);
+  return XXH3_64bits(bytes, groove_spec(groove).object_bytes);
 }
 
 u128 key_of(GrooveName groove, const Object& object) {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "base/assert.h"
 
@@ -38,10 +39,15 @@ u32 ObjectStore::find(u128 key) const {
   });
 }
 
+Presence ObjectStore::presence_at(u32 place) const {
+  const u64 timestamp = read<u64>(places_[place]->bytes, offsetof(Object, timestamp));
+  return timestamp == 0 ? Presence::orphan : Presence::object;
+}
+
 Side ObjectStore::side_at(u32 place) const {
   Side side;
   std::memcpy(&side.object, places_[place]->bytes, object_bytes_);
-  side.presence = side.object.timestamp == 0 ? Presence::orphan : Presence::object;
+  side.presence = presence_at(place);
   return side;
 }
 
@@ -65,9 +71,17 @@ void ObjectStore::fetch_object(u32 place) const {
   for (std::size_t i = 0; i < object_parts_; ++i) __builtin_prefetch(object + i);
 }
 
-void ObjectStore::keep(u32 place, const Object& object) {
-  for (std::size_t i = groove_spec(groove_).fields.size(); i < fields_max; ++i) ASSERT(object.fields[i] == 0);
-  std::memcpy(places_[place]->bytes, &object, object_bytes_);
+bool ObjectStore::keeps_all(const Object& object) const {
+  for (std::size_t i = groove_spec(groove_).fields.size(); i < fields_max; ++i) {
+    if (object.fields[i] != 0) return false;
+  }
+  return true;
+}
+
+bool ObjectStore::is_at(u32 place, const Side& side) const {
+  static_assert(std::has_unique_object_representations_v<Object>);
+  return side.presence == presence_at(place) && keeps_all(side.object) &&
+         std::memcmp(places_[place]->bytes, &side.object, object_bytes_) == 0;
 }
 
 void ObjectStore::change(u128 key, const Side& before, const Side& after) {
@@ -75,7 +89,7 @@ void ObjectStore::change(u128 key, const Side& before, const Side& after) {
   const bool was_there = before.presence != Presence::absent;
   const bool is_there = after.presence != Presence::absent;
   ASSERT((place != PlaceTable::none) == was_there);
-  ASSERT(!was_there || side_at(place) == before);
+  ASSERT(!was_there || is_at(place, before));
   ASSERT(was_there || is_there);
   if (!was_there) {
     place = places_.take();
@@ -88,8 +102,9 @@ void ObjectStore::change(u128 key, const Side& before, const Side& after) {
     if (timestamp_after != 0) by_timestamp_.insert(place_hash(timestamp_after), place);
   }
   if (is_there) {
-    keep(place, after.object);
-    ASSERT(side_at(place).presence == after.presence);
+    ASSERT(keeps_all(after.object));
+    std::memcpy(places_[place]->bytes, &after.object, object_bytes_);
+    ASSERT(presence_at(place) == after.presence);
   } else {
     by_key_.erase(place_hash(key), place);
     places_.give_back(place);

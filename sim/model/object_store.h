@@ -44,7 +44,9 @@ class ObjectStore {
   const PlaceTable& by_time() const { return has_id_ ? by_timestamp_ : by_key_; }
   u32 find(u128 key) const;
   Side side_at(u32 place) const;
-  void keep(u32 place, const Object& object);
+  Presence presence_at(u32 place) const;
+  bool is_at(u32 place, const Side& side) const;
+  bool keeps_all(const Object& object) const;  // What is not kept is 0.
   void fetch_object(u32 place) const;
 
   GrooveName groove_;

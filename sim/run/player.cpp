@@ -158,6 +158,7 @@ void Player::play_lines() {
       silent_line();
       continue;
     }
+    if (line_.of_groove()) model_.objects(line_.groove()).fetch_place(object_key(line_));
     directed_credit_ = std::min(directed_credit_ + 1, directed_credit_max());
     if (config_->break_at && line_.id == *config_->break_at) std::raise(SIGTRAP);
     record_operation();

@@ -113,11 +113,9 @@ bool Player::read_key(Asked asked, u128 key) {
     if (!model_.known(groove, asked, key)) skip();
     return model_.known(groove, asked, key);
   }
-  const ObjectStore& objects = model_.objects(groove);
-  if (asked == Asked::key) objects.fetch_place(key);
+  if (asked == Asked::key) model_.objects(groove).fetch(key);
   maybe_setup();
   if (!prefetch_key(groove, asked, key)) return false;
-  if (asked == Asked::key) objects.fetch(key);
   const Error error = host_->prefetch(groove);
   if (!error) return true;
   judge_error(error, "prefetch");
