@@ -44,24 +44,35 @@ class BlockCache {
   BlockCache(Arena& arena, const Options& options);
   BlockCache(const BlockCache&) = delete;
 
-  // The block, or null. Valid until the next insert() or remove().
-  const std::byte* get(const BlockReference& block) {
+  // A block, or null, and where it is. Valid until the next insert() or remove().
+  struct Found {
+    const std::byte* block;
+    u64 set;
+    u32 way;
+  };
+  // Looks without using.
+  Found look(const BlockReference& block) const {
     const CachePlace place = place_of(block.address);
-    Set& set = sets_[place.set];
+    const Set& set = sets_[place.set];
     const u32 way = find(set, place.tag, block.address);
-    if (way == ways || set.checksums[way] != block.checksum) return nullptr;
-    set.clock.use(way);
-    return block_at(place.set, way);
+    if (way == ways || set.checksums[way] != block.checksum) return {.block = nullptr, .set = 0, .way = 0};
+    return {.block = block_at(place.set, way), .set = place.set, .way = way};
+  }
+  void use(const Found& found) {
+    ASSERT(found.block != nullptr);
+    sets_[found.set].clock.use(found.way);
+  }
+  const std::byte* get(const BlockReference& block) {
+    const Found found = look(block);
+    if (found.block != nullptr) use(found);
+    return found.block;
   }
 
-  // Brings what is looked at first in the block, if it is cached, into the processor's caches: of the header
-  // the lines that say what it is, and the first of the body. Changes nothing.
+  // block_fetch() of the block, if it is cached. Changes nothing.
   void prefetch(u64 address) const {
     const CachePlace place = place_of(address);
     const u32 way = find(sets_[place.set], place.tag, address);
-    if (way == ways) return;
-    const std::byte* block = block_at(place.set, way);
-    for (u32 at = 64; at <= block_header_size; at += 64) __builtin_prefetch(block + at);
+    if (way != ways) block_fetch(block_at(place.set, way));
   }
 
   // Whether some block of this address is cached; does not count as a use.
