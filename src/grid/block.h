@@ -60,7 +60,7 @@ static_assert(sizeof(BlockHeader) == block_header_size);
 static_assert(std::is_trivially_copyable_v<BlockHeader>);
 static_assert(std::has_unique_object_representations_v<BlockHeader>);
 
-// Views over block memory (aligned to 4096; src/ is built without strict aliasing).
+// Views over block memory (aligned to 64 at least; src/ is built without strict aliasing).
 inline BlockHeader& header_of(std::byte* block) { return *reinterpret_cast<BlockHeader*>(block); }
 inline const BlockHeader& header_of(const std::byte* block) {
   return *reinterpret_cast<const BlockHeader*>(block);
