@@ -60,13 +60,19 @@ static_assert(sizeof(BlockHeader) == block_header_size);
 static_assert(std::is_trivially_copyable_v<BlockHeader>);
 static_assert(std::has_unique_object_representations_v<BlockHeader>);
 
-// Views over block memory (aligned to 4096; src/ is built without strict aliasing).
+// Views over block memory (aligned to 64 at least; src/ is built without strict aliasing).
 inline BlockHeader& header_of(std::byte* block) { return *reinterpret_cast<BlockHeader*>(block); }
 inline const BlockHeader& header_of(const std::byte* block) {
   return *reinterpret_cast<const BlockHeader*>(block);
 }
 inline std::byte* body_of(std::byte* block) { return block + block_header_size; }
 inline const std::byte* body_of(const std::byte* block) { return block + block_header_size; }
+
+// Brings what is looked at first in a block into the processor's caches: of the header the lines that say
+// what it is, and the first of the body.
+inline void block_fetch(const std::byte* block) {
+  for (u32 at = 64; at <= block_header_size; at += 64) __builtin_prefetch(block + at);
+}
 
 template <class Metadata>
 const Metadata& metadata_of(const std::byte* block) {

@@ -6,7 +6,7 @@ namespace tonearm {
 
 BlockCache::Memory::Memory(Arena& arena, const Options& options) {
   sets = arena.take<Set>(options.blocks_count / ways, 64);
-  blocks = arena.take<std::byte>(u64{options.blocks_count} * options.block_size, Arena::align_max);
+  blocks = arena.take<std::byte>(u64{options.blocks_count} * (options.block_size + gap), Arena::align_max);
 }
 
 BlockCache::BlockCache(Arena& arena, const Options& options)

@@ -29,6 +29,10 @@ class BlockCache {
     u32 block_size;
   };
 
+  // Behind each block. Were all aligned alike, what is looked at first of each would have to share a few sets
+  // of the processor's caches.
+  static constexpr u64 gap = 64;
+
   struct Set {
     ClockWays clock;
     u64 addresses[ways];
@@ -44,24 +48,35 @@ class BlockCache {
   BlockCache(Arena& arena, const Options& options);
   BlockCache(const BlockCache&) = delete;
 
-  // The block, or null. Valid until the next insert() or remove().
-  const std::byte* get(const BlockReference& block) {
+  // A block, or null, and where it is. Valid until the next insert() or remove().
+  struct Found {
+    const std::byte* block;
+    u64 set;
+    u32 way;
+  };
+  // Looks without using.
+  Found look(const BlockReference& block) const {
     const CachePlace place = place_of(block.address);
-    Set& set = sets_[place.set];
+    const Set& set = sets_[place.set];
     const u32 way = find(set, place.tag, block.address);
-    if (way == ways || set.checksums[way] != block.checksum) return nullptr;
-    set.clock.use(way);
-    return block_at(place.set, way);
+    if (way == ways || set.checksums[way] != block.checksum) return {.block = nullptr, .set = 0, .way = 0};
+    return {.block = block_at(place.set, way), .set = place.set, .way = way};
+  }
+  void use(const Found& found) {
+    ASSERT(found.block != nullptr);
+    sets_[found.set].clock.use(found.way);
+  }
+  const std::byte* get(const BlockReference& block) {
+    const Found found = look(block);
+    if (found.block != nullptr) use(found);
+    return found.block;
   }
 
-  // Brings what is looked at first in the block, if it is cached, into the processor's caches: of the header
-  // the lines that say what it is, and the first of the body. Changes nothing.
+  // block_fetch() of the block, if it is cached. Changes nothing.
   void prefetch(u64 address) const {
     const CachePlace place = place_of(address);
     const u32 way = find(sets_[place.set], place.tag, address);
-    if (way == ways) return;
-    const std::byte* block = block_at(place.set, way);
-    for (u32 at = 64; at <= block_header_size; at += 64) __builtin_prefetch(block + at);
+    if (way != ways) block_fetch(block_at(place.set, way));
   }
 
   // Whether some block of this address is cached; does not count as a use.
@@ -86,7 +101,9 @@ class BlockCache {
     return set.clock.find(tag, [&](u32 way) { return set.addresses[way] == address; });
   }
 
-  std::byte* block_at(u64 set, u32 way) const { return blocks_.data() + (set * ways + way) * block_size_; }
+  std::byte* block_at(u64 set, u32 way) const {
+    return blocks_.data() + (set * ways + way) * (block_size_ + gap);
+  }
   // The way for a new block; whatever it held is gone.
   u32 vacate(u64 set);
   void empty_way(u64 set, u32 way);

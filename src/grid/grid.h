@@ -143,6 +143,15 @@ class Grid {
     if (data != nullptr) ++counters_.reads_cache;
     return data;
   }
+  // The same in two steps, for who may need several: looking changes nothing, and is no use of the block.
+  BlockCache::Found look(const BlockReference& block) const { return cache_.look(block); }
+  const std::byte* cached(BlockReference block, const BlockCache::Found& found) {
+    if (variation(Variation::cache_miss, block.address) != 0) return nullptr;
+    if (found.block == nullptr) return nullptr;
+    cache_.use(found);
+    ++counters_.reads_cache;
+    return found.block;
+  }
 
   // Who will ask for several cached blocks says so for all of them first: they lie far apart.
   void prefetch(u64 address) const { cache_.prefetch(address); }

@@ -26,6 +26,7 @@ struct ObjectTraits {
   static constexpr NativeKey key_max = timestamp_max;
 
   static NativeKey key(const Value& value) { return value.timestamp & ~tombstone_bit; }
+  static const void* key_place(const Value& value) { return &value.timestamp; }
   static bool is_tombstone(const Value& value) { return (value.timestamp & tombstone_bit) != 0; }
   static Value tombstone(NativeKey key) {
     ASSERT(key <= key_max);

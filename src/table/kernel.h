@@ -95,6 +95,8 @@ class TableKernel {
 
   // Index of the first of `count` sorted values with key >= `key`.
   virtual u32 lower_bound(const std::byte* values, u32 count, const Key& key) const = 0;
+  // Brings the values that lower_bound() looks at first into the processor's caches.
+  virtual void fetch(const std::byte* values, u32 count) const = 0;
   // The value with this key among `count` UNSORTED ones that was put last, or null.
   virtual const std::byte* find_last(const std::byte* values, u32 count, const Key& key) const = 0;
 

@@ -85,7 +85,18 @@ class TypedKernel final : public TableKernel {
     // Values in a cached block are far away: both places where the next step may look are fetched.
     return search(
         count, wanted, [values](u32 index) { return T::key(values[index]); },
-        [values](u32 index) { __builtin_prefetch(values + index); });
+        [values](u32 index) { fetch_key(values + index); });
+  }
+
+  void fetch(const std::byte* bytes, u32 count) const override {
+    const Value* values = view(bytes);
+    const u32 half = count / 2;
+    const u32 next = (count - half) / 2;
+    if (half > 0) fetch_key(values + half - 1);
+    if (next > 0) {
+      fetch_key(values + next - 1);
+      fetch_key(values + half + next - 1);
+    }
   }
 
   const std::byte* find_last(const std::byte* bytes, u32 count, const Key& key) const override {
@@ -161,6 +172,14 @@ class TypedKernel final : public TableKernel {
   static Value* view(std::byte* bytes) {
     ASSERT(reinterpret_cast<std::uintptr_t>(bytes) % alignof(Value) == 0);
     return reinterpret_cast<Value*>(bytes);
+  }
+  // The key may stand behind the first bytes of its value.
+  static void fetch_key(const Value* value) {
+    if constexpr (requires { T::key_place(*value); }) {
+      __builtin_prefetch(T::key_place(*value));
+    } else {
+      __builtin_prefetch(value);
+    }
   }
   static void move(Value* to, const Value* from, u64 count) {
     if (count > 0) std::memcpy(static_cast<void*>(to), from, count * sizeof(Value));

@@ -118,6 +118,40 @@ bool Tree::may_hold(const Key& key) const {
   return variation(Variation::key_range_ignored, config_.id, static_cast<u64>(key.lo)) != 0;
 }
 
+// The blocks lie far apart in memory. So each step is done for all levels, down to the first whose index
+// block is not cached, and fetches what the next step looks at.
+u32 Tree::look_ahead(const Key& key, std::span<Path, levels_max> paths) const {
+  u32 count = 0;
+  for (u32 level = 0; level < manifest_.levels(); ++level) {
+    const TableInfo* table = manifest_.lookup(level, key);
+    if (table == nullptr) continue;
+    Path& path = paths[count++];
+    path.level = level;
+    path.index = table->index_block();
+    path.index_found = shared_.grid->look(path.index);
+    path.has_values = false;
+    const std::byte* block = path.index_found.block;
+    if (block == nullptr) break;
+    block_fetch(block);
+    __builtin_prefetch(block + layout_.keys_max_offset());
+    __builtin_prefetch(block + layout_.addresses_offset());
+  }
+  for (Path& path : paths.first(count)) {
+    if (path.index_found.block == nullptr) break;
+    const IndexBlock index(layout_, kernel(), path.index_found.block);
+    const u32 position = index.find(key);
+    if (position == index.count()) continue;
+    path.has_values = true;
+    path.values = index.value_block(position);
+    path.values_found = shared_.grid->look(path.values);
+    const std::byte* block = path.values_found.block;
+    if (block == nullptr) continue;
+    block_fetch(block);
+    kernel().fetch(body_of(block), layout_.values_per_block);  // Most blocks are full.
+  }
+  return count;
+}
+
 Tree::CacheLookup Tree::lookup_from_levels_cache(const Key& key) {
   if (!may_hold(key)) {
     mark(Mark::key_range_excluded, config_.id, &key);
@@ -127,15 +161,16 @@ Tree::CacheLookup Tree::lookup_from_levels_cache(const Key& key) {
   if (variation(Variation::lookup_uncached, config_.id, static_cast<u64>(key.lo)) != 0) {
     return {.kind = CacheLookup::Kind::possible, .level = 0};
   }
-  for (u32 level = 0; level < manifest_.levels(); ++level) {
-    const TableInfo* table = manifest_.lookup(level, key);
-    if (table == nullptr) continue;
-    const std::byte* index_data = grid().cached(table->index_block());
-    if (index_data == nullptr) return {.kind = CacheLookup::Kind::possible, .level = level};
-    const IndexBlock index(layout_, kernel(), index_data);
-    const u32 position = index.find(key);
-    if (position == index.count()) continue;
-    const std::byte* value_data = grid().cached(index.value_block(position));
+  Path paths[levels_max];
+  const u32 path_count = look_ahead(key, paths);
+  for (u32 i = 0; i < path_count; ++i) {
+    const Path& path = paths[i];
+    const u32 level = path.level;
+    if (grid().cached(path.index, path.index_found) == nullptr) {
+      return {.kind = CacheLookup::Kind::possible, .level = level};
+    }
+    if (!path.has_values) continue;
+    const std::byte* value_data = grid().cached(path.values, path.values_found);
     if (value_data == nullptr) return {.kind = CacheLookup::Kind::possible, .level = level};
     const std::span<const std::byte> values = value_block_values(layout_, value_data);
     const u32 count = static_cast<u32>(values.size() / layout_.value_size);

@@ -150,8 +150,20 @@ class Tree {
     u32 puts_this_op;
   };
 
+  // The way to a key in a level that has a table for it.
+  struct Path {
+    u32 level;
+    BlockReference index;
+    BlockCache::Found index_found;
+    bool has_values;  // The index block is cached, and has a value block for the key: the rest is set.
+    BlockReference values;
+    BlockCache::Found values_found;
+  };
+
   PutResult append(const std::byte* value, const Key& key);
   bool may_hold(const Key& key) const;  // False: no level has it.
+  // The paths, newest first; returns how many. Changes nothing, and is no use of a block.
+  u32 look_ahead(const Key& key, std::span<Path, levels_max> paths) const;
   void lookup_advance(Lookup& lookup);
   void lookup_read_done(Lookup& lookup);
   void lookup_finish(Lookup& lookup);
