@@ -87,8 +87,6 @@ class BlockCache {
   }
 
   std::byte* block_at(u64 set, u32 way) const { return blocks_.data() + (set * ways + way) * block_size_; }
-  // The way for a new block; whatever it held is gone.
-  u32 vacate(u64 set);
   void empty_way(u64 set, u32 way);
 
   u32 block_size_;
