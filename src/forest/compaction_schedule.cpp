@@ -57,19 +57,25 @@ void CompactionSchedule::half_bar_commence(u64 op, std::span<Tree* const> trees)
 }
 
 void CompactionSchedule::plan(Tree& tree, u32 level_b, u64 op) {
+  // Most often there is nothing to do, and a job is large.
+  const TableInfo* table_a = level_b == 0 ? nullptr : tree.manifest().compaction_table(level_b - 1);
+  if (level_b == 0 ? !flush_due(tree, op) : table_a == nullptr) return;
   CompactionJob job;
   job.tree = &tree;
   job.level_b = level_b;
   job.snapshot_min = op + format_.beats / 2;
-  const bool due = level_b == 0 ? plan_flush(tree, op, &job) : plan_merge(tree, level_b, op, &job);
-  if (!due) return;
+  if (level_b == 0) {
+    plan_flush(tree, op, &job);
+  } else {
+    plan_merge(tree, table_a, level_b, op, &job);
+  }
   job.done = job.move;
   if (!job.move) values_left_ += job.values_in;
   ASSERT(job_count_ < jobs_.size());
   new (&jobs_[job_count_++]) CompactionJob(job);
 }
 
-bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
+bool CompactionSchedule::flush_due(const Tree& tree, u64 op) const {
   const TableMemory& immutable = tree.table_immutable();
   if (immutable.flushed()) return false;
   const u64 capacity = immutable.capacity();
@@ -85,7 +91,11 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
     return false;
   }
   if (wait) mark(Mark::flush_forced, tree.config().id);
+  return true;
+}
 
+void CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
+  const TableMemory& immutable = tree.table_immutable();
   const std::span<const std::byte> values = immutable.values();
   const TableKernel& kernel = tree.kernel();
   const KeyRange range{.min = kernel.key_of(values.data()),
@@ -93,7 +103,6 @@ bool CompactionSchedule::plan_flush(Tree& tree, u64 op, CompactionJob* job) {
   mark(Mark::merge_into_level0, tree.config().id, &range.min);
   job->values_in = immutable.count();
   plan_inputs(tree, range, op, job);
-  return true;
 }
 
 // The tables of level B that A, whose values are counted already, is merged with.
@@ -131,9 +140,8 @@ bool CompactionSchedule::drops_tombstones(const Tree& tree, u32 level_b, const K
   return variation(Variation::tombstones_kept, op, place(tree, level_b)) == 0;
 }
 
-bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJob* job) {
-  const TableInfo* table = tree.manifest().compaction_table(level_b - 1);
-  if (table == nullptr) return false;
+void CompactionSchedule::plan_merge(Tree& tree, const TableInfo* table, u32 level_b, u64 op,
+                                    CompactionJob* job) {
   // Legal: the least overlap saves work. What a compaction is made for is an overlap of `growth`.
   if (const u64 choice = variation(Variation::table_not_least, op, place(tree, level_b)); choice != 0) {
     const ManifestLevel& level_a = tree.manifest().level(level_b - 1);
@@ -150,7 +158,6 @@ bool CompactionSchedule::plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJ
     mark(level_b == 1 ? Mark::merge_into_level1 : Mark::merge_into_deeper, tree.config().id, &table->key_min);
     if (job->tables_b.count() > 1) mark(Mark::merge_several_tables, tree.config().id, &table->key_min);
   }
-  return true;
 }
 
 bool CompactionSchedule::beat_reserve(u64 op) {
@@ -158,8 +165,8 @@ bool CompactionSchedule::beat_reserve(u64 op) {
   ASSERT(!reserved_);
   const u32 beats = beats_left(format_, op);
   const u64 even = div_ceil(values_left_, beats);
-  // Legal: the last beat takes what is left. What the disk has room for may not decide: the same op on another
-  // disk must lay out the same blocks.
+  // Legal: the last beat takes what is left. What the disk has room for may not decide: the same op on
+  // another disk must lay out the same blocks.
   const u64 uneven = beats == 1 ? 0 : variation(Variation::beat_uneven, op);
   values_beat_left_ = uneven == 0 ? even : uneven % (values_left_ + 1);
 

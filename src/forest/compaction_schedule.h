@@ -38,8 +38,10 @@ class CompactionSchedule {
 
  private:
   void plan(Tree& tree, u32 level_b, u64 op);
-  bool plan_flush(Tree& tree, u64 op, CompactionJob* job);
-  bool plan_merge(Tree& tree, u32 level_b, u64 op, CompactionJob* job);
+  bool flush_due(const Tree& tree, u64 op) const;
+  void plan_flush(Tree& tree, u64 op, CompactionJob* job);
+  // `table`: the one with the least overlap, of the level above.
+  void plan_merge(Tree& tree, const TableInfo* table, u32 level_b, u64 op, CompactionJob* job);
   void plan_inputs(Tree& tree, const KeyRange& range, u64 op, CompactionJob* job);
   u32 coalescing(const Tree& tree, u32 level_b, u64 op) const;
   bool drops_tombstones(const Tree& tree, u32 level_b, const KeyRange& range, u64 op) const;

@@ -36,13 +36,11 @@ void BlockCache::insert(const std::byte* block) {
 
   u32 way = find(set, place.tag, header.address);
   if (way == ways) {
-    way = vacate(place.set);
-    for (u32 other = 0; other < ways; ++other) {
-      if (set.clock.counts[other] > 0 && set.clock.tags[other] == place.tag) {
-        mark(Mark::grid_cache_tag_collision);
-        break;
-      }
-    }
+    const ClockWays::Vacated vacated = set.clock.vacate();
+    way = vacated.way;
+    if (vacated.evicted) mark(Mark::grid_cache_evicted);
+    const u32 other = set.clock.find(place.tag, [&](u32 each) { return set.clock.tags[each] == place.tag; });
+    if (other != ways) mark(Mark::grid_cache_tag_collision);
   }
   ASSERT(block_at(place.set, way) != block);
   poison(block_at(place.set, way), block_size_);
@@ -52,15 +50,6 @@ void BlockCache::insert(const std::byte* block) {
   set.clock.counts[way] = 1;
   set.addresses[way] = header.address;
   set.checksums[way] = header.checksum;
-}
-
-u32 BlockCache::vacate(u64 set) {
-  const ClockWays::Vacated vacated = sets_[set].clock.vacate();
-  if (vacated.evicted) {
-    empty_way(set, vacated.way);
-    mark(Mark::grid_cache_evicted);
-  }
-  return vacated.way;
 }
 
 void BlockCache::empty_way(u64 set, u32 way) {

@@ -1,5 +1,6 @@
 #include "grid/grid.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/mark.h"
@@ -149,6 +150,7 @@ void Grid::read_issue(ReadSlot& slot, Read& read) {
   ASSERT(find_write(read.block.address) == nullptr);
   ASSERT(find_repair(read.block) == nullptr);
   slot.read = &read;
+  ++reads_issued_;
   slot.side = GridSide::first;
   ++counters_.reads_storage;
   read_attempt(slot);
@@ -229,6 +231,8 @@ void Grid::read_end(ReadSlot& slot, BlockResult result) {
     poison(slot.buffer, block_size_);
   }
   slot.read = nullptr;
+  ASSERT(reads_issued_ > 0);
+  --reads_issued_;
   if (Read* next = reads_waiting_.pop(); next != nullptr) read_issue(slot, *next);
   resolve(root, result == BlockResult::valid ? data : nullptr, result);
   poison(resolve_buffer_, block_size_);  // The callbacks have looked at it.
@@ -271,9 +275,14 @@ void Grid::resolve_one(Read& read, const std::byte* data, BlockResult result) {
 }
 
 Grid::Read* Grid::find_root(const BlockReference& block) const {
+  u32 left = reads_issued_;
   for (const ReadSlot& slot : read_slots_) {
-    if (slot.read != nullptr && slot.read->block == block) return slot.read;
+    if (left == 0) break;
+    if (slot.read == nullptr) continue;
+    if (slot.read->block == block) return slot.read;
+    --left;
   }
+  ASSERT(left == 0);
   for (Read* at = reads_waiting_.peek(); at != nullptr; at = ReadQueue::next(*at)) {
     if (at->block == block) return at;
   }
@@ -282,30 +291,25 @@ Grid::Read* Grid::find_root(const BlockReference& block) const {
 
 Grid::ReadSlot* Grid::read_slot_for(const Read& read) const {
   if (!reads_waiting_.empty()) return nullptr;
-  ReadSlot* idle = nullptr;
-  bool busy = false;
-  for (ReadSlot& slot : read_slots_) {
-    if (slot.read == nullptr && idle == nullptr) idle = &slot;
-    busy |= slot.read != nullptr;
-  }
+  const bool busy = reads_issued_ > 0;
+  const auto idle =
+      std::ranges::find_if(read_slots_, [](const ReadSlot& slot) { return slot.read == nullptr; });
   // Legal: as with a single slot, and the busy one will take the read over.
   if (busy && variation(Variation::read_slot_single, read.block.address) != 0) return nullptr;
-  ASSERT(busy || idle != nullptr);
-  return idle;
+  ASSERT(busy || idle != read_slots_.end());
+  return idle == read_slots_.end() ? nullptr : &*idle;
 }
 
 Grid::WriteSlot* Grid::write_slot_for(const Write& write) const {
   if (!writes_waiting_.empty()) return nullptr;
-  WriteSlot* idle = nullptr;
-  bool busy = false;
-  for (WriteSlot& slot : write_slots_) {
-    if (slot.write == nullptr && idle == nullptr) idle = &slot;
-    busy |= slot.write != nullptr;
-  }
+  ASSERT(writes_in_flight_ >= 1);  // With this one.
+  const bool busy = writes_in_flight_ > 1;
+  const auto idle =
+      std::ranges::find_if(write_slots_, [](const WriteSlot& slot) { return slot.write == nullptr; });
   // Legal: as with a single slot, and the busy one will take the write over.
   if (busy && variation(Variation::write_slot_single, header_of(write.block).address) != 0) return nullptr;
-  ASSERT(busy || idle != nullptr);
-  return idle;
+  ASSERT(busy || idle != write_slots_.end());
+  return idle == write_slots_.end() ? nullptr : &*idle;
 }
 
 // Legal to refuse: the cache answers for what the storage has, and never instead of it.
@@ -315,9 +319,14 @@ void Grid::cache_insert(const std::byte* block) {
 
 bool Grid::reading(u64 address) const {
   if (reads_in_flight_ == 0) return false;
+  u32 left = reads_issued_;
   for (const ReadSlot& slot : read_slots_) {
-    if (slot.read != nullptr && slot.read->block.address == address) return true;
+    if (left == 0) break;
+    if (slot.read == nullptr) continue;
+    if (slot.read->block.address == address) return true;
+    --left;
   }
+  ASSERT(left == 0);
   for (const ReadQueue* queue : {&reads_waiting_, &reads_deferred_}) {
     for (const Read* at = queue->peek(); at != nullptr; at = ReadQueue::next(*at)) {
       if (at->block.address == address) return true;
@@ -416,9 +425,14 @@ void Grid::write_done(WriteSlot& slot, GridSide side) {
 
 Grid::Write* Grid::find_write(u64 address) const {
   if (writes_in_flight_ == 0) return nullptr;
+  u32 left = writes_in_flight_ - writes_waiting_.count();
   for (const WriteSlot& slot : write_slots_) {
-    if (slot.write != nullptr && header_of(slot.write->block).address == address) return slot.write;
+    if (left == 0) break;
+    if (slot.write == nullptr) continue;
+    if (header_of(slot.write->block).address == address) return slot.write;
+    --left;
   }
+  ASSERT(left == 0);
   for (Write* at = writes_waiting_.peek(); at != nullptr; at = decltype(writes_waiting_)::next(*at)) {
     if (header_of(at->block).address == address) return at;
   }

@@ -257,6 +257,7 @@ class Grid {
   ReadQueue reads_waiting_;   // For a slot.
   Queue<Write, &Write::link> writes_waiting_;
   u32 reads_in_flight_ = 0;
+  u32 reads_issued_ = 0;  // Of those, the ones that have a slot.
   u32 writes_in_flight_ = 0;
   Queue<Visit, &Visit::link> visits_;
   bool repairs_allowed_ = false;

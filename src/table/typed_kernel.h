@@ -208,9 +208,13 @@ class TypedKernel final : public TableKernel {
   }
 
   static bool sorted_unique(const Value* values, u32 count) {
+    if (count == 0) return true;
     bool sorted = true;
+    Native previous = T::key(values[0]);
     for (u32 index = 1; index < count; ++index) {
-      sorted &= T::key(values[index - 1]) < T::key(values[index]);
+      const Native key = T::key(values[index]);
+      sorted &= previous < key;
+      previous = key;
     }
     return sorted;
   }
@@ -330,43 +334,50 @@ u32 TypedKernel<T>::dedupe(std::byte* bytes, u32 count, Key* dropped) const {
 // Both inputs have values. Rounds are cut so that none of the four limits can be passed inside one.
 template <TableTraits T>
 template <bool drop>
-void TypedKernel<T>::merge_both(Merging& merging) {
+void TypedKernel<T>::merge_both(Merging& m) {
   constexpr bool annihilate = T::usage == TableUsage::secondary_index;
   static_assert(!(drop && annihilate));
-  Merging m = merging;  // In registers.
   bool alternating = true;
   while (m.a_at < m.a_count && m.b_at < m.b_count && m.may_go_on()) {
     u64 round = std::min<u64>(m.a_count - m.a_at, m.b_count - m.b_at);
     round = std::min<u64>(round, m.room - m.produced);
     round = std::min<u64>(round, std::max<u64>(1, m.consume_left() / 2));
+    const Value* a = m.a + m.a_at;
+    const Value* b = m.b + m.b_at;
+    Value* output = m.output + m.produced;
+    u32 tombstones = 0;
+    const Value* last_tombstone = m.last_tombstone;
     for (; round > 0; --round) {
-      const Value* const a = m.a + m.a_at;
-      const Value* const b = m.b + m.b_at;
       const Native a_key = T::key(*a);
       const Native b_key = T::key(*b);
+      if (a_key == b_key) {
+        ++m.met;
+        m.last_met = a;
+        if constexpr (annihilate) {
+          alternating &= T::is_tombstone(*a) != T::is_tombstone(*b);
+          ++a;
+          ++b;
+          continue;
+        }
+        ++b;
+      }
       const bool b_first = b_key < a_key;
-      const bool meet = a_key == b_key;
       const Value* const next = b_first ? b : a;
       const bool tombstone = T::is_tombstone(*next);
-      m.output[m.produced] = *next;  // Taken back by not counting it.
-      m.a_at += b_first ? 0 : 1;
-      m.b_at += b_first || meet ? 1 : 0;
-      m.met += meet ? 1 : 0;
-      m.last_met = meet ? a : m.last_met;
-      if constexpr (annihilate) {
-        alternating &= !meet || T::is_tombstone(*a) != T::is_tombstone(*b);
-        m.tombstones += tombstone && !meet ? 1 : 0;
-        m.last_tombstone = tombstone && !meet ? next : m.last_tombstone;
-        m.produced += meet ? 0 : 1;
-      } else {
-        m.tombstones += tombstone ? 1 : 0;
-        m.last_tombstone = tombstone ? next : m.last_tombstone;
-        m.produced += drop && tombstone ? 0 : 1;
-      }
+      *output = *next;  // Taken back by not counting it.
+      output += drop && tombstone ? 0 : 1;
+      a += b_first ? 0 : 1;
+      b += b_first ? 1 : 0;
+      tombstones += tombstone ? 1 : 0;
+      last_tombstone = tombstone ? next : last_tombstone;
     }
+    m.a_at = static_cast<u32>(a - m.a);
+    m.b_at = static_cast<u32>(b - m.b);
+    m.produced = static_cast<u32>(output - m.output);
+    m.tombstones += tombstones;
+    m.last_tombstone = last_tombstone;
   }
   ASSERT_IMPLIES(annihilate, alternating);
-  merging = m;
 }
 
 // The other input has ended. Tombstones of the older input are dropped like those of the newer one:
