@@ -121,17 +121,18 @@ class Demands {
     return true;
   }
 
-  // The time of the objects into stretches: more than there are objects, and no more than twice as many.
+  // The time of the objects into stretches: no fewer than there are objects, and at most twice as many.
   void divide() {
     if (timestamps_.empty()) return;
     const u64 range = timestamps_.back() - timestamps_.front();
     while (range >> shift_ >= 2 * timestamps_.size()) ++shift_;
     first_of_.reserve((range >> shift_) + 2);
-    for (std::size_t i = 0; i < timestamps_.size(); ++i) {
-      const u64 stretch = (timestamps_[i] - timestamps_.front()) >> shift_;
-      if (first_of_.size() <= stretch) first_of_.resize(stretch + 1, static_cast<u32>(i));
+    u32 object = 0;
+    for (u64 stretch = 0; stretch <= range >> shift_; ++stretch) {
+      first_of_.push_back(object);
+      while (object < objects() && (timestamps_[object] - timestamps_.front()) >> shift_ == stretch) ++object;
     }
-    first_of_.push_back(static_cast<u32>(timestamps_.size()));
+    first_of_.push_back(object);
   }
 
   std::vector<u64> timestamps_;  // By object.
