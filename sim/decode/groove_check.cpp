@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 
 #include "sim/decode/value_bytes.h"
 
@@ -12,44 +11,52 @@ namespace tonearm::sim {
 namespace {
 
 // What the objects of a groove demand of its other trees, as short as that can be said: of each index the
-// fields of one object after the other. Objects are found by their timestamps, in an open hash table that is
-// at most half full: every entry of every index asks.
+// fields of one object after the other. Objects lie in the order of their timestamps, by which every entry of
+// every index finds its own: in one of the many stretches of time that are as long as each other, of which
+// the first object is known.
 class Demands {
  public:
   static constexpr u32 none = ~u32{0};
-  static constexpr std::size_t indexes_max = 64;
 
   // False: they cannot be said so. An object has one entry in an index at most, with its own timestamp.
   bool derive(const DecodedImage& decoded, const GrooveShape& groove) {
-    if (groove.index_trees.size() > indexes_max) return false;
     const TreeShape& tree = *decoded.shape->find(groove.object_tree);
     const std::span<const std::byte* const> objects = decoded.newest(groove.object_tree);
-    if (objects.size() >= none / 2) return false;
-    slots_.assign(std::bit_ceil(2 * objects.size() + 1), none);
-    objects_.reserve(objects.size());
+    if (objects.size() >= none) return false;
+    timestamps_.reserve(objects.size());
+    if (groove.id_tree != 0) ids_.reserve(objects.size());
     columns_begin(decoded, groove, objects.size());
     std::vector<IndexEntry> entries;
     for (std::size_t i = 0; i < objects.size(); ++i) {
+      if (i + ahead < objects.size()) fetch(objects[i + ahead], tree.object_size);
       const std::byte* const object = objects[i];
       const u64 timestamp = unflagged(tree, object);
-      slots_[slot_of(timestamp)] = static_cast<u32>(i);
-      objects_.push_back({.timestamp = timestamp, .present = 0});
+      if (i > 0 && timestamp <= timestamps_.back()) return false;
+      timestamps_.push_back(timestamp);
       entries.clear();
       groove.entries({object, tree.object_size}, &entries);
       if (!add_entries(groove, entries)) return false;
       if (groove.id_tree != 0) ids_.push_back(word_at<u128>(object, groove.id_at));
     }
+    divide();
     return true;
   }
 
-  std::size_t objects() const { return objects_.size(); }
+  std::size_t objects() const { return timestamps_.size(); }
   u64 entries(std::size_t index) const { return columns_[index].entries; }
   // None: there is no such object.
-  u32 object_at(u64 timestamp) const { return slots_[slot_of(timestamp)]; }
+  u32 object_at(u64 timestamp) const {
+    if (timestamps_.empty() || timestamp < timestamps_.front()) return none;
+    const u64 stretch = (timestamp - timestamps_.front()) >> shift_;
+    if (stretch + 1 >= first_of_.size()) return none;
+    const auto end = timestamps_.begin() + first_of_[stretch + 1];
+    const auto at = std::lower_bound(timestamps_.begin() + first_of_[stretch], end, timestamp);
+    return at != end && *at == timestamp ? static_cast<u32>(at - timestamps_.begin()) : none;
+  }
   u128 id(u32 object) const { return ids_[object]; }
   bool demands(u32 object, std::size_t index, const TreeShape& tree, const std::byte* entry) const {
-    if ((objects_[object].present >> index & 1) == 0) return false;
     const Column& column = columns_[index];
+    if (column.has[object] == 0) return false;
     switch (tree.kind) {
       case ValueKind::exists: return true;
       case ValueKind::index: return column.low[object] == word_at<u64>(entry, 0);
@@ -63,17 +70,26 @@ class Demands {
   }
 
  private:
+  static constexpr std::size_t ahead = 8;
+
   struct Column {
     ValueKind kind;
     u64 entries = 0;  // How many objects have one.
+    std::vector<u8> has;
     std::vector<u64> low;
     std::vector<u64> high;  // Of a wide index.
   };
 
+  // Objects lie all over the memory.
+  static void fetch(const std::byte* object, u32 size) {
+    for (u32 at = 0; at < size; at += 64) __builtin_prefetch(object + at);
+  }
+
   void columns_begin(const DecodedImage& decoded, const GrooveShape& groove, std::size_t objects) {
     for (const u16 tree : groove.index_trees) {
-      Column& column =
-          columns_.emplace_back(Column{.kind = decoded.shape->find(tree)->kind, .low = {}, .high = {}});
+      Column& column = columns_.emplace_back(
+          Column{.kind = decoded.shape->find(tree)->kind, .has = {}, .low = {}, .high = {}});
+      column.has.resize(objects);
       if (column.kind != ValueKind::exists) column.low.resize(objects);
       if (column.kind == ValueKind::wide) column.high.resize(objects);
     }
@@ -81,26 +97,23 @@ class Demands {
 
   // Of the object that was added last.
   bool add_entries(const GrooveShape& groove, const std::vector<IndexEntry>& entries) {
-    const std::size_t object = objects_.size() - 1;
-    u64 present = 0;
+    const std::size_t object = timestamps_.size() - 1;
     std::size_t index = 0;
     for (const IndexEntry& entry : entries) {
       // As a rule they come in the order of the trees.
       if (index == columns_.size() || groove.index_trees[index] > entry.tree) index = 0;
       while (index < columns_.size() && groove.index_trees[index] != entry.tree) ++index;
-      if (index == columns_.size() || (present >> index & 1) != 0) return false;
-      present |= u64{1} << index;
-      if (!add_entry(&columns_[index], object, entry.key)) return false;
+      if (index == columns_.size() || !add_entry(&columns_[index], object, entry.key)) return false;
     }
-    objects_.back().present = present;
     return true;
   }
   bool add_entry(Column* column, std::size_t object, const DecodedKey& key) {
     const u64 middle = static_cast<u64>(key.second >> 64);
-    if (static_cast<u64>(key.second) != objects_[object].timestamp) return false;
+    if (static_cast<u64>(key.second) != timestamps_[object] || column->has[object] != 0) return false;
     if (column->kind != ValueKind::wide && key.first != 0) return false;
     if (column->kind != ValueKind::index && middle != 0) return false;
     ++column->entries;
+    column->has[object] = 1;
     if (column->kind == ValueKind::index) column->low[object] = middle;
     if (column->kind != ValueKind::wide) return true;
     column->low[object] = static_cast<u64>(key.first);
@@ -108,23 +121,25 @@ class Demands {
     return true;
   }
 
-  // That holds it, or the free one where it would be.
-  std::size_t slot_of(u64 timestamp) const {
-    const std::size_t mask = slots_.size() - 1;
-    std::size_t slot = (timestamp * 0x9e3779b97f4a7c15 >> 32) & mask;
-    while (slots_[slot] != none && objects_[slots_[slot]].timestamp != timestamp) slot = (slot + 1) & mask;
-    return slot;
+  // The time of the objects into stretches: no fewer than there are objects, and at most twice as many.
+  void divide() {
+    if (timestamps_.empty()) return;
+    const u64 range = timestamps_.back() - timestamps_.front();
+    while (range >> shift_ >= 2 * timestamps_.size()) ++shift_;
+    first_of_.reserve((range >> shift_) + 2);
+    u32 object = 0;
+    for (u64 stretch = 0; stretch <= range >> shift_; ++stretch) {
+      first_of_.push_back(object);
+      while (object < objects() && (timestamps_[object] - timestamps_.front()) >> shift_ == stretch) ++object;
+    }
+    first_of_.push_back(object);
   }
 
-  struct Object {
-    u64 timestamp;
-    u64 present;  // Bit i: it has an entry in index i.
-  };
-
-  std::vector<Object> objects_;
+  std::vector<u64> timestamps_;  // By object.
   std::vector<u128> ids_;        // By object.
   std::vector<Column> columns_;  // By index.
-  std::vector<u32> slots_;       // Numbers of objects.
+  u32 shift_ = 0;                // How long stretches are.
+  std::vector<u32> first_of_;    // By stretch; and one behind the last.
 };
 
 class GrooveCheck {

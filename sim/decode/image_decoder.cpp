@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <tuple>
 
 #include "sim/decode/block_fault.h"
 #include "sim/decode/disk_format.h"
@@ -166,7 +165,9 @@ void Decoder::sort_tables() {
   }
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
     if (a.tree_and_level != b.tree_and_level) return a.tree_and_level < b.tree_and_level;
-    return std::tie(a.key_min, a.address) < std::tie(b.key_min, b.address);
+    if (a.key_min.first != b.key_min.first) return a.key_min.first < b.key_min.first;
+    if (a.key_min.second != b.key_min.second) return a.key_min.second < b.key_min.second;
+    return a.address < b.address;
   });
   std::vector<DecodedTable> sorted;
   sorted.reserve(places.size());
@@ -247,6 +248,7 @@ void Decoder::fetch(Bytes bytes) {
 }
 
 void Decoder::fetch_header(const BlockRef& ref) const {
+  if (options_.memo != nullptr) options_.memo->fetch(ref.address);
   const Bytes block = lying_at(ref);
   if (!block.empty()) fetch(block.subspan(f::header_cluster, f::header_size - f::header_cluster + 64));
 }
@@ -381,7 +383,8 @@ void Decoder::read_table(DecodedTable* table) {
   if (load<u32>(block, f::header_block_size) != slots.block_size()) return wrong("size");
   once(address, [&] { check_slots(slots, count, address); });
   const std::size_t first = out_.value_blocks.size();
-  for (u64 i = 0; i < count; ++i) out_.value_blocks.push_back(slots.at(i));
+  out_.value_blocks.resize(first + count);
+  for (u64 i = 0; i < count; ++i) out_.value_blocks[first + i] = slots.at(i);
   if (out_.value_blocks[first].key_min != table->key_min ||
       out_.value_blocks.back().key_max != table->key_max) {
     wrong("keys differ from the manifest's");

@@ -113,6 +113,13 @@ class ModelMap {
   const_iterator find(const ModelKey& key) const;
   bool contains(const ModelKey& key) const { return find(key) != end(); }
 
+  // Shows entries of [first, last) in order, or from the last one down, until one is refused; returns it, or
+  // the end behind which it was going down.
+  template <class Accept>
+  const_iterator walk(const_iterator first, const_iterator last, Accept&& accept) const;
+  template <class Accept>
+  const_iterator walk_down(const_iterator first, const_iterator last, Accept&& accept) const;
+
   // Brings the entries around the key into the processor's caches, for who will look soon.
   void fetch(const ModelKey& key) const;
 
@@ -141,6 +148,7 @@ class ModelMap {
   };
   static constexpr std::size_t chunk_max = 64;
   static constexpr std::size_t merged_max = 48;
+  static constexpr std::size_t ahead = 2;  // A walk fetches chunks so early.
 
   u64* words_of(const Chunk& chunk) { return places_[chunk.place]->words; }
   const u64* words_of(const Chunk& chunk) const { return places_[chunk.place]->words; }
@@ -185,5 +193,41 @@ class ModelMap {
   KeptPlaces<Line, 16> places_;
   std::size_t size_ = 0;
 };
+
+// Entries of a chunk lie side by side.
+template <class Accept>
+ModelMap::const_iterator ModelMap::walk(const_iterator first, const_iterator last, Accept&& accept) const {
+  while (first != last) {
+    const Chunk& chunk = chunks_[first.chunk_];
+    const bool at_last = first.chunk_ == last.chunk_;
+    const std::size_t end = at_last ? last.index_ : chunk.size;
+    // Where the walk goes next is far from where it is.
+    if (first.chunk_ + ahead < last.chunk_) fetch_chunk(first.chunk_ + ahead);
+    const u64* words = words_of(chunk) + first.index_ * entry_words_;
+    for (; first.index_ < end; ++first.index_, words += entry_words_) {
+      if (!accept(entry_of(words))) return first;
+    }
+    if (at_last) break;
+    ++first.chunk_, first.index_ = 0;
+  }
+  return first;
+}
+
+template <class Accept>
+ModelMap::const_iterator ModelMap::walk_down(const_iterator first, const_iterator last,
+                                             Accept&& accept) const {
+  while (first != last) {
+    const std::size_t chunk = last.index_ == 0 ? last.chunk_ - 1 : last.chunk_;
+    const std::size_t begin = first.chunk_ == chunk ? first.index_ : 0;
+    if (first.chunk_ + ahead <= chunk) fetch_chunk(chunk - ahead);
+    std::size_t index = last.index_ == 0 ? chunks_[chunk].size : last.index_;
+    for (const u64* words = words_of(chunks_[chunk]) + index * entry_words_; index > begin; --index) {
+      words -= entry_words_;
+      if (!accept(entry_of(words))) return std::next(const_iterator(*this, chunk, index - 1));
+    }
+    last = {*this, chunk, begin};
+  }
+  return last;
+}
 
 }  // namespace tonearm::sim

@@ -123,6 +123,40 @@ TEST_CASE("keys in order, in either direction, fill and empty a map", "[model_ma
   CHECK_FALSE(ModelMap{{u128{1}, 10}} == ModelMap{{u128{1}, 11}});
 }
 
+TEST_CASE("a walk shows what lies between two entries, until it is refused", "[model_map]") {
+  const Stream stream("model_map", 9);
+  for (const ModelMap::Layout layout : layouts) {
+    ModelMap map(layout);
+    for (u64 i = 0; i < 300; ++i) {
+      map.try_emplace(key_of(layout, below(stream.at(i), 4000)), layout.payload ? i : 0);
+    }
+    const std::vector<ModelMap::value_type> all(map.begin(), map.end());
+    for (u64 i = 0; i < 2000; ++i) {
+      const u64 begin = below(stream.at(i, 1), all.size() + 1);
+      const u64 end = begin + below(stream.at(i, 2), all.size() - begin + 1);
+      const u64 accepted = below(stream.at(i, 3), end - begin + 20);
+      std::vector<ModelMap::value_type> shown;
+      const auto accept = [&](const ModelMap::value_type& entry) {
+        shown.push_back(entry);
+        return shown.size() <= accepted;
+      };
+      const auto first = std::next(map.begin(), static_cast<std::ptrdiff_t>(begin));
+      const auto last = std::next(map.begin(), static_cast<std::ptrdiff_t>(end));
+      std::vector<ModelMap::value_type> between(first, last);
+      const u64 count = std::min<u64>(accepted, between.size());
+      const bool down = i % 2 != 0;
+      if (down) {
+        REQUIRE(map.walk_down(first, last, accept) == std::prev(last, static_cast<std::ptrdiff_t>(count)));
+        std::reverse(between.begin(), between.end());
+      } else {
+        REQUIRE(map.walk(first, last, accept) == std::next(first, static_cast<std::ptrdiff_t>(count)));
+      }
+      between.resize(std::min<std::size_t>(between.size(), count + 1));
+      REQUIRE(shown == between);
+    }
+  }
+}
+
 TEST_CASE("a key with words that are not kept is above all that are", "[model_map]") {
   ModelMap narrow({.key_words = 1, .payload = false});
   ModelMap wide({.key_words = 2, .payload = true});

@@ -74,6 +74,28 @@ void Audit::compare(TreeName tree, const ModelMap& map, const Key& key, const An
                        key_text(tree, key), value_text(answer.value), value_text(expected)));
 }
 
+// That there is none at this place, or another one than expected.
+void Audit::wrong_row(const ScanRequest& request, u64 row, const ModelMap::value_type& expected) {
+  const bool ascending = request.direction == Direction::ascending;
+  const char* words = ascending ? "scan" : "scan descending";
+  const char* tree = tree_name(request.tree);
+  const Key key = engine_key(request.tree, expected.first);
+  if (row < rows_.size() && rows_[row].key == expected.first) {
+    ++outcome_.checks;
+    mismatch(request.tree, key, fmt::format("{} {}: another value", words, tree),
+             fmt::format("{} {} row {} key={}: the engine says {}, the model says {}", words, tree, row,
+                         key_text(request.tree, key), rows_[row].value, expected.second));
+    return;
+  }
+  const bool extra = row < rows_.size() && (rows_[row].key < expected.first) == ascending;
+  const Key at = extra ? engine_key(request.tree, rows_[row].key) : key;
+  const char* kind = extra ? "an extra row" : "a missing row";
+  mismatch(request.tree, at, fmt::format("{} {}: {}", words, tree, kind),
+           fmt::format("{} {} from={} to={}: {} at row {}: key {}", words, tree,
+                       key_text(request.tree, request.range.min), key_text(request.tree, request.range.max),
+                       kind, row, key_text(request.tree, at)));
+}
+
 void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   if (failed()) return;
   // What came before an error must be right, too.
@@ -85,28 +107,22 @@ void Audit::scan(const ScanRequest& request, const ModelMap& map) {
   auto low = map.lower_bound(model_key(request.range.min));
   auto high = request.range.max < request.range.min ? low : map.upper_bound(model_key(request.range.max));
   u64 row = 0;
-  for (; low != high && row < request.limit; ++row) {
+  const u64 rows = std::min<u64>(rows_.size(), request.limit);
+  const auto as_expected = [&](const ModelMap::value_type& expected) {
+    if (row == rows || rows_[row].key != expected.first || rows_[row].value != expected.second) return false;
+    ++row;
+    return true;
+  };
+  if (ascending) {
+    low = map.walk(low, high, as_expected);
+  } else {
+    high = map.walk_down(low, high, as_expected);
+  }
+  outcome_.checks += row;
+  if (low != high && row < request.limit) {
     if (error && row == rows_.size()) return;
     const auto& expected = ascending ? *low : *std::prev(high);
-    const Key key = engine_key(request.tree, expected.first);
-    if (row >= rows_.size() || rows_[row].key != expected.first) {
-      const bool extra = row < rows_.size() && (rows_[row].key < expected.first) == ascending;
-      const Key at = extra ? engine_key(request.tree, rows_[row].key) : key;
-      const char* kind = extra ? "an extra row" : "a missing row";
-      mismatch(request.tree, at, fmt::format("{} {}: {}", words, tree, kind),
-               fmt::format("{} {} from={} to={}: {} at row {}: key {}", words, tree,
-                           key_text(request.tree, request.range.min),
-                           key_text(request.tree, request.range.max), kind, row, key_text(request.tree, at)));
-      return;
-    }
-    ++outcome_.checks;
-    if (rows_[row].value != expected.second) {
-      mismatch(request.tree, key, fmt::format("{} {}: another value", words, tree),
-               fmt::format("{} {} row {} key={}: the engine says {}, the model says {}", words, tree, row,
-                           key_text(request.tree, key), rows_[row].value, expected.second));
-      return;
-    }
-    ascending ? ++low : --high;
+    return wrong_row(request, row, expected);
   }
   ++outcome_.checks;
   if (row < rows_.size()) {

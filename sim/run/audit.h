@@ -74,6 +74,7 @@ class Audit {
 
  private:
   void compare(TreeName tree, const ModelMap& map, const Key& key, const Answer& answer);
+  void wrong_row(const ScanRequest& request, u64 row, const ModelMap::value_type& expected);
   void compare_object(GrooveName groove, const Model& model, u128 key);
   void mismatch(TreeName tree, const Key& key, std::string site, std::string message);
   void unanswered(const Error& error);

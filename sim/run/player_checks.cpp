@@ -300,21 +300,26 @@ std::string Player::compare_contents(u64 op, const DecodedImage& decoded) {
   for (u32 i = 0; i < world_.count && difference.empty(); ++i) {
     const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
-    auto expected = map.begin();
     const TreeShape& shape = *shape_->find(tree_spec(tree).id);
-    for (const std::byte* const value : decoded.newest(shape.id)) {
-      const DecodedKey decoded_key = key_of(shape, value);
-      const ModelKey key = model_key({.lo = decoded_key.second, .hi = decoded_key.first});
+    const std::span<const std::byte* const> values = decoded.newest(shape.id);
+    std::size_t at = 0;
+    const auto lies_there = [&](const ModelMap::value_type& expected) {
+      if (at == values.size()) return false;
+      const DecodedKey key = key_of(shape, values[at]);
+      if (expected.first != model_key({.lo = key.second, .hi = key.first})) return false;
+      if (expected.second != payload_of(shape, values[at])) return false;
+      ++at;
+      return true;
+    };
+    const auto expected = map.walk(map.begin(), map.end(), lies_there);
+    result_.counters.checks += at;
+    if (at < values.size()) {
       ++result_.counters.checks;
-      if (expected != map.end() && expected->first == key && expected->second == payload_of(shape, value)) {
-        ++expected;
-        continue;
-      }
-      difference = fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
-                               key_text(tree, engine_key(tree, key)));
-      break;
-    }
-    if (difference.empty() && expected != map.end()) {
+      const DecodedKey key = key_of(shape, values[at]);
+      difference =
+          fmt::format("the image of {} differs from the model at key {}", tree_name(tree),
+                      key_text(tree, engine_key(tree, model_key({.lo = key.second, .hi = key.first}))));
+    } else if (expected != map.end()) {
       difference = fmt::format("the image of {} lacks key {}", tree_name(tree),
                                key_text(tree, engine_key(tree, expected->first)));
     }

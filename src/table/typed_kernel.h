@@ -446,12 +446,12 @@ MergedHeads TypedKernel<T>::merge_heads_in(std::span<StreamHead> heads, std::spa
     of.key = key;
     return true;
   };
+  Live* winner = live.data();
+  for (u32 i = 1; i < live_count; ++i) {
+    if (before(live[i].key, winner->key)) winner = &live[i];
+  }
   for (bool all_have = true; all_have && merged.count < output.size();) {
-    Live* winner = live.data();
-    for (u32 i = 1; i < live_count; ++i) {
-      if (before(live[i].key, winner->key)) winner = &live[i];
-    }
-    const Live* second = nullptr;
+    Live* second = nullptr;
     u32 dropped = 0;
     for (Live* other = live.data(); other != live.data() + live_count; ++other) {
       if (other == winner) continue;
@@ -469,6 +469,8 @@ MergedHeads TypedKernel<T>::merge_heads_in(std::span<StreamHead> heads, std::spa
       all_have &= advance(*winner);
     } while (all_have && merged.count < output.size() &&
              (second == nullptr || before(winner->key, second->key)));
+    // It alone has moved. Of equal keys the first one's is the newest.
+    if (second != nullptr && (second < winner || second->key != winner->key)) winner = second;
   }
   return merged;
 }
