@@ -101,15 +101,9 @@ class BlockCache {
     return set.clock.find(tag, [&](u32 way) { return set.addresses[way] == address; });
   }
 
-<<<<<<< HEAD
   std::byte* block_at(u64 set, u32 way) const {
     return blocks_.data() + (set * ways + way) * (block_size_ + gap);
   }
-  // The way for a new block; whatever it held is gone.
-  u32 vacate(u64 set);
-=======
-  std::byte* block_at(u64 set, u32 way) const { return blocks_.data() + (set * ways + way) * block_size_; }
->>>>>>> disk
   void empty_way(u64 set, u32 way);
 
   u32 block_size_;
