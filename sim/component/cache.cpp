@@ -119,9 +119,11 @@ class CacheComponent final : public Component {
     }
     return nullptr;
   }
+  // From one block to the next.
+  u64 stride() const { return block_size_ + BlockCache::gap; }
   const std::byte* place_of(u64 address, const Way& way) {
     const u64 index = static_cast<u64>(&way - set_of(address).way.data());
-    return places_ + (set_index_[address - 1] * ways + index) * block_size_;
+    return places_ + (set_index_[address - 1] * ways + index) * stride();
   }
 
   // --- blocks: any bytes that differ from those of other addresses and versions
@@ -155,13 +157,13 @@ class CacheComponent final : public Component {
       return fmt::format("version {} of block {} is {}, expected {}", version, address,
                          data == nullptr ? "missing" : "found", expected ? "found" : "missing");
     });
-    referee_->answer(address, data == nullptr ? 0 : 1 + static_cast<u64>(data - places_) / block_size_);
+    referee_->answer(address, data == nullptr ? 0 : 1 + static_cast<u64>(data - places_) / stride());
     if (!expected) return false;
     way->count = std::min(way->count + 1, count_max);
     check(*referee_, data == place_of(address, *way), "get: another way", [&] {
       return fmt::format("block {} is at place {}, expected {}", address,
-                         static_cast<u64>(data - places_) / block_size_,
-                         static_cast<u64>(place_of(address, *way) - places_) / block_size_);
+                         static_cast<u64>(data - places_) / stride(),
+                         static_cast<u64>(place_of(address, *way) - places_) / stride());
     });
     const std::byte* block = make(address, version);
     check(*referee_, std::memcmp(data, block, header_of(block).size) == 0, "get: other bytes",
