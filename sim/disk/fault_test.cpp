@@ -127,19 +127,20 @@ TEST_CASE("fault: only the written length of a block counts as damaged", "[fault
   REQUIRE_FALSE(disk.storage.damaged(3, 1000));
 }
 
+void write_short(FaultyDisk& disk, u64 address, u64 length, u8 value) {
+  Disk::Io& io = disk.add();
+  io.bytes = Disk::filled(length, value);
+  io.write.buffer = io.bytes;
+  io.write.offset = (address - 1) * disk.storage.options().block_size;
+  io.write.tag = write_tag;
+  io.write.done = Callback<Storage::Write&>::to<&Disk::Io::write_done>(&io);
+  disk.storage.write(io.write);
+  disk.run();
+}
+
 // Block 4 was longer once; behind what is written there now lie the very bytes that block 3 has in that
 // place.
 TEST_CASE("fault: nothing depends on what another block has left behind it", "[fault]") {
-  const auto shorten = [](FaultyDisk& disk, u64 address, u64 length, u8 value) {
-    Disk::Io& io = disk.add();
-    io.bytes = Disk::filled(length, value);
-    io.write.buffer = io.bytes;
-    io.write.offset = (address - 1) * disk.storage.options().block_size;
-    io.write.tag = write_tag;
-    io.write.done = Callback<Storage::Write&>::to<&Disk::Io::write_done>(&io);
-    disk.storage.write(io.write);
-    disk.run();
-  };
   for (const DurabilityProfile profile : {DurabilityProfile::durable, DurabilityProfile::cached}) {
     for (const FaultKind kind :
          {FaultKind::corrupt_transfer, FaultKind::rot, FaultKind::misdirected_read, FaultKind::stale_read}) {
@@ -151,9 +152,9 @@ TEST_CASE("fault: nothing depends on what another block has left behind it", "[f
         options.poison_recycled = poisoned;
         FaultyDisk disk(options);
         disk.write_now(4, 30);
-        shorten(disk, 4, 512, 40);
+        write_short(disk, 4, 512, 40);
         disk.write_now(3, 30);
-        if (kind == FaultKind::stale_read) shorten(disk, 4, 1024, 50);
+        if (kind == FaultKind::stale_read) write_short(disk, 4, 1024, 50);
         const u64 read = kind == FaultKind::stale_read ? 4 : 3;
         const Fault other{.kind = kind, .shape = RotShape::other_block, .at = 1024, .to = 4};
         disk.strike(read_tag, 0, other);
@@ -168,6 +169,58 @@ TEST_CASE("fault: nothing depends on what another block has left behind it", "[f
       }
       CHECK(digests[0] == digests[1]);
       CHECK(delivered[0] == delivered[1]);
+    }
+  }
+}
+
+TEST_CASE("fault: a stale read brings all of a block that was longer", "[fault]") {
+  for (const bool poisoned : {false, true}) {
+    DiskOptions options = small();
+    options.poison_recycled = poisoned;
+    FaultyDisk disk(options);
+    disk.write_now(3, 30);
+    write_short(disk, 3, 512, 40);
+    disk.strike(read_tag, 0, {.kind = FaultKind::stale_read});
+    CHECK(disk.read_now(3) == 30);
+  }
+}
+
+// A block is written for the second time where a shorter one has lain meanwhile, and not all of it arrives:
+// behind the shorter one lie its very bytes.
+TEST_CASE("fault: a write that tears over what is nobody's leaves the same in a poison twin", "[fault]") {
+  enum class Tear { crash, error };
+  for (const DurabilityProfile profile : {DurabilityProfile::durable, DurabilityProfile::cached}) {
+    for (const Tear tear : {Tear::crash, Tear::error}) {
+      u32 torn = 0;
+      for (u64 random = 0; random < 32; ++random) {
+        std::vector<Disk::Bytes> delivered;
+        for (const bool poisoned : {false, true}) {
+          DiskOptions options = small(profile);
+          options.poison_recycled = poisoned;
+          FaultyDisk disk(options);
+          disk.write_now(3, 30);
+          write_short(disk, 3, 512, 40);
+          disk.sync();
+          disk.run();
+          if (tear == Tear::error) {
+            disk.strike(write_tag, 2, {.kind = FaultKind::write_error, .times = 1, .random = random});
+            CHECK_FALSE(disk.write_now(3, 30));
+          } else {
+            disk.write(3, 30, write_tag);
+            const CrashWrite half{
+                .units = static_cast<u32>(random), .outcome = CrashOutcome::torn, .exact = true};
+            disk.storage.crash({}, std::span(&half, 1));
+          }
+          Disk::Io& io = disk.read(3);
+          disk.run();
+          delivered.push_back(io.bytes);
+        }
+        REQUIRE(delivered[0][0] == delivered[1][0]);
+        if (delivered[0][0] == std::byte{40}) continue;  // The shorter block is still there.
+        CHECK(std::equal(delivered[0].begin(), delivered[0].end(), delivered[1].begin()));
+        ++torn;
+      }
+      CHECK(torn > 5);
     }
   }
 }

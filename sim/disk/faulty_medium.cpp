@@ -95,6 +95,7 @@ bool FaultyMedium::deliver_another(const FaultTarget& target, u64 offset, std::s
   }
   if (!former_.written_any(offset, unit_size)) return false;
   if (const Strike strike = plan_->strikes(FaultKind::stale_read, target)) {
+    bring(offset, buffer);
     for (u64 at = 0; at < buffer.size(); at += unit_size) {
       if (former_.written_any(offset + at, unit_size))
         former_.read(offset + at, buffer.subspan(at, unit_size));
@@ -155,7 +156,7 @@ void FaultyMedium::write_elsewhere(const MediumWrite& write, Durability durabili
   suspect(place.offset, place.length);
 }
 
-// The range of a write that failed. Where the old content stays, that may be no content at all.
+// The range of a write that failed. Where the old content stays, it is nobody's if it was that before.
 void FaultyMedium::mix(const MediumWrite& write, Durability durability, u64 random) {
   const u64 way = below(remix(random, salt_way), mixed_ways);
   if (way == 0) return;
@@ -163,16 +164,33 @@ void FaultyMedium::mix(const MediumWrite& write, Durability durability, u64 rand
   if (way == 1) return land(write, durability);
   const u64 tear_unit = medium_->tear_unit();
   for (u64 at = 0, i = 0; at < write.data.size(); at += tear_unit, ++i) {
-    if ((remix(random, salt_units + i / 64) >> (i % 64) & 1) == 0) continue;
     MediumWrite piece = write;
     piece.offset += at;
     piece.data = write.data.subspan(at, std::min(tear_unit, write.data.size() - at));
     piece.tail = 0;
-    land(piece, durability);
+    if ((remix(random, salt_units + i / 64) >> (i % 64) & 1) != 0) {
+      land(piece, durability);
+    } else {
+      land_nobodys(piece, durability);
+    }
   }
 }
 
-// The medium's content before a write, so that it can come back. Of each block there is one, whole.
+// What is nobody's under a write must not make its block whole by chance: in a poison twin it could not.
+void FaultyMedium::land_nobodys(const MediumWrite& write, Durability durability) {
+  std::array<std::byte, unit_size> bytes;
+  bytes.fill(nobodys_byte);
+  for (u64 at = 0; at < write.data.size(); at += unit_size) {
+    if (medium_->image().owned_any(write.offset + at, unit_size)) continue;
+    MediumWrite unit = write;
+    unit.offset += at;
+    unit.data = bytes;
+    land(unit, durability);
+  }
+}
+
+// The medium's content before a write, so that it can come back. Of each block there is one, whole, however
+// short what is written over it.
 void FaultyMedium::remember(u64 offset, u64 length) {
   const Image& image = medium_->image();
   u64 begin = offset;
@@ -183,7 +201,7 @@ void FaultyMedium::remember(u64 offset, u64 length) {
   }
   former_.forget(begin, end - begin);
   std::array<std::byte, unit_size> unit;
-  for (u64 at = offset; at < offset + length; at += unit_size) {
+  for (u64 at = begin; at < end; at += unit_size) {
     if (!image.owned_any(at, unit_size)) continue;
     image.read(at, unit);
     former_.write(at, unit);

@@ -77,6 +77,8 @@ class FaultyMedium {
     u64 length;
   };
 
+  static constexpr std::byte nobodys_byte{0xa5};  // Where what lies there is nobody's.
+
   static u32 streak(const std::vector<Streak>& streaks, u64 address);
   void count_streak(std::vector<Streak>& streaks, const FaultTarget& target, u64 offset, bool bad);
   u64 address_of(u64 offset) const { return (offset - grid_offset_) / block_size_ + 1; }
@@ -91,6 +93,7 @@ class FaultyMedium {
 
   bool error_strikes(FaultKind kind, const FaultTarget& target, u64 begin, u64 end, u64* random);
   void land(const MediumWrite& write, Durability durability);
+  void land_nobodys(const MediumWrite& write, Durability durability);
   void remember(u64 offset, u64 length);
   void mix(const MediumWrite& write, Durability durability, u64 random);
   void write_elsewhere(const MediumWrite& write, Durability durability, Place place);

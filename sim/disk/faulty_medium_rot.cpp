@@ -15,7 +15,6 @@ namespace {
 constexpr u32 unit_size = PageStore::unit_size;
 constexpr u32 candidates_max = 64;  // Blocks looked at for one that was written.
 constexpr u32 other_zone_one_in = 8;
-constexpr std::byte nobodys_byte{0xa5};
 
 // Salts of the draws that share a fault's value.
 enum Salt : u64 {

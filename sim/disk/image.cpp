@@ -350,4 +350,17 @@ void Image::abandon(u64 offset, u64 length) {
   }
 }
 
+void Image::adopt(u64 offset, u64 length) {
+  check_range(offset, length);
+  for (const u64 end = offset + length; offset < end;) {
+    const Piece piece = piece_at(offset, end);
+    const u32 index = page_at(piece.page);
+    if (index != PageStore::none && (store_->pages_[index].abandoned & piece.units) != 0) {
+      PageStore::Page& page = page_for_write(piece.page, false);
+      page.abandoned = static_cast<u16>(page.abandoned & ~piece.units);
+    }
+    offset += piece.length;
+  }
+}
+
 }  // namespace tonearm::sim

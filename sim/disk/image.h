@@ -13,7 +13,8 @@
 //
 // A unit may be *abandoned*: written once, but what it belonged to is gone, since a shorter block was written
 // over it. Its bytes lie there until it is written again (or read as poison, in a poison twin), and nothing
-// may depend on them. Everything else is the same in the twin, because both abandon the same.
+// may depend on them. Everything else is the same in the twin, because both abandon the same. When a longer
+// write over it tears, what lies there belongs to its block again.
 #pragma once
 
 #include <cstdlib>
@@ -118,6 +119,7 @@ class Image {
   bool written_any(u64 offset, u64 length) const;  // At least one was.
   void forget(u64 offset, u64 length);             // Back to unwritten (a lost first write).
   void abandon(u64 offset, u64 length);            // What of the range is written.
+  void adopt(u64 offset, u64 length);              // No longer abandoned, whatever lies there.
   bool owned_any(u64 offset, u64 length) const;    // At least one unit was written and is not abandoned.
   void grow(u64 size);                             // What is added is unwritten.
   // Equal bytes in the range, at a glance: it lies in one page that both share. Else it is not known.

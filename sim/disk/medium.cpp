@@ -213,6 +213,8 @@ void Medium::apply(Image& target, const MediumWrite& write, Fate fate) const {
       target.write(offset, std::span(bytes).first(unit.size()));
     } else if (lands(i)) {
       target.write(offset, unit);
+    } else {
+      target.adopt(offset, unit.size());
     }
   }
 }
