@@ -108,6 +108,9 @@ class Image {
   // The same without a copy, where that is possible: the range lies in one page and all of it was
   // written and does not read as poison. Else null. Valid until this image changes or goes.
   const std::byte* view(u64 offset, u64 length) const;
+  // Brings what lies there into the processor's caches, as far as it lies in one page, for who will read
+  // soon.
+  void fetch(u64 offset, u64 length) const;
   void write(u64 offset, std::span<const std::byte> source);
   // The page at this offset, a multiple of its size. Every unit of it must have been written.
   PageHold hold(u64 offset) const;

@@ -263,6 +263,7 @@ void SimStorage::read_from(Read& read, bool mirror) {
                              .superblock = superblock},
                             &read, read.tag, superblock ? options_.superblock : options_.read);
   request.buffer = read.buffer.data();
+  if (!faulty_) medium_.image().fetch(begin, read.buffer.size());
   read.token[0] = pending_.back().slot;
   read.token[1] = request.submission;
 }

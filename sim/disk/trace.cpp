@@ -10,6 +10,12 @@
 
 #include "base/assert.h"
 
+#ifdef TONEARM_XXHASH_DISPATCHES
+// As in xxh_x86dispatch.h, which cannot be included beside the functions that are inline.
+extern "C" XXH_errorcode XXH3_64bits_update_dispatch(XXH3_state_t* state, const void* input,
+                                                     std::size_t size);
+#endif
+
 namespace tonearm::sim {
 
 namespace {
@@ -20,7 +26,11 @@ u64 little(u64 value) {
 }
 
 void update(XXH3_state_t& state, const void* data, std::size_t size) {
+#ifdef TONEARM_XXHASH_DISPATCHES
+  ASSERT(XXH3_64bits_update_dispatch(&state, data, size) == XXH_OK);
+#else
   ASSERT(XXH3_64bits_update(&state, data, size) == XXH_OK);
+#endif
 }
 
 }  // namespace

@@ -113,9 +113,10 @@ bool Player::read_key(Asked asked, u128 key) {
     if (!model_.known(groove, asked, key)) skip();
     return model_.known(groove, asked, key);
   }
-  if (asked == Asked::key) model_.objects(groove).fetch(key);
   maybe_setup();
   if (!prefetch_key(groove, asked, key)) return false;
+  // No sooner: where it lies is on its way since the line began.
+  if (asked == Asked::key) model_.objects(groove).fetch(key);
   const Error error = host_->prefetch(groove);
   if (!error) return true;
   judge_error(error, "prefetch");
