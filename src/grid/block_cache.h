@@ -72,13 +72,6 @@ class BlockCache {
     return found.block;
   }
 
-  // block_fetch() of the block, if it is cached. Changes nothing.
-  void prefetch(u64 address) const {
-    const CachePlace place = place_of(address);
-    const u32 way = find(sets_[place.set], place.tag, address);
-    if (way != ways) block_fetch(block_at(place.set, way));
-  }
-
   // Whether some block of this address is cached; does not count as a use.
   bool contains(u64 address) const;
 

@@ -95,7 +95,6 @@ void Grid::read(Read& read) {
   read.grid = this;
   ++reads_in_flight_;
   reads_deferred_.push(read);
-  if (read.cache_read) prefetch(read.block.address);  // It is looked at on the next tick.
   read.next_tick.done = Callback<Storage::NextTick&>::plain(&read, [](void* context, Storage::NextTick&) {
     Read& self = *static_cast<Read*>(context);
     self.grid->read_begin(self);

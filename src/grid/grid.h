@@ -153,9 +153,6 @@ class Grid {
     return found.block;
   }
 
-  // Who will ask for several cached blocks says so for all of them first: they lie far apart.
-  void prefetch(u64 address) const { cache_.prefetch(address); }
-
   // Forwarded to the free set; release also demotes the block in the cache.
   [[nodiscard]] std::optional<Reservation> reserve(u32 count) { return free_set_.reserve(count); }
   [[nodiscard]] u64 acquire(Reservation& reservation);
