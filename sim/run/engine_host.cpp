@@ -84,7 +84,7 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
       disk_(&disk),
       interrupt_(&interrupt),
       liveness_ticks_max_(options.liveness_ticks_max),
-      attempts_max_(options.runtime.read_attempts_max),
+      tries_max_(tries_of_block(options)),
       scrub_reads_max_(scrub_options(options).reads_max),
       scan_sort_max_(options.scan_sort_timestamps) {
   const u64 engine_size = engine_memory_required(world, options);

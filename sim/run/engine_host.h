@@ -225,6 +225,7 @@ class EngineHost {
                                                Tree::Lookup* lookup);
 
   void pump(const Demand& demand);
+  static u64 tries_of_block(const RunOptions& options);  // In a call, at most.
   u64 steps_allowed(const Demand& demand) const;
   u64 blocks_acquired() const;
   u64 values_of(const Tree& tree) const;
@@ -248,7 +249,7 @@ class EngineHost {
   SimStorage* disk_;
   Interrupt* interrupt_;
   u64 liveness_ticks_max_;
-  u64 attempts_max_;
+  u64 tries_max_;
   u64 scrub_reads_max_;
   u64 scan_sort_max_;
   u64 bounds_checked_ = 0;

@@ -4,7 +4,9 @@
 //   blocks   A block that is asked for is looked at on one next tick, and then tried `read_attempts_max`
 //   times
 //            at most, whether faults strike it or not; a block that is written is tried as often. What was in
-//            flight before (the scrubber's reads) may complete meanwhile, and be tried again.
+//            flight before (the scrubber's reads) may complete meanwhile, and be tried again. With a mirror
+//            the other side is tried as well, and what it brings is written, tried as often. Where reads are
+//            repeated (a variation), what was read well before a last bad one does not count.
 //   turns    What goes on without a block does so on a next tick: a part of the engine that ends, a merge
 //   that
 //            reads again.
@@ -29,6 +31,13 @@ constexpr u64 turns_of_refill = 2;  // Of each node: a leaf that has read, or a 
 constexpr u64 turns_of_job = 4;     // A compaction that ends, and what goes on behind it.
 
 }  // namespace
+
+u64 EngineHost::tries_of_block(const RunOptions& options) {
+  const u64 attempts = options.runtime.read_attempts_max;
+  const bool repeated = options.vary[static_cast<u32>(Variation::read_repeated)].numerator > 0;
+  const u64 of_side = repeated ? 2 * attempts - 1 : attempts;
+  return options.disk.mirror ? 2 * of_side + attempts : of_side;
+}
 
 // What is being opened is not known yet.
 u64 EngineHost::blocks_acquired() const {
@@ -70,7 +79,7 @@ u64 EngineHost::steps_allowed(const Demand& demand) const {
     blocks += refills * reads_allowed(forest_->tree(world_.position(node.tree)));
     turns += refills * turns_of_refill * demand.query->nodes.count();
   }
-  return (requests + blocks) * attempts_max_ + blocks + turns;
+  return (requests + blocks) * tries_max_ + blocks + turns;
 }
 
 }  // namespace tonearm::sim
