@@ -362,6 +362,30 @@ TEST_CASE("fault: a stale read brings what the block held before, if it held any
   REQUIRE(disk.storage.explicit_faults_waiting() == 1);
 }
 
+TEST_CASE("fault: what opening is given beside the truth is remembered", "[fault]") {
+  constexpr IoTag manifest_tag{.purpose = IoPurpose::manifest_read};
+  FaultyDisk disk(small(DurabilityProfile::cached));
+  disk.write_now(3, 30);
+  disk.sync();
+  disk.run();
+  disk.write_now(3, 31);
+  disk.strike(sync_tag, 1, {.kind = FaultKind::lying_sync});
+  disk.sync();
+  disk.run();
+  const CrashWrite lost{.outcome = CrashOutcome::lost};
+  disk.storage.crash({}, std::span(&lost, 1));
+  REQUIRE(disk.truth(3) == 31);
+  disk.storage.begin_deliveries();
+  for (const IoTag tag : {read_tag, manifest_tag}) {
+    CHECK(disk.storage.brought().empty());
+    disk.read(3, tag);
+    disk.run();
+  }
+  REQUIRE(disk.storage.brought().size() == 1);
+  CHECK(disk.storage.brought()[0].address == 3);
+  CHECK(disk.storage.brought()[0].bytes == Disk::filled(disk.storage.options().block_size, 30));
+}
+
 TEST_CASE("fault: superblock copies are remembered as they were delivered", "[fault]") {
   DiskOptions options = small();
   options.block_size = superblock_copy_size;

@@ -67,11 +67,22 @@ IoResult FaultyMedium::read(const FaultTarget& target, u64 offset, std::span<std
   const bool opening = target.tag.purpose == IoPurpose::manifest_read ||
                        target.tag.purpose == IoPurpose::trailer_read ||
                        target.tag.purpose == IoPurpose::mirror_read;
-  if (another && opening) {
+  if (opening && (another || !is_truth(offset, buffer))) {
     const u64 address = (offset - side_begin(offset)) / block_size_ + 1;
     brought_.push_back({.address = address, .bytes = {buffer.begin(), buffer.end()}});
   }
   return IoResult::ok;
+}
+
+// Of the first side, whichever was read: a write that a crash has cut off may have landed on one of them.
+bool FaultyMedium::is_truth(u64 offset, std::span<const std::byte> bytes) const {
+  const u64 first = offset < grid_offset_ ? offset : offset - side_begin(offset) + grid_offset_;
+  std::array<std::byte, unit_size> truth;
+  for (u64 at = 0; at < bytes.size(); at += unit_size) {
+    truth_.image().read(first + at, truth);
+    if (std::memcmp(truth.data(), bytes.data() + at, unit_size) != 0) return false;
+  }
+  return true;
 }
 
 // What the caller gets to see for this once; the medium stays as it is.

@@ -52,8 +52,9 @@ class FaultyMedium {
   u32 bad_reads(u64 address) const { return streak(bad_reads_, address); }
   u32 bad_writes(u64 address) const { return streak(bad_writes_, address); }
   void begin_streaks();
-  // What opening was given instead of what the medium holds, since begin_streaks(): by chance that may be
-  // just what it needs, an older block for an older checkpoint.
+  // What opening was given instead of what the truth of the first side holds, since begin_streaks(): by
+  // chance that may be just what it needs, an older block for an older checkpoint, that a fault brought, that
+  // a lying sync has left there or that a crash has left on the other side.
   std::span<const Brought> brought() const { return brought_; }
 
  private:
@@ -105,6 +106,7 @@ class FaultyMedium {
   bool rot(const Fault& fault, Zone zone, u64 offset, u64 length);
   bool deliver_another(const FaultTarget& target, u64 offset, std::span<std::byte> buffer);
 
+  bool is_truth(u64 offset, std::span<const std::byte> bytes) const;
   bool unreadable(u64 offset, u64 length) const;
   void readable_again(u64 offset, u64 length);
   void unreadable_from_now(u64 begin, u64 end);
