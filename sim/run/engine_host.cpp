@@ -100,6 +100,7 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   if (options.disk.mirror) mirror = seam != nullptr ? &seam->over_mirror(disk) : &disk.mirror();
   engine_ = make_engine(world, storage, mirror, options, taken.first(engine_size));
   forest_ = &engine_->forest();
+  for (u32 i = 0; i < groove_count; ++i) grooves_[i] = engine_->groove(static_cast<GrooveName>(i));
   Arena arena{taken.subspan(beside_at)};
   scrubber_.emplace(*forest_, arena, scrub_options(options));
   if (world.groove_count > 0) {

@@ -118,7 +118,9 @@ void fill_poison(std::span<std::byte> memory, u64 poison);
 struct Demand {
   u64 blocks = 0;
   u64 turns = 0;
-  u64 passes = 0;                    // Over all blocks that are acquired.
+  u64 passes = 0;  // Over all blocks that are acquired.
+  u64 keys = 0;    // Looked up by a prefetch, of `groove`.
+  GrooveName groove = GrooveName::none;
   const QueryTree* query = nullptr;  // Read until there are objects enough.
 };
 inline constexpr Demand all_blocks{.passes = 1};
@@ -242,7 +244,7 @@ class EngineHost {
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
   u64 prefetch_reads_allowed(GrooveName groove, u64 keys) const;
-  void check_prefetch(u64 keys, u64 reads_allowed, u64 asked_before);
+  void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
   GrooveEngine& groove(GrooveName name);
 
   World world_;
@@ -265,7 +267,8 @@ class EngineHost {
   std::array<OpenQuery, scan_slots> open_queries_;
   std::array<u64, groove_count> keys_enqueued_{};  // Since the groove's last prefetch.
   std::unique_ptr<Engine> engine_;
-  Forest* forest_ = nullptr;  // The engine's.
+  std::array<GrooveEngine*, groove_count> grooves_{};  // By name; null: the world has no such groove.
+  Forest* forest_ = nullptr;                           // The engine's.
   std::optional<Scrubber> scrubber_;
   std::optional<ForestVerify> verify_;  // One of the two: with grooves the second.
   std::optional<GrooveVerify> groove_verify_;

@@ -67,6 +67,7 @@ u64 EngineHost::steps_allowed(const Demand& demand) const {
   u64 blocks = demand.blocks;
   u64 turns = turns_of_call + demand.turns;
   u64 requests = scrub_reads_max_;
+  if (demand.keys > 0) blocks += prefetch_reads_allowed(demand.groove, demand.keys);
   if (demand.passes > 0) {
     blocks += demand.passes * blocks_acquired();
     turns += turns_of_job * forest_->tree_count() * levels_max;

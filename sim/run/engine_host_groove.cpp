@@ -3,7 +3,7 @@
 namespace tonearm::sim {
 
 GrooveEngine& EngineHost::groove(GrooveName name) {
-  GrooveEngine* const groove = engine_->groove(name);
+  GrooveEngine* const groove = grooves_[static_cast<u32>(name)];
   ASSERT(groove != nullptr);
   return *groove;
 }
@@ -38,10 +38,9 @@ Error EngineHost::prefetch(GrooveName name) {
   const u64 asked_before = blocks_asked();
   call.engine([&] { groove(name).prefetch(Callback<>::to<&EngineHost::call_done>(this)); });
   const u64 keys = std::exchange(keys_enqueued_[static_cast<u32>(name)], 0);
-  const u64 allowed = prefetch_reads_allowed(name, keys);
-  pump({.blocks = allowed, .turns = 4 * keys});
+  pump({.turns = 4 * keys, .keys = keys, .groove = name});
   call.end();
-  check_prefetch(keys, allowed, asked_before);
+  check_prefetch(name, keys, asked_before);
   return groove(name).prefetch_error();
 }
 
@@ -57,9 +56,12 @@ u64 EngineHost::prefetch_reads_allowed(GrooveName name, u64 keys) const {
   return allowed * keys;
 }
 
-void EngineHost::check_prefetch(u64 keys, u64 reads_allowed, u64 asked_before) {
+// No prefetch changes which tables there are.
+void EngineHost::check_prefetch(GrooveName name, u64 keys, u64 asked_before) {
   const u64 reads = blocks_asked() - asked_before;
   ++bounds_checked_;
+  if (reads == 0) return;
+  const u64 reads_allowed = prefetch_reads_allowed(name, keys);
   if (reads <= reads_allowed) return;
   interrupt_->exceeded("blocks read by a prefetch",
                        fmt::format("{} blocks read by a prefetch of {} keys, expected at most {}: two for "
