@@ -323,27 +323,34 @@ std::string request_name_text(const RequestName& request) {
 }
 
 u64 content_hash(const Operation& line) {
-  u64 hash = hash_of(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
-  for (const u64 word : {static_cast<u64>(line.key.lo), static_cast<u64>(line.key.lo >> 64), line.value,
-                         static_cast<u64>(line.key_end.lo), static_cast<u64>(line.key_end.lo >> 64),
-                         u64{line.limit}, line.count}) {
-    hash = hash_of(hash ^ word);
-  }
+  constexpr u32 words_max = 16 + fields_max;
+  std::array<u64, words_max> words;  // Hashed as they lie: with the low bytes first, as everywhere.
+  u32 count = 0;
+  const auto add = [&](u64 word) { words[count++] = word; };
+  const auto add_wide = [&](u128 value) {
+    add(static_cast<u64>(value));
+    add(static_cast<u64>(value >> 64));
+  };
+  const auto hash = [&](u64 seed) { return hash_of(std::as_bytes(std::span(words).first(count)), seed); };
+  add(static_cast<u64>(line.kind) << 8 | static_cast<u64>(line.tree));
+  add(line.value);
+  add_wide(line.key.lo);
+  add_wide(line.key_end.lo);
+  add(line.limit);
+  add(line.count);
   if (line.kind >= OperationKind::query) {
     const bool descending = line.direction == Direction::descending;
-    hash = hash_of(hash ^ (u64{line.slots} << 3 | (descending ? 4 : 0) | (line.cold ? 2 : 0) |
-                           (line.timestamped ? 1 : 0)));
-    return hash_of(std::as_bytes(std::span(line.query.code).first(line.query.size)), hash);
+    add(u64{line.slots} << 3 | (descending ? 4 : 0) | (line.cold ? 2 : 0) | (line.timestamped ? 1 : 0));
+    return hash_of(std::as_bytes(std::span(line.query.code).first(line.query.size)), hash(0));
   }
-  if (tree_spec(line.tree).groove == GrooveName::none) return hash;
-  for (const u64 word :
-       {static_cast<u64>(line.key.hi), static_cast<u64>(line.key.hi >> 64), static_cast<u64>(line.key_end.hi),
-        static_cast<u64>(line.key_end.hi >> 64), u64{line.named} << 1 | (line.timestamped ? 1 : 0),
-        static_cast<u64>(line.wide_field), static_cast<u64>(line.wide_field >> 64)}) {
-    hash = hash_of(hash ^ word);
-  }
-  for (const u64 word : line.fields) hash = hash_of(hash ^ word);
-  return hash;
+  if (tree_spec(line.tree).groove == GrooveName::none) return hash(0);
+  add_wide(line.key.hi);
+  add_wide(line.key_end.hi);
+  add(u64{line.named} << 1 | (line.timestamped ? 1 : 0));
+  add_wide(line.wide_field);
+  for (const u64 word : line.fields) add(word);
+  ASSERT(count <= words_max);
+  return hash(0);
 }
 
 void print_operation(const Operation& operation, std::string* target) {
