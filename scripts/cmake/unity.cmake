@@ -37,7 +37,7 @@ tonearm_unity(sim_decode_test 5)
 tonearm_unity(sim_disk_test 4 ALONE keyed_test.cpp medium_test.cpp request_counter_test.cpp
   sim_storage_fault_test.cpp sim_storage_test.cpp)
 tonearm_unity(sim_model_test 5 ALONE query_model_test.cpp)
-tonearm_unity(sim_run_test 6 ALONE hostile_manifest_test.cpp images_test.cpp marks_test.cpp
+tonearm_unity(sim_run_test 6 ALONE bound_test.cpp hostile_manifest_test.cpp images_test.cpp marks_test.cpp
   query_run_test.cpp scan_test.cpp sweep_test.cpp verify_test.cpp)
 tonearm_unity(sim_scenario_test 6 ALONE scenario_error_test.cpp)
 tonearm_unity(sim_workload_test 5 ALONE swarm_test.cpp tree_workload_test.cpp)
