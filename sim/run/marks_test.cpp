@@ -69,9 +69,12 @@ struct Hits {
   std::array<u64, mark_count> seeds{};
 };
 
-Hits play_seeds(std::string_view workload, u64 count) {
+// At most so many, until the marks of `wanted` are hit, if there are any.
+Hits play_seeds(std::string_view workload, u64 count, const std::vector<u32>& wanted = {}) {
   Hits sum;
+  const auto hit = [&sum](u32 mark) { return sum.hits[mark] > 0; };
   for (u64 seed = 1; seed <= count; ++seed) {
+    if (!wanted.empty() && std::all_of(wanted.begin(), wanted.end(), hit)) break;
     const RunResult result = SeedRun(seed, workload).play();
     check_passed(result);
     for (u32 i = 0; i < mark_count; ++i) {
@@ -118,16 +121,16 @@ TEST_CASE("the seeds of tree reach what they must", "[marks]") {
 TEST_CASE("the seeds of components reach what those of tree cannot", "[marks]") {
   const std::array<Required, mark_count> required = read_required();
   for (const Workload& workload : workloads()) {
-    const auto concerns = [&workload](const Required& row) {
-      const std::vector<std::string> names = row.workloads();
-      return std::find(names.begin(), names.end(), workload.name) != names.end();
-    };
-    if (std::none_of(required.begin(), required.end(), concerns)) continue;
-    const Hits sum = play_seeds(workload.name, seeds_of_workload);
+    std::vector<u32> wanted;
     for (u32 i = 0; i < mark_count; ++i) {
-      if (!concerns(required[i])) continue;
-      INFO(workload.name << ": " << mark_name(static_cast<Mark>(i)));
-      CHECK(sum.hits[i] > 0);
+      const std::vector<std::string> names = required[i].workloads();
+      if (std::find(names.begin(), names.end(), workload.name) != names.end()) wanted.push_back(i);
+    }
+    if (wanted.empty()) continue;
+    const Hits sum = play_seeds(workload.name, seeds_of_workload, wanted);
+    for (const u32 mark : wanted) {
+      INFO(workload.name << ": " << mark_name(static_cast<Mark>(mark)));
+      CHECK(sum.hits[mark] > 0);
     }
   }
 }
