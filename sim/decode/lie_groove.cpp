@@ -103,6 +103,7 @@ u64 entry_of_another_object(Pieces& p) {
   const std::span<std::byte> value = p.value_at(at);
   const u64 offset = flag_offset(p.shape->kind);
   const u64 timestamp = f::load<u64>(value, offset);
+  if (((timestamp + 1) & tombstone_flag) != 0) return 0;  // A tombstone would be another lie.
   std::vector<std::byte> other(value.begin(), value.end());
   put<u64>(other, offset, timestamp + 1);
   if (std::equal(other.begin(), other.end(), p.value_at(at + 1).begin())) return 0;
