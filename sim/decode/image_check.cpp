@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <span>
 #include <tuple>
 
+#include "sim/decode/disk_format.h"
 #include "sim/decode/groove_check.h"
 #include "sim/decode/image_decoder.h"
 #include "sim/decode/value_bytes.h"
@@ -11,6 +13,8 @@
 namespace tonearm::sim {
 
 namespace {
+
+namespace f = disk_format;
 
 constexpr u32 reported_max = 8;  // Of one kind: more say nothing new.
 
@@ -83,6 +87,33 @@ void check_blocks(const DecodedImage& decoded, Report* report) {
       report->add(fmt::format("block {} is released and not acquired", address));
     });
   }
+}
+
+// What no engine reads again, but whoever copies a file or cuts it off believes: where it may end, an id for
+// the op, and from when a table is visible.
+void check_state(const DecodedImage& decoded, Report* report) {
+  if (decoded.op == 0) return;
+  report->begin();
+  const u64 words[] = {decoded.op, static_cast<u64>(decoded.cluster),
+                       static_cast<u64>(decoded.cluster >> 64)};
+  if (decoded.op_id != f::checksum(std::as_bytes(std::span(words)))) report->add("the op has another id");
+  // What the bar behind the op has merged is there as well, and visible when that bar is over.
+  const u64 snapshot_max = decoded.op + decoded.format.beats + 1;
+  for (const DecodedTable& table : decoded.tables) {
+    if (table.snapshot_min <= snapshot_max) continue;
+    report->add(fmt::format("table {}: visible only from op {}", table.index.address, table.snapshot_min));
+  }
+  if (!decoded.free_set_known()) return;
+  u64 last = 0;  // Address.
+  for (u64 word = 0; word < decoded.acquired.size(); ++word) {
+    for_each_bit(word, decoded.acquired[word], [&last](u64 address) { last = address; });
+  }
+  for (const DecodedBlock& block : decoded.blocks) {
+    if (trailer(block.use)) last = std::max(last, block.ref.address);
+  }
+  const u64 size = u64{f::copies} * f::copy_size + last * decoded.format.block_size;
+  if (decoded.storage_size != size)
+    report->add(fmt::format("storage size {}, expected {}", decoded.storage_size, size));
 }
 
 void check_levels(const DecodedImage& decoded, Report* report) {
@@ -219,6 +250,7 @@ std::vector<std::string> check_image(const DecodedImage& decoded) {
   report.lines = decoded.violations;
   if (decoded.outcome != DecodeOutcome::ok) return report.lines;
   check_blocks(decoded, &report);
+  check_state(decoded, &report);
   check_levels(decoded, &report);
   if (!decoded.values_read || !decoded.manifest_known()) return report.lines;
   for (const TreeShape& tree : decoded.shape->trees) {

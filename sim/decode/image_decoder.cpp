@@ -112,9 +112,9 @@ void Decoder::run() {
   out_.sequence = load<u64>(copy, f::copy_sequence);
   out_.op = load<u64>(state, f::state_op);
   out_.checkpoint_id = f::checksum(state);
+  out_.op_id = load<u128>(state, f::state_op_id);
   out_.storage_size = load<u64>(state, f::state_storage_size);
   if (!read_format(copy)) return;
-
   read_trailer(
       BlockUse::trailer_acquired, reference(state, f::state_acquired_last, f::state_acquired_address),
       load<u64>(state, f::state_acquired_size), load<u128>(state, f::state_acquired_payload), &out_.acquired);

@@ -168,6 +168,7 @@ struct DecodedImage {
   u128 cluster = 0;
   u64 sequence = 0;
   u64 op = 0;  // C.
+  u128 op_id = 0;
   u128 checkpoint_id = 0;
   u64 storage_size = 0;
   u64 blocks_count = 0;  // That the image has room for.

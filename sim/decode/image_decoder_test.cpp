@@ -316,6 +316,32 @@ TEST_CASE("what makes no sense is said again each time", "[decode]") {
   CHECK(check_image(decode_image(db.image, {.values = true})) == first);
 }
 
+TEST_CASE("where the file may end, the op's id and a table of the future are looked at", "[decode]") {
+  Database db;
+  db.checkpoint(9);
+  REQUIRE(check_image(decode_image(db.image, {})).empty());
+  db.header.state.storage_size += block_size;
+  superblock_seal(db.header);
+  db.write_copies({0, 1, 2, 3});
+  CHECK(mentions(check_image(decode_image(db.image, {})), "storage size"));
+  db.header.state.storage_size -= block_size;
+  ++db.header.state.op_id;
+  superblock_seal(db.header);
+  db.write_copies({0, 1, 2, 3});
+  CHECK(mentions(check_image(decode_image(db.image, {})), "the op has another id"));
+
+  TableInfo later = db.table(1, 2, {{{101, 1}, {102, 1}}});
+  later.snapshot_min = 10 + db.format.beats + 2;
+  db.manifest({later});
+  db.checkpoint(10);
+  CHECK(mentions(check_image(decode_image(db.image, {})), "visible only from op 14"));
+  later.snapshot_min = 10 + db.format.beats + 1;
+  later.set_label(2, ManifestEvent::update);
+  db.manifest({later});
+  db.checkpoint(11);
+  CHECK_FALSE(mentions(check_image(decode_image(db.image, {})), "visible only"));
+}
+
 TEST_CASE("a sound value block is compared with its table each time", "[decode]") {
   DecodeMemo memo;
   const DecodeOptions options{.values = true, .memo = &memo};

@@ -185,6 +185,8 @@ struct Writer {
   }
   void superblock(u64 op, const std::vector<u32>& slots) {
     state.op = op;
+    const u64 op_words[] = {op, static_cast<u64>(cluster), static_cast<u64>(cluster >> 64)};
+    state.op_id = checksum_of(std::as_bytes(std::span(op_words)));
     const bool trailers = state.acquired_size + state.released_size > 0;
     state.storage_size = superblock_zone_size + (trailers ? (next - 1) * block_size : 0);
     state.parent_checkpoint_id = header.sequence == 0 ? 0 : checkpoint_id_of(header.state);
@@ -197,6 +199,9 @@ struct Writer {
     header.format = format;
     header.byte_order = superblock_byte_order;
     superblock_seal(header);
+    write_copies(slots);
+  }
+  void write_copies(const std::vector<u32>& slots) {
     for (const u32 slot : slots) {
       header.copy = static_cast<u16>(slot);
       image.write(u64{slot} * superblock_copy_size, std::as_bytes(std::span(&header, 1)));
