@@ -73,8 +73,12 @@ TEST_CASE("every run is verified, some are shown damage", "[verify]") {
 TEST_CASE("a forged image has right checksums, and the decoder sees the lie", "[verify]") {
   std::set<std::string> lies;
   u64 told = 0;
-  for (u64 seed = first_seed + 200; seed < first_seed + 205; ++seed) {
-    check_passed(plain_run(seed, 0).play());
+  u64 played = 0;
+  for (u64 seed = first_seed + 200; played < 5; ++seed) {
+    const RunResult result = plain_run(seed, 0).play();
+    check_passed(result);
+    if (result.counters.ended_full > 0) continue;  // It left no image.
+    ++played;
     const Image image = *runner_memory().parts().final_image;
     const DecodedImage decoded = decode_image(image);
     REQUIRE(decoded.outcome == DecodeOutcome::ok);

@@ -7,8 +7,6 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 cache_bytes_max = 1024_MiB;  // Memory is taken for it.
-constexpr u64 disk_bytes_max =
-    1024_MiB;  // And for what is written; the most that a seed draws is half of it.
 
 }  // namespace
 

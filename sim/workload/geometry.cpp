@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "sim/scenario/setting_relations.h"
 
 namespace tonearm::sim {
 
@@ -127,6 +128,10 @@ u64 blocks_needed(const FormatOptions& f, u64 universe, const World& world) {
   const u64 needed = 2 * blocks + 2 * bars * churn + 2 * log;
   const u64 most = world.groove_count > 0 ? u64{1} << 17 : u64{1} << 15;
   return std::clamp<u64>(round_up(needed, 64), 512, most);
+}
+
+bool disk_fits(const FormatOptions& format, u64 universe, const World& world) {
+  return blocks_needed(format, universe, world) <= disk_bytes_max / format.block_size;
 }
 
 }  // namespace tonearm::sim

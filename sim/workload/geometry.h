@@ -38,5 +38,7 @@ u64 universe_max(const FormatOptions& format, const World& world);
 
 // Blocks that are enough for the whole run, so that the disk never fills.
 u64 blocks_needed(const FormatOptions& format, u64 universe, const World& world);
+// Whether a disk may have as many.
+bool disk_fits(const FormatOptions& format, u64 universe, const World& world);
 
 }  // namespace tonearm::sim

@@ -85,7 +85,9 @@ bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
   // Ops of four lines and up: smaller batches would mostly be full.
   if (rates_of(*o).values(op_lines_min - 1) > f.batch_values_max) return false;
   draw_pace(draw, pace_of(*o, 60), o);
-  f.levels = levels_for(draw, *o, f.growth == 2 ? 7 : f.growth == 3 ? 5 : 4);
+  // Only the smallest tables are ever so many that they come down to level 7.
+  const u32 deepest = bar_changes(f) <= 6 ? 9 : 7;
+  f.levels = levels_for(draw, *o, f.growth == 2 ? deepest : f.growth == 3 ? 5 : 4);
   const u64 universe = std::min<u64>(universe_max(f, world_tree), 2048);
   if (universe < 32) return false;
   o->key_universe = draw.between("tiny universe", std::max<u64>(32, universe * 3 / 4), universe);
@@ -94,16 +96,21 @@ bool draw_tiny_geometry(const Draw& draw, RunOptions* o) {
 }
 
 bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
-  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 6, 8};
+  static constexpr u32 growths[] = {2, 2, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 6, 8, 16};
   FormatOptions& f = o->format;
   draw_usual_format(draw, growths, &f);
   f.levels = f.growth > 5 ? 5 : draw.between("levels", f.growth < 4 ? 6 : 5, f.growth == 5 ? 6 : 7);
   // Narrow levels and short bars, so that a run of usual blocks comes to level 2, too.
   f.batch_values_max =
       static_cast<u32>(f.growth < 4 ? draw.skewed("batch", 9, 36) : draw.skewed("batch", 30, 120));
+  const bool values_few = f.values_per_block_max == 1;
+  if (f.block_size > 8192)
+    f.batch_values_max = draw.between("batch of a large block", 64, values_few ? 112 : 200);
   if (!index_fits(f, world_tree)) return false;
   draw_pace(draw, pace_of(*o, 110), o);
-  o->key_universe = draw_usual_universe(draw, f, std::min<u64>(universe_max(f, world_tree), 20'000));
+  const u64 universe = std::min<u64>(universe_max(f, world_tree), values_few ? 2500 : 20'000);
+  o->key_universe = draw_usual_universe(draw, f, universe);
+  if (!disk_fits(f, o->key_universe, world_tree)) return false;
   return true;
 }
 
@@ -130,15 +137,32 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
   draw_watch(draw, o);
 }
 
+// More keys than are sure to fit: tables move and merge into a last level that is nearly full, and in the end
+// one that is: which is the end of the tree, and legal.
+void maybe_fill_last_level(u64 seed, RunOptions* o) {
+  const Draw draw(seed);
+  FormatOptions& f = o->format;
+  if (f.growth > 3 || f.block_size > 8192 || !draw.happens("last level full", 1, 24)) return;
+  f.levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
+  u64 tables = 0;
+  for (u32 level = 0; level < f.levels; ++level) tables += level_tables(f, level);
+  const u64 keys = tables * bar_changes(f) * draw.between("full percent", 50, 110) / 100;
+  o->key_universe = static_cast<u32>(std::clamp<u64>(keys, 32, 2048));
+  o->runtime.blocks_count = blocks_needed(f, o->key_universe, world_tree);
+  o->disk.blocks_count = o->runtime.blocks_count;
+}
+
 }  // namespace
 
 void draw_tree(u64 seed, RunOptions* options) {
   draw_run(seed, Draw(seed).happens("tiny", 53, 100), options);
+  maybe_fill_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 
 void draw_scan_tree(u64 seed, RunOptions* options) {
   draw_run(seed, Draw(seed).happens("tiny", 1, 2), options, true);
+  maybe_fill_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 
@@ -163,7 +187,8 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
   }
   f.levels = draw.happens("manifest levels all", 1, 2) ? levels : draw.between("manifest levels", 2, levels);
   // Room for the log; each table counts as two blocks.
-  f.block_size = std::max<u32>(f.block_size, 4096);
+  f.block_size = std::clamp<u32>(f.block_size, 4096, 8192);
+  if (!index_fits(f, world_tree)) f.values_per_block_max = 0;
   options->disk.block_size = f.block_size;
   options->runtime.blocks_count = 4 * tables_max;
   options->runtime.blocks_count -= options->runtime.blocks_count % 64;

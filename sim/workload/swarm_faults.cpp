@@ -52,6 +52,11 @@ void draw_faults(u64 seed, RunOptions* o) {
   if (draw.happens("fault cached", 1, 2)) o->disk.profile = DurabilityProfile::cached;
   // A second side repairs what the first loses; with it few faults are seen by an answer.
   o->disk.mirror = draw.happens("fault mirror", 1, 4);
+  // What the scrubber repairs must be durable when the other side is lost: so a crash may not take it away.
+  if (o->disk.mirror && draw.happens("fault mirror scrubbed", 1, 2)) {
+    o->disk.profile = DurabilityProfile::cached;
+    if (o->scrub == 0) o->scrub = draw.between("fault scrub", 1, 8);
+  }
   o->full_blocks = draw.happens("fault full", 1, 4) ? draw.magnitude("fault full blocks", 6, 9) : 0;
   o->heal_lines = draw.one_of("fault heal lines", {0, 2, 10, 40, 150});
   o->weight_heal = draw.happens("fault heal", 1, 2) ? draw.between("fault heal weight", 1, 10) : 0;

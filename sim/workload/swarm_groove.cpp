@@ -111,6 +111,7 @@ bool draw_usual_geometry(const Draw& draw, const World& world, RunOptions* o) {
   draw_op(draw, world, 110, o);
   const u64 universe = std::min<u64>(universe_max(f, world), world.groove_count > 1 ? 2500 : 5000);
   o->key_universe = draw_usual_universe(draw, f, universe);
+  if (!disk_fits(f, o->key_universe, world)) return false;
   return true;
 }
 

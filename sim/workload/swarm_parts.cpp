@@ -67,13 +67,17 @@ void draw_tiny_format(const Draw& draw, std::span<const u32> block_sizes, Format
 }
 
 void draw_usual_format(const Draw& draw, std::span<const u32> growths, FormatOptions* f) {
-  static constexpr u32 blocks[] = {4096, 4096, 4096, 2048, 8192};
+  // In the large ones numbers of values and blocks pass the limits of a byte.
+  static constexpr u32 blocks[] = {4096, 4096, 4096, 4096, 4096,   4096,   4096,   4096,
+                                   4096, 4096, 4096, 4096, 2048,   2048,   2048,   2048,
+                                   8192, 8192, 8192, 8192, 16'384, 32'768, 32'768, 65'536};
   static constexpr u32 caps[] = {0, 0, 0, 64, 32};
   f->block_size = draw.one_of("block", blocks);
   f->sector_size = f->block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
-  f->beats = draw.happens("beats", 1, 8) ? 8 : 4;
+  f->beats = draw.happens("beats", 1, 8) ? 8 : draw.happens("beats many", 1, 24) ? 16 : 4;
   f->growth = draw.one_of("growth", growths);
   f->values_per_block_max = draw.one_of("values", caps);
+  if (f->block_size > 8192 && draw.happens("values few", 1, 2)) f->values_per_block_max = 1;
   f->value_blocks_max = 0;
   f->coalescing_percent = draw.happens("coalescing usual", 3, 4) ? 50 : draw.between("coalescing", 0, 100);
   f->manifest_extra_blocks = draw.between("manifest extra", 1, 8);
@@ -81,8 +85,7 @@ void draw_usual_format(const Draw& draw, std::span<const u32> growths, FormatOpt
 
 void draw_value_blocks(const Draw& draw, const World& world, FormatOptions* f) {
   if (!draw.happens("value blocks", 1, 4)) return;
-  f->value_blocks_max =
-      static_cast<u32>(value_blocks_needed(*f, world) + draw.below("value blocks more", 3));
+  f->value_blocks_max = static_cast<u32>(value_blocks_needed(*f, world) + draw.below("value blocks more", 3));
   if (!index_fits(*f, world)) f->value_blocks_max = 0;
 }
 

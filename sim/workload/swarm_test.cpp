@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
 #include <catch2/catch.hpp>
 
+#include "sim/scenario/setting_relations.h"
 #include "sim/scenario/settings.h"
 #include "sim/workload/geometry.h"
 #include "sim/workload/workload.h"
@@ -25,6 +27,7 @@ bool same(const RunOptions& a, const RunOptions& b) {
 }  // namespace
 
 TEST_CASE("every drawn option is valid", "[swarm]") {
+  std::map<std::string, u64> filling;
   for (u64 seed = 0; seed < seeds; ++seed) {
     for (const Workload& workload : workloads()) {
       RunOptions o;
@@ -37,9 +40,12 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
       CAPTURE(complaint);
       REQUIRE(complaint.empty());
       REQUIRE(index_fits(o.format, world_of(workload.name, o.groove)));
-      // Of a tree, whose last level must be able to hold the keys.
+      // Of a tree, whose last level must be able to hold the keys, or is to be filled.
       const bool tree = find_alphabet(workload.name) == nullptr;
-      REQUIRE((!tree || o.key_universe <= universe_max(o.format, world_of(workload.name, o.groove))));
+      if (tree && o.key_universe > universe_max(o.format, world_of(workload.name, o.groove))) {
+        REQUIRE(o.format.levels <= 4);
+        ++filling[workload.name];
+      }
       REQUIRE(o.key_universe >= (tree ? 32 : 4));
       REQUIRE(o.disk.sector_size == o.format.sector_size);
       REQUIRE(o.disk.block_size == o.format.block_size);
@@ -54,6 +60,11 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
       workload.draw(seed, &again);
       REQUIRE(same(o, again));
     }
+  }
+  REQUIRE(filling.size() == 2);
+  for (const char* name : {"tree", "scan_tree"}) {
+    CHECK(filling[name] >= seeds / 100);
+    CHECK(filling[name] <= seeds * 6 / 100);
   }
 }
 
@@ -122,7 +133,7 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
   CHECK(share(tiny, seeds) >= 45);
   CHECK(share(tiny, seeds) <= 55);
   CHECK(share(one_set, tiny) >= 40);
-  for (u32 levels = 3; levels <= 7; ++levels) CHECK(tiny_levels[levels] > 0);
+  for (u32 levels = 2; levels <= 9; ++levels) CHECK(tiny_levels[levels] > 0);
   CHECK(share(crashing, seeds) >= 40);
   CHECK(share(healing, seeds) >= 5);  // Of those with faults a half.
   CHECK(share(healing, seeds) <= 25);
@@ -132,7 +143,7 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
   CHECK(share(immediate, seeds) >= 9);
   CHECK(share(delayed, seeds) >= 40);
   for (const u64 count : policies) CHECK(count > seeds / 20);
-  CHECK(blocks_max <= 256_MiB);  // Of addresses; only what is written takes memory.
+  CHECK(blocks_max <= disk_bytes_max);  // Of addresses; only what is written takes memory.
 }
 
 TEST_CASE("the canary is short, tiny and fails for one seed in four", "[swarm]") {
