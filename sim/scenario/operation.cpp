@@ -326,7 +326,10 @@ u64 content_hash(const Operation& line) {
   constexpr u32 words_max = 16 + fields_max;
   std::array<u64, words_max> words;  // Hashed as they lie: with the low bytes first, as everywhere.
   u32 count = 0;
-  const auto add = [&](u64 word) { words[count++] = word; };
+  const auto add = [&](u64 word) {
+    ASSERT(count < words_max);
+    words[count++] = word;
+  };
   const auto add_wide = [&](u128 value) {
     add(static_cast<u64>(value));
     add(static_cast<u64>(value >> 64));
@@ -349,7 +352,6 @@ u64 content_hash(const Operation& line) {
   add(u64{line.named} << 1 | (line.timestamped ? 1 : 0));
   add_wide(line.wide_field);
   for (const u64 word : line.fields) add(word);
-  ASSERT(count <= words_max);
   return hash(0);
 }
 
