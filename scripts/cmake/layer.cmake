@@ -7,9 +7,9 @@
 #
 # The main function comes compiled with Catch2: our own would take as long as ten test files.
 #
-# ctest plays its tests side by side, so tests that take long get entries of their own, by their tags. BESIDE
-# is to use all processors; what is APART is also labelled `slow`. A test with several of the tags is played
-# for the first of them.
+# ctest plays its tests side by side, so tests that take long get entries of their own, by their tags. Those
+# BESIDE are labelled `long`, and left out by the edit loop; those APART are `slow`, and left out under
+# sanitizers too. A test with several of the tags is played for the first of them.
 function(tonearm_test name)
   cmake_parse_arguments(TEST "" "" "SOURCES;DEPS;APART;BESIDE" ${ARGN})
   if(NOT TONEARM_TESTS)
@@ -25,6 +25,8 @@ function(tonearm_test name)
     set(labels unit)
     if(tag IN_LIST TEST_APART)
       list(APPEND labels slow)
+    else()
+      list(APPEND labels long)
     endif()
     add_test(NAME ${name}_${tag} COMMAND ${name} "[${tag}]${rest}" --order lex --warn NoAssertions)
     set_tests_properties(${name}_${tag} PROPERTIES LABELS "${labels}" TIMEOUT 600)

@@ -1,6 +1,7 @@
 #include "sim/disk/image.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -185,16 +186,18 @@ PageStore::Page& Image::page_for_write(u64 index, bool whole) {
   return store_->pages_[page];
 }
 
-// Each unit has its own key; its words are a walk from there that compilers turn into vectors.
+// Each unit has its own key; its words are a walk from there that compilers turn into vectors, since nothing
+// else can lie where they are collected.
 void Image::poison(u64 offset, std::byte* target, u32 length) const {
+  std::array<u64, unit_size / 8> words;
   for (u32 at = 0; at < length; at += unit_size) {
     const u64 key = remix(poison_seed_, (offset + at) / unit_size);
-    for (u32 i = 0; i < unit_size / 8; ++i) {
-      u64 word = key + u64{i} * 0x9e3779b97f4a7c15;
-      word ^= word >> 29;
-      if constexpr (std::endian::native == std::endian::big) word = __builtin_bswap64(word);
-      std::memcpy(target + at + u64{i} * 8, &word, 8);
+    u64 word = key;
+    for (u64 i = 0; i < words.size(); ++i, word += 0x9e3779b97f4a7c15) words[i] = word ^ word >> 29;
+    if constexpr (std::endian::native == std::endian::big) {
+      for (u64& each : words) each = __builtin_bswap64(each);
     }
+    std::memcpy(target + at, words.data(), unit_size);
   }
 }
 

@@ -89,6 +89,7 @@ MediumWrite Medium::logged(u64 index) const {
   MediumWrite write = logged.write;
   const std::byte* const bytes = logged.page ? logged.page.data() : log_bytes_.data() + logged.data_offset;
   write.data = {bytes, write.data.size()};
+  write.completed = true;
   return write;
 }
 

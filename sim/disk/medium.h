@@ -59,6 +59,7 @@ struct MediumWrite {
   // To the end of the block: it was another block's, and is nobody's once this write has landed.
   u64 tail = 0;
   u32 number = 0;  // Of those that a crash decides, which one: see SimStorage::undurable().
+  bool completed = false;  // Whoever wrote it was told that it is done.
 };
 
 // A part of a disk that has a cache of its own: offsets of the image. By default all of it.

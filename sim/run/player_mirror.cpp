@@ -86,9 +86,16 @@ void Player::block_written(IoTag tag, u64 address, IoResult result) {
   ++(tag.purpose == IoPurpose::repair ? result_.counters.repairs : result_.counters.repairs_mirror);
 }
 
-// Before the engine goes: what it says to have written again is what the disk was given.
+// Before the engine goes: what it says to have written again is what the disk was given, and no crash can
+// take it away any more.
 void Player::check_repairs() {
   if (!mirrored() || !host_) return;
+  for (const MediumWrite& write : disk_->undurable()) {
+    if (!repairs(write.tag) || !write.completed || !config_->oracles.has(Oracle::legal)) continue;
+    fail(FailureClass::crash_legal, "mirror: a repair that a crash can undo",
+         fmt::format("block {} was written again and is said to be repaired, before it is durable",
+                     disk_->address_at(write.offset)));
+  }
   const Scrubber::Counters& scrubber = host_->scrubber().counters();
   const u64 said = host_->forest().grid().counters().repairs + scrubber.repaired + scrubber.repaired_mirror;
   const u64 seen = std::exchange(repairs_seen_, 0);

@@ -4,7 +4,7 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr VerbArgument stream{.name = "stream", .max = 79, .spread = Spread::small};
+constexpr VerbArgument stream{.name = "stream", .max = 79, .spread = Spread::uniform};
 constexpr VerbArgument rows{.name = "rows", .max = 40, .spread = Spread::small};
 constexpr VerbArgument gap{.name = "gap", .max = 1023, .spread = Spread::magnitude};
 constexpr VerbArgument dense{.name = "dense", .max = 1, .spread = Spread::uniform};

@@ -1,6 +1,7 @@
 #include "sim/workload/swarm.h"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -114,22 +115,72 @@ bool draw_usual_geometry(const Draw& draw, RunOptions* o) {
   return true;
 }
 
-void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
+// So many small tables that they come down to level 7: it takes many puts, best of all into one tree.
+void draw_vast_weights(const Draw& draw, RunOptions* o) {
+  o->weight_remove /= 4;
+  o->weight_get /= 2;
+  if (draw.happens("vast one tree", 1, 2)) o->weight_index = o->weight_id = 0;
+  if (o->weight_kv == 0) o->weight_kv = 1;
+}
+
+bool draw_vast_geometry(const Draw& draw, RunOptions* o) {
+  FormatOptions& f = o->format;
+  draw_tiny_format(draw, std::array<u32, 2>{512, 1024}, &f);
+  f.beats = draw.one_of("vast beats", {2, 2, 4});
+  f.growth = 2;
+  f.batch_values_max = 4;
+  f.levels = 10;
+  if (!index_fits(f, world_tree) || rates_of(*o).values(op_lines_min - 1) > f.batch_values_max) return false;
+  draw_pace(draw, pace_of(*o, 60), o);
+  const u64 universe = universe_max(f, world_tree);
+  o->key_universe = draw.between("vast universe", universe * 3 / 4, universe);
+  return true;
+}
+
+enum class Size : u8 { tiny, usual, vast };
+
+// One in fifty is vast, and takes as long as ten others.
+Size draw_size(u64 seed, u32 tiny_percent) {
+  const Draw draw(seed);
+  if (draw.happens("vast", 1, 50)) return Size::vast;
+  return draw.happens("tiny", tiny_percent, 100) ? Size::tiny : Size::usual;
+}
+
+u64 draw_lines(const Draw& draw, Size size) {
+  switch (size) {
+    case Size::tiny: return draw.skewed("tiny lines", 1500, 8000);
+    case Size::usual: return draw.skewed("lines", 4000, 16'000);
+    case Size::vast: return draw.between("vast lines", 12'000, 18'000);
+  }
+  UNREACHABLE();
+}
+
+bool draw_geometry(const Draw& draw, Size size, RunOptions* o) {
+  switch (size) {
+    case Size::tiny: return draw_tiny_geometry(draw, o);
+    case Size::usual: return draw_usual_geometry(draw, o);
+    case Size::vast: return draw_vast_geometry(draw, o);
+  }
+  UNREACHABLE();
+}
+
+void draw_run(u64 seed, Size size, RunOptions* o, bool scans = false) {
   Draw draw(seed);
   *o = RunOptions{};
   draw_weights(draw, o);
+  if (size == Size::vast) draw_vast_weights(draw, o);
   if (scans) draw_tree_scans(draw, o);
-  const u64 lines = tiny ? draw.skewed("tiny lines", 1500, 8000) : draw.skewed("lines", 4000, 16'000);
+  const u64 lines = draw_lines(draw, size);
   constexpr u64 attempts_max = 1000;
   u64 attempt = 0;
   for (;; ++attempt) {
     ASSERT(attempt < attempts_max);
     draw.attempt(attempt);
     o->ops = lines;
-    if (tiny ? draw_tiny_geometry(draw, o) : draw_usual_geometry(draw, o)) break;
+    if (draw_geometry(draw, size, o)) break;
   }
   draw.attempt(0);
-  draw_runtime(draw, tiny, &o->runtime);
+  draw_runtime(draw, size != Size::usual, &o->runtime);
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);
@@ -142,7 +193,7 @@ void draw_run(u64 seed, bool tiny, RunOptions* o, bool scans = false) {
 void maybe_fill_last_level(u64 seed, RunOptions* o) {
   const Draw draw(seed);
   FormatOptions& f = o->format;
-  if (f.growth > 3 || f.block_size > 8192 || !draw.happens("last level full", 1, 24)) return;
+  if (f.growth > 3 || f.block_size > 8192 || f.levels > 9 || !draw.happens("last level full", 1, 24)) return;
   f.levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
   u64 tables = 0;
   for (u32 level = 0; level < f.levels; ++level) tables += level_tables(f, level);
@@ -155,20 +206,20 @@ void maybe_fill_last_level(u64 seed, RunOptions* o) {
 }  // namespace
 
 void draw_tree(u64 seed, RunOptions* options) {
-  draw_run(seed, Draw(seed).happens("tiny", 53, 100), options);
+  draw_run(seed, draw_size(seed, 53), options);
   maybe_fill_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 
 void draw_scan_tree(u64 seed, RunOptions* options) {
-  draw_run(seed, Draw(seed).happens("tiny", 1, 2), options, true);
+  draw_run(seed, draw_size(seed, 50), options, true);
   maybe_fill_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 
 void draw_component(u64 seed, RunOptions* options) {
   const Draw draw(seed);
-  draw_run(seed, draw.happens("tiny", 1, 2), options);
+  draw_run(seed, draw.happens("tiny", 1, 2) ? Size::tiny : Size::usual, options);
   options->ops = draw.skewed("component lines", 3000, 8000);
   options->phase_lines = draw.between("component phase", 40, 400);
 }
@@ -199,7 +250,7 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
 // Few tables, so that the log becomes as long as it may, and compaction must keep up.
 void draw_manifest_log(u64 seed, RunOptions* options) {
   const Draw draw(seed);
-  draw_run(seed, draw.happens("manifest tiny", 7, 8), options);
+  draw_run(seed, draw.happens("manifest tiny", 7, 8) ? Size::tiny : Size::usual, options);
   options->phase_lines = draw.between("component phase", 20, 120);
   FormatOptions& f = options->format;
   f.levels = draw.between("manifest levels", 2, 3);
@@ -228,7 +279,7 @@ void draw_segmented_array(u64 seed, RunOptions* options) {
 }
 
 void draw_canary(u64 seed, RunOptions* options) {
-  draw_run(seed, true, options);
+  draw_run(seed, Size::tiny, options);
   options->weight_crash = 0;
   options->weight_reopen = 0;
   options->disk.profile = DurabilityProfile::durable;

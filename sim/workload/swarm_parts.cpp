@@ -190,6 +190,11 @@ void draw_variations(const Draw& draw, RunOptions* o) {
     const u32 denominator = always ? 1 : denominators[below(remix(random, 2), std::size(denominators))];
     o->vary[i] = {.numerator = 1, .denominator = denominator};
   }
+  // Each miss costs a whole block, and an engine that is out is audited over and over.
+  Ratio& miss = o->vary[static_cast<u32>(Variation::cache_miss)];
+  if (o->format.block_size > 8192 && miss.numerator > 0) {
+    miss.denominator = std::max<u32>(miss.denominator, 8);
+  }
 }
 
 }  // namespace tonearm::sim

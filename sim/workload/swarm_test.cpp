@@ -133,7 +133,9 @@ TEST_CASE("the swarm is as various as it should be", "[swarm]") {
   CHECK(share(tiny, seeds) >= 45);
   CHECK(share(tiny, seeds) <= 55);
   CHECK(share(one_set, tiny) >= 40);
-  for (u32 levels = 2; levels <= 9; ++levels) CHECK(tiny_levels[levels] > 0);
+  for (u32 levels = 2; levels <= 10; ++levels) CHECK(tiny_levels[levels] > 0);
+  CHECK(tiny_levels[10] >= seeds / 100);  // The vast ones.
+  CHECK(tiny_levels[10] <= seeds * 4 / 100);
   CHECK(share(crashing, seeds) >= 40);
   CHECK(share(healing, seeds) >= 5);  // Of those with faults a half.
   CHECK(share(healing, seeds) <= 25);
