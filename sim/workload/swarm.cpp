@@ -188,18 +188,9 @@ void draw_run(u64 seed, Size size, RunOptions* o, bool scans = false) {
   draw_watch(draw, o);
 }
 
-// More keys than are sure to fit: tables move and merge into a last level that is nearly full, and in the end
-// one that is: which is the end of the tree, and legal.
 void maybe_fill_last_level(u64 seed, RunOptions* o) {
-  const Draw draw(seed);
-  FormatOptions& f = o->format;
-  if (f.growth > 3 || f.block_size > 8192 || f.levels > 9 || !draw.happens("last level full", 1, 24)) return;
-  f.levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
-  u64 tables = 0;
-  for (u32 level = 0; level < f.levels; ++level) tables += level_tables(f, level);
-  const u64 keys = tables * bar_changes(f) * draw.between("full percent", 50, 110) / 100;
-  o->key_universe = static_cast<u32>(std::clamp<u64>(keys, 32, 2048));
-  o->runtime.blocks_count = blocks_needed(f, o->key_universe, world_tree);
+  if (!draw_last_level_full(Draw(seed), world_tree, o)) return;
+  o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   o->disk.blocks_count = o->runtime.blocks_count;
 }
 

@@ -127,6 +127,19 @@ u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 unive
   return static_cast<u32>(draw.skewed("universe", std::min(least, universe_max), universe_max));
 }
 
+bool draw_last_level_full(const Draw& draw, const World& world, RunOptions* o) {
+  FormatOptions& f = o->format;
+  if (f.growth > 3 || f.block_size > 8192 || f.levels > 9) return false;
+  if (!draw.happens("last level full", 1, 24)) return false;
+  f.levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
+  u64 tables = 0;
+  for (u32 level = 0; level < f.levels; ++level) tables += level_tables(f, level);
+  u64 keys = tables * bar_changes(f) * draw.between("full percent", 50, 110) / 100;
+  if (world.groove_count > 0) keys = keys / 2;  // As in universe_max().
+  o->key_universe = static_cast<u32>(std::clamp<u64>(keys, 32, 2048));
+  return true;
+}
+
 void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r) {
   if (tiny) return draw_tiny_runtime(draw, r);
   draw_usual_runtime(draw, r);

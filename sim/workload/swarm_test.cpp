@@ -61,8 +61,8 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
       REQUIRE(same(o, again));
     }
   }
-  REQUIRE(filling.size() == 2);
-  for (const char* name : {"tree", "scan_tree"}) {
+  REQUIRE(filling.size() == 3);
+  for (const char* name : {"tree", "scan_tree", "groove"}) {
     CHECK(filling[name] >= seeds / 100);
     CHECK(filling[name] <= seeds * 6 / 100);
   }
