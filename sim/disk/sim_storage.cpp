@@ -196,6 +196,11 @@ void SimStorage::check_plausible(const Pending& added) const {
     ASSERT(!two_writes_in_flight_over_one_sector);
     const bool read_over_a_write_in_flight = added.kind != other.kind;
     ASSERT(!read_over_a_write_in_flight);
+    // The scrubber goes beside everybody else.
+    const bool shared =
+        added.kind == RequestKind::read && !added.superblock && !added.scrubs && !other.scrubs;
+    const bool two_reads_in_flight_of_one_block = shared && reads_are_shared_;
+    ASSERT(!two_reads_in_flight_of_one_block);
   }
   if (added.superblock || added.kind == RequestKind::sync) return;
   if (added.kind == RequestKind::write && (protected_.empty() || added.repairs)) return;
@@ -257,11 +262,13 @@ void SimStorage::read_from(Read& read, bool mirror) {
   const bool superblock = read.zone == Zone::superblock;
   if (!superblock && !mirror) ++grid_reads_;
   if (read.tag.purpose == IoPurpose::scrub) ++scrub_reads_;
-  Request& request = submit({.begin = begin,
-                             .end = begin + read.buffer.size(),
-                             .kind = RequestKind::read,
-                             .superblock = superblock},
-                            &read, read.tag, superblock ? options_.superblock : options_.read);
+  Request& request =
+      submit({.begin = begin,
+              .end = begin + read.buffer.size(),
+              .kind = RequestKind::read,
+              .superblock = superblock,
+              .scrubs = read.tag.purpose == IoPurpose::scrub || read.tag.purpose == IoPurpose::mirror_scrub},
+             &read, read.tag, superblock ? options_.superblock : options_.read);
   request.buffer = read.buffer.data();
   if (!faulty_) medium_.image().fetch(begin, read.buffer.size());
   read.token[0] = pending_.back().slot;

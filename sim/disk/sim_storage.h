@@ -110,6 +110,9 @@ class SimStorage final : public Storage {
   // The image has lost writes before it was this disk's: what was never written may be read, until the next
   // crash.
   void expect_lost_writes() { writes_were_lost_ = true; }
+  // The simulator asserts that nobody but the scrubber reads a block of the grid that is being read: where
+  // all references to a block are alike, one read is for all.
+  void expect_shared_reads() { reads_are_shared_ = true; }
   // The request with this identity takes so many ticks.
   void set_latency(const Attribution& attribution, IoTag tag, u32 n, u64 ticks) {
     explicit_latencies_.push_back({.attribution = attribution, .tag = tag, .n = n, .ticks = ticks});
@@ -250,6 +253,7 @@ class SimStorage final : public Storage {
     RequestKind kind{};
     bool superblock = false;
     bool repairs = false;
+    bool scrubs = false;
   };
 
   // The second side.
@@ -355,6 +359,7 @@ class SimStorage final : public Storage {
   std::unique_ptr<Readings> delivered_;  // Since begin_deliveries().
   // Blocks that were written and lost under a running engine may be read; until the next crash.
   bool writes_were_lost_ = false;
+  bool reads_are_shared_ = false;
 
   // In order of submission; the first `device_count_` are in the device, the others wait for it.
   std::vector<Pending> pending_;

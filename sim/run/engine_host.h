@@ -197,6 +197,7 @@ class EngineHost {
   [[nodiscard]] bool prefetch_exists_enqueue(GrooveName groove, u64 timestamp);
   Error prefetch(GrooveName groove);
   ObjectAnswer object(GrooveName groove, u128 key);
+  u32 changes_left(GrooveName name) { return groove(name).changes_left(); }
   bool object_exists(GrooveName groove, u64 timestamp);
   enum class ObjectChange : u8 { insert, update, upsert };
   GrooveEngine::Change change(GrooveName groove, ObjectChange change, const std::byte* object);

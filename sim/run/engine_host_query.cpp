@@ -81,6 +81,7 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
   result->objects.clear();
   Call call(*this, "query");
   const u64 asked_before = blocks_asked();
+  const u64 cached_before = forest().grid().counters().reads_cache;
   Scan* const scan = call.engine([&] { return build(request, 0); });
   result->refused = scan == nullptr;
   if (result->refused != (engine_->scans()->error() != ScanError::none)) {
@@ -89,6 +90,11 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
   if (scan == nullptr) return call.end();
   call.engine([&] { groove(request.groove).lookup_begin(*scan, request.cold); });
   lookup(request, *scan, buffer, limit, result);
+  const bool alone = std::all_of(open_queries_.begin(), open_queries_.end(),
+                                 [](const OpenQuery& open) { return open.scan == nullptr; });
+  if (request.cold && alone && forest().grid().counters().reads_cache != cached_before) {
+    result->broken = "a cached block has answered a cold query";
+  }
   check_query(request, scan->reads(), std::max(result->asked, result->count), asked_before);
   call.engine([&] { engine_->scans()->release(scan); });
   call.end();

@@ -103,6 +103,7 @@ void Player::start() {
     if (!completed) static_cast<Player*>(context)->superblock_written();
   });
   watch_blocks();
+  disk_->expect_shared_reads();
   watch_mirror();
   if (config_->source->asks_for_faults()) {
     disk_->expect_faults();

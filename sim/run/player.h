@@ -202,6 +202,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void compare_object(GrooveName groove, u128 key, const Side& expected, const ObjectAnswer& given,
                       FailureClass failure_class, const char* where);
   GrooveEngine::Change change_object(const ObjectChange& change, bool upsert);
+  void compare_changes_left(GrooveName groove);
   void changed(const ObjectChange& change, ChangeVerdict verdict, GrooveEngine::Change result);
   void replay_changes(const std::vector<ObjectChange>& changes);
   void check_refused(const Error& error);

@@ -344,7 +344,9 @@ bool Player::last_level_full(u64 op) {
     for (const DecodedTable& table : decoded.tables) {
       count += table.tree == tree_spec(world_.tree(i)).id && table.level + 1 == format.levels ? 1 : 0;
     }
-    if (count + added_max > limit) return true;
+    // The engine itself must have it full: a merge leaves one table more at most.
+    const Manifest& manifest = host_->tree(world_.tree(i)).manifest();
+    if (count + added_max > limit && manifest.level(format.levels - 1).count() == limit) return true;
   }
   return false;
 }

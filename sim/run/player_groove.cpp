@@ -215,8 +215,20 @@ void Player::line_change() {
                    operation_kind_name(line_.kind));
   }
   if (standing_ == Standing::sticky) return out_change();
+  compare_changes_left(groove);
   if (plan.verdict == ChangeVerdict::skipped) return skip();
   changed(plan.change, plan.verdict, change_object(plan.change, line_.kind == OperationKind::upsert));
+}
+
+void Player::compare_changes_left(GrooveName groove) {
+  if (!config_->oracles.has(Oracle::model)) return;
+  const u32 given = host_->changes_left(groove);
+  const u32 expected = options_.format.batch_values_max - model_.batch_used(groove_spec(groove).objects);
+  ++result_.counters.checks;
+  if (given == expected) return;
+  fail(FailureClass::oracle, "changes_left",
+       fmt::format("the engine says that {} objects of {} may still be changed, the model says {}", given,
+                   groove_spec(groove).name, expected));
 }
 
 void Player::changed(const ObjectChange& change, ChangeVerdict verdict, Change result) {
