@@ -139,7 +139,7 @@ bool draw_vast_geometry(const Draw& draw, RunOptions* o) {
 
 enum class Size : u8 { tiny, usual, vast };
 
-// One in fifty is vast, and takes as long as ten others.
+// One in fifty is vast, and takes as long as fifteen others.
 Size draw_size(u64 seed, u32 tiny_percent) {
   const Draw draw(seed);
   if (draw.happens("vast", 1, 50)) return Size::vast;
