@@ -43,7 +43,7 @@ constexpr Forgery table[] = {
     {"no event", Part::entry, f::entry_label, 1, Change::keep_bits, 63},
     {"a level too deep", Part::entry, f::entry_label, 1, Change::set_bits, 63},
     {"table 0", Part::entry, f::entry_address, 8, Change::set, 0},
-    {"table out of range", Part::entry, f::entry_address, 8, Change::set, u64{1} << 32, u64{1} << 40},
+    {"table out of range", Part::entry, f::entry_address, 8, Change::set, (u64{1} << 32) + 1, u64{1} << 40},
     {"last table there is", Part::entry, f::entry_address, 8, Change::set, u64_max},
     {"checksum padding", Part::entry, f::entry_checksum + 16, 1, Change::toggle, 1, 255, 16},
     {"keys out of order", Part::entry, f::entry_key_min + 24, 8, Change::set, u64_max},

@@ -279,6 +279,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 values_per_change() const;
   void count_allocations();
   void check_checkpoint(u64 op);
+  void compare_key_ranges();
+  RunOptions options_least() const;
   void shadow_audit(u64 op, bool full);
   void check_structure(u64 op, bool values, const Image& image);
   std::string compare_contents(u64 op, const DecodedImage& decoded);

@@ -234,8 +234,39 @@ void Player::check_checkpoint(u64 op) {
   if (config_->oracles.has(Oracle::shadow)) shadow_audit(op, full);
 }
 
-void Player::shadow_audit(u64 op, bool full) {
+// A lookup never asks the levels for what lies outside: nothing that is there may. Few keys are at an end,
+// and fewer of them are ever looked up while their range is wrong.
+void Player::compare_key_ranges() {
+  if (!config_->oracles.has(Oracle::audit)) return;
+  for (u32 i = 0; i < world_.count; ++i) {
+    const TreeName tree = world_.tree(i);
+    const ModelMap& map = model_.tree(tree);
+    if (map.empty()) continue;
+    ++result_.counters.checks;
+    const std::optional<KeyRange>& range = host_->tree(tree).key_range();
+    for (const ModelKey& end : {map.begin()->first, std::prev(map.end())->first}) {
+      const Key key = engine_key(tree, end);
+      if (range && range->contains(key)) continue;
+      fail(FailureClass::oracle, "key range: a key lies outside",
+           fmt::format("{} is there, and no lookup would find it in a level", key_text(tree, key)),
+           history(tree, key));
+    }
+  }
+}
+
+// Those of this run, and of the blocks of the grid no more than the last image needs: its last block lies at
+// the limit then, or near it.
+RunOptions Player::options_least() const {
   RunOptions options = options_;
+  const u64 grid_bytes = decoded_.storage_size - std::min(decoded_.storage_size, disk_->grid_offset());
+  const u64 blocks = grid_bytes / options.format.block_size;
+  if (blocks > 0) options.runtime.blocks_count = std::min(options.runtime.blocks_count, round_up(blocks, 64));
+  return options;
+}
+
+void Player::shadow_audit(u64 op, bool full) {
+  const bool known = config_->oracles.has(Oracle::structure) || config_->oracles.has(Oracle::protect);
+  RunOptions options = known ? options_least() : options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
   muted_ = true;
   Shadow second(world_, whole(disk_->truth_durable()), options, memory_->shadow,

@@ -53,6 +53,7 @@ void Player::commit_op(u64 op) {
   }
   had_room({.op = op, .checkpoint = false});
   after_compact(op);
+  if (model_.op() == op) compare_key_ranges();
 }
 
 void Player::after_compact(u64 op) {

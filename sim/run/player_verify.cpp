@@ -379,7 +379,7 @@ void Player::verify_end() {
   know_image();
   muted_ = true;
   {
-    RunOptions options = options_;
+    RunOptions options = options_least();
     options.prefetch_keys_max = 1 + static_cast<u32>(below(scrubs_.at(0, 8), 4));
     Shadow shadow(world_, whole(disk_->truth_durable()), options, memory_->shadow,
                   config_->oracles.has(Oracle::resource), config_->poison);

@@ -48,6 +48,8 @@ struct RuntimeOptions {
   u32 manifest_node_size = 4096;  // Bytes of a node of a level's tables in memory; a multiple of the least.
 };
 
+inline constexpr u64 storage_blocks_max = u64{1} << 32;
+
 // What compaction needs to make progress: an index block and a value block for each of its two
 // inputs, and an index block and a value block of output.
 inline constexpr u32 compaction_blocks_min = 6;

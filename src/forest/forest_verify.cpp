@@ -238,7 +238,7 @@ bool ForestVerify::check_manifest_block(const std::byte* block) {
   }
   const TableInfo* entries = reinterpret_cast<const TableInfo*>(body_of(block));
   for (u32 i = 0; i < metadata.entry_count; ++i) {
-    const char* reason = manifest_entry_misfit(entries[i], levels_, forest_->grid().blocks_count());
+    const char* reason = manifest_entry_misfit(entries[i], levels_);
     if (reason != nullptr) return inconsistent(reference, reason);
     if (!log.latest(entries[i].address, reference.address, i)) continue;
     ++entries_live_;

@@ -218,6 +218,13 @@ TEST_CASE("authentic blocks that do not form the chain are refused", "[checkpoin
       require_damaged(f.open(resealed()), last, "address out of range");
     }
   }
+  SECTION("the last block there is") {
+    TrailerReference wrong = reference;
+    wrong.last.address = 64;
+    require_damaged(f.open(wrong), 64, "invalid_checksum");
+    metadata.previous_address = 64;
+    require_damaged(f.open(resealed()), 64, "invalid_checksum");
+  }
   SECTION("another type") {
     header_of(f.medium(last)).block_type = BlockType::manifest;
     require_damaged(f.open(resealed()), last, "not a trailer block");

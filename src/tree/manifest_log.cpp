@@ -125,6 +125,7 @@ void ManifestLog::open(const ManifestReferences& references, Callback<const Tabl
   table_ = table;
   done_ = done;
   removed_.clear();
+  removed_behind_limit_ = 0;
   if (references.block_count == 0) {
     const bool none = references.newest == BlockReference{} && references.oldest == BlockReference{};
     if (!none) damaged(references.newest, "an empty manifest log has a block");
@@ -185,13 +186,25 @@ void ManifestLog::open_block(const BlockReference& block, const std::byte* data)
 // What an authentic block says was said by somebody, not necessarily by this log.
 const char* ManifestLog::open_misfit(const TableInfo& entry) const {
   if (const char* reason = entry_misfit(entry); reason != nullptr) return reason;
-  const bool again = entry.event() == ManifestEvent::remove && removed_.test(entry.address - 1);
-  return again ? "a table is removed twice" : nullptr;
+  const bool remove = entry.event() == ManifestEvent::remove;
+  if (behind_limit(entry)) {
+    return remove || removed_behind_limit_ > 0 ? nullptr : "a table is behind the storage limit";
+  }
+  return remove && removed_.test(entry.address - 1) ? "a table is removed twice" : nullptr;
 }
+
+bool ManifestLog::behind_limit(const TableInfo& entry) const { return entry.address > grid_.blocks_count(); }
 
 // False: more tables than fit.
 bool ManifestLog::open_entry(const TableInfo& entry, TableExtents::Location location) {
   assert_entry(entry);
+  if (behind_limit(entry)) {
+    // Which ones were removed would take a bit for every block that there ever was; their number is enough to
+    // see a table that is there.
+    if (entry.event() == ManifestEvent::remove) ++removed_behind_limit_;
+    if (entry.event() == ManifestEvent::insert) --removed_behind_limit_;
+    return true;
+  }
   const u64 bit = entry.address - 1;
   if (entry.event() == ManifestEvent::remove) {
     mark(Mark::manifest_removed_at_open, entry.tree_id, &entry.key_min);
@@ -310,6 +323,7 @@ void ManifestLog::compact_end() {
 
 void ManifestLog::append_entry(const TableInfo& entry) {
   assert_entry(entry);
+  ASSERT(!behind_limit(entry));
   ASSERT(entry_count_ < pace_.entry_count_max);
   ASSERT(unwritten_ < memory_.writes.size());
   std::byte* block = buffer(buffer_index(unwritten_));
@@ -435,7 +449,7 @@ const char* ManifestLog::misfit(const std::byte* block) const {
 }
 
 const char* ManifestLog::entry_misfit(const TableInfo& entry) const {
-  return manifest_entry_misfit(entry, levels_, grid_.blocks_count());
+  return manifest_entry_misfit(entry, levels_);
 }
 
 void ManifestLog::assert_entry(const TableInfo& entry) const { ASSERT(entry_misfit(entry) == nullptr); }

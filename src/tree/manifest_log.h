@@ -185,6 +185,7 @@ class ManifestLog {
 
   void open_block(const BlockReference& block, const std::byte* data);
   const char* open_misfit(const TableInfo& entry) const;
+  bool behind_limit(const TableInfo& entry) const;
   bool open_entry(const TableInfo& entry, TableExtents::Location location);
   void compact_next();
   void compact_block(const BlockReference& block, const std::byte* data);
@@ -214,7 +215,8 @@ class ManifestLog {
   u32 buffer_first_ = 0;  // Buffer of the first of them.
 
   // Of open().
-  BitSet removed_;  // Addresses of tables whose remove was met, and their insert not yet.
+  BitSet removed_;                // Addresses of tables whose remove was met, and their insert not yet.
+  u64 removed_behind_limit_ = 0;  // The number of such tables behind the storage limit.
   ManifestReferences references_;
   Callback<const TableInfo&> table_;
 

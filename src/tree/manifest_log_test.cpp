@@ -303,6 +303,47 @@ TEST_CASE("more live tables than the manifest holds are an error of open", "[man
   REQUIRE(opened->tables.size() == 7);
 }
 
+TEST_CASE("tables removed behind a storage limit that is lowered", "[manifest_log]") {
+  Fixture f;
+  f.begin();
+  // Used twice, moved, and gone; the other one stays.
+  for (u32 i = 0; i < 2; ++i) {
+    f.append(300, ManifestEvent::insert);
+    f.append(300, ManifestEvent::update, 1);
+    f.append(300, ManifestEvent::remove, 1);
+  }
+  f.append(256, ManifestEvent::insert);
+  const bool live = GENERATE(false, true);
+  if (live) f.append(257, ManifestEvent::insert);
+  f.log->log.compact_end();
+  const ManifestReferences references = f.checkpoint();
+  REQUIRE(f.log->grid->free_set().highest_acquired() <= 64);
+  f.options.blocks_count = 256;
+  auto opened = f.open(references);
+  if (live) {
+    REQUIRE(opened->log.error().kind == ErrorKind::block_damaged);
+    REQUIRE(opened->log.error().reason == std::string("a table is behind the storage limit"));
+    REQUIRE(opened->log.error().address == references.newest.address);
+    return;
+  }
+  REQUIRE_FALSE(opened->log.error());
+  REQUIRE(addresses_of(*opened) == std::vector<u64>{256});
+  // It goes on, and compacts what is left of them.
+  opened->grid->free_set().open_empty();
+  Reservation taken = *opened->grid->reserve(64);
+  for (u32 i = 0; i < 64; ++i) (void)opened->grid->acquire(taken);
+  opened->grid->forfeit(taken);
+  opened->done_count = 0;
+  const u64 blocks = opened->log.log_block_count();
+  REQUIRE(opened->log.reserve());
+  opened->log.compact(opened->callback());
+  f.storage->run();
+  REQUIRE(opened->done_count == 1);
+  opened->log.compact_end();
+  REQUIRE(opened->log.log_block_count() < blocks);
+  REQUIRE(opened->log.table_count() == 1);
+}
+
 TEST_CASE("a block that cannot be read stops compaction", "[manifest_log]") {
   Fixture f;
   // So many blocks that the oldest has left the cache.

@@ -2,10 +2,10 @@
 
 namespace tonearm {
 
-const char* manifest_entry_misfit(const TableInfo& entry, u32 levels, u64 blocks_count) {
+const char* manifest_entry_misfit(const TableInfo& entry, u32 levels) {
   if (entry.event() == ManifestEvent::none) return "a manifest entry is no event";
   if (entry.level() >= levels) return "a manifest entry is of a level that does not exist";
-  if (entry.address < 1 || entry.address > blocks_count) {
+  if (entry.address < 1 || entry.address > storage_blocks_max) {
     return "a manifest entry is of a table out of range";
   }
   if (entry.checksum_padding != 0 || entry.reserved != 0) {

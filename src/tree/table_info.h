@@ -58,7 +58,8 @@ static_assert(sizeof(TableInfo) == 128);
 static_assert(std::is_trivially_copyable_v<TableInfo>);
 static_assert(std::has_unique_object_representations_v<TableInfo>);
 
-// Why nobody can have appended this to the manifest log, or null.
-const char* manifest_entry_misfit(const TableInfo& entry, u32 levels, u64 blocks_count);
+// Why nobody can have appended this to the manifest log, or null. The address may lie behind the storage
+// limit of today: then its table was removed before the limit was lowered.
+const char* manifest_entry_misfit(const TableInfo& entry, u32 levels);
 
 }  // namespace tonearm
