@@ -174,7 +174,7 @@ class TableMemoryComponent final : public Component {
     const auto& a = line.arguments;
     tree_ = static_cast<u32>(a[0]);
     if (verb == "put" || verb == "remove") {
-      put(a[1], a[2], a[3], verb == "remove");
+      put(a[1], a[2] % std::max<u64>(1, capacity_ / 2), a[3], verb == "remove");
     } else if (verb == "get") {
       for (u64 i = 0; i <= a[2]; ++i) get((a[1] + i) % universe_);
     } else if (verb == "sort") {
@@ -182,7 +182,7 @@ class TableMemoryComponent final : public Component {
     } else if (verb == "walk") {
       walk();
     } else if (verb == "range") {
-      range(a[1] % universe_, a[2]);
+      range(a[1] % universe_, a[2] % 64);
     } else if (verb == "op") {
       op_end(false);
     } else if (verb == "bar") {

@@ -7,12 +7,12 @@ namespace {
 constexpr VerbArgument tree{.name = "tree", .max = 2, .spread = Spread::uniform};  // As trees are named.
 // Of the keys of this run, modulo their number.
 constexpr VerbArgument key{.name = "key", .max = 1'000'000, .spread = Spread::uniform};
-constexpr VerbArgument run{.name = "run", .max = 63, .spread = Spread::magnitude};
+constexpr VerbArgument run{.name = "run", .max = 4095, .spread = Spread::magnitude};
 constexpr VerbArgument order{.name = "order", .max = 3, .spread = Spread::uniform};
 
 constexpr Verb verbs[] = {
     {.name = "put",
-     .help = "So many values from a key on; order: up, down, the same key, scattered.",
+     .help = "So many values from a key on, modulo half of a bar; order: up, down, the same key, scattered.",
      .weight = 30,
      .essential = true,
      .arguments = {tree, key, run, order}},

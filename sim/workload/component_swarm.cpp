@@ -3,6 +3,7 @@
 
 #include "base/math.h"
 #include "sim/workload/draw.h"
+#include "sim/workload/geometry.h"
 #include "sim/workload/swarm.h"
 
 namespace tonearm::sim {
@@ -55,11 +56,12 @@ void draw_table_memory(u64 seed, RunOptions* options) {
   f.checkpoint_interval = 2 * f.beats;
   options->durability_delay_ops_max = 0;
   // The largest table still has an index block for it.
-  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 11));
+  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 13));
   f.batch_values_max = static_cast<u32>(capacity / f.beats);
-  f.block_size = 4096;
   f.values_per_block_max = 0;
   f.value_blocks_max = 0;
+  f.block_size = 4096;
+  while (!index_fits(f, world_tree)) f.block_size *= 2;
   options->disk.block_size = f.block_size;
   // Few keys: versions meet. Many: they hardly do.
   const u64 keys = draw.magnitude("memory keys", 2, 12);
