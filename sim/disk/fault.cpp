@@ -45,6 +45,8 @@ const char* fault_zone_name(FaultZone zone) {
     case FaultZone::both: return "both";
     case FaultZone::first: return "first";
     case FaultZone::mirror: return "mirror";
+    case FaultZone::manifest: return "manifest";
+    case FaultZone::trailer: return "trailer";
   }
   UNREACHABLE();
 }

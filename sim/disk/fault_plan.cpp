@@ -10,12 +10,26 @@ constexpr u64 salt_rest = 1;
 
 bool same_tag(IoTag a, IoTag b) { return a.purpose == b.purpose && a.level == b.level && a.tree == b.tree; }
 
+bool of_manifest(IoPurpose purpose) {
+  return purpose == IoPurpose::manifest_read || purpose == IoPurpose::manifest_write ||
+         purpose == IoPurpose::manifest_compact;
+}
+
+bool of_trailer(IoPurpose purpose) {
+  return purpose == IoPurpose::trailer_read || purpose == IoPurpose::trailer_write;
+}
+
 bool in_zone(FaultZone filter, Zone zone, IoTag tag) {
-  if (filter == FaultZone::both) return true;
-  if (filter == FaultZone::superblock || zone == Zone::superblock) {
-    return filter == FaultZone::superblock && zone == Zone::superblock;
+  switch (filter) {
+    case FaultZone::both: return true;
+    case FaultZone::superblock: return zone == Zone::superblock;
+    case FaultZone::grid: return zone != Zone::superblock;
+    case FaultZone::first: return zone != Zone::superblock && !of_mirror(tag);
+    case FaultZone::mirror: return zone != Zone::superblock && of_mirror(tag);
+    case FaultZone::manifest: return of_manifest(tag.purpose);
+    case FaultZone::trailer: return of_trailer(tag.purpose);
   }
-  return filter == FaultZone::grid || (filter == FaultZone::mirror) == of_mirror(tag);
+  UNREACHABLE();
 }
 
 u64 hash_of_asked(FaultKind kind, const Attribution& attribution, IoTag tag, u32 n) {

@@ -183,6 +183,35 @@ TEST_CASE("a kind strikes the side that its zone names, and no superblock", "[mi
   }
 }
 
+TEST_CASE("a kind strikes what is done for the zone's blocks only", "[mirror]") {
+  constexpr IoPurpose purposes[] = {IoPurpose::manifest_read, IoPurpose::manifest_compact,
+                                    IoPurpose::trailer_read, IoPurpose::lookup, IoPurpose::mirror_read};
+  for (const FaultZone zone : {FaultZone::manifest, FaultZone::trailer}) {
+    DiskOptions options = mirrored();
+    options.faults.times_max = 1;  // What is done again for another reason would fail as well.
+    options.faults[FaultKind::read_error] = {.ratio = {1, 1}, .zone = zone};
+    options.faults[FaultKind::write_error] = {.ratio = {1, 1}, .zone = zone};
+    MirroredDisk disk(options);
+    disk.write_now(5, 3);
+    disk.mirror_write_of(5, 3);
+    for (const IoPurpose purpose : purposes) {
+      INFO(fault_zone_name(zone) << ", " << io_purpose_name(purpose));
+      Disk::Io& io = disk.read(5, {.purpose = purpose});
+      disk.run();
+      const bool manifest = purpose == IoPurpose::manifest_read || purpose == IoPurpose::manifest_compact;
+      const bool struck = zone == FaultZone::manifest ? manifest : purpose == IoPurpose::trailer_read;
+      CHECK((io.read.result == IoResult::failed) == struck);
+    }
+    for (const IoPurpose purpose : {IoPurpose::manifest_write, IoPurpose::trailer_write}) {
+      INFO(fault_zone_name(zone) << ", " << io_purpose_name(purpose));
+      Disk::Io& io = disk.write(6, 4, {.purpose = purpose});
+      disk.run();
+      CHECK((io.write.result == IoResult::failed) ==
+            ((zone == FaultZone::manifest) == (purpose == IoPurpose::manifest_write)));
+    }
+  }
+}
+
 // A sweep learns from its observer that a crash would leave something else; damage comes without a write.
 TEST_CASE("an observer is told of damage, and of healing", "[mirror]") {
   struct Seen final : DiskObserver {

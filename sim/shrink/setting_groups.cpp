@@ -57,7 +57,8 @@ SettingGroups setting_groups(const RunOptions& options) {
     groups.push_back(reset_of([&](std::string_view each) { return each == name || each == name + ".zone"; }));
     const FaultOptions::Kind& chances = options.disk.faults[kind];
     const std::optional<u16> zone = find_setting(name + ".zone");
-    for (const FaultZone only : {FaultZone::superblock, FaultZone::grid}) {
+    for (const FaultZone only :
+         {FaultZone::superblock, FaultZone::trailer, FaultZone::manifest, FaultZone::grid}) {
       SettingGroup& narrowed = groups.emplace_back();
       if (!zone || chances.ratio.numerator == 0 || chances.zone != FaultZone::both) continue;
       narrowed.push_back({.setting = *zone, .value = static_cast<u64>(only)});

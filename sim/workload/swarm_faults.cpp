@@ -9,12 +9,14 @@ namespace tonearm::sim {
 namespace {
 
 // What passes is frequent; what stays ends an engine, and with it what a run finds, so it is rare. A sync
-// comes once a checkpoint.
-u32 denominator(FaultKind kind, u64 random) {
+// comes once a checkpoint, and so do a few trailers; blocks of the manifest log are few.
+u32 denominator(FaultKind kind, FaultZone zone, u64 random) {
   static constexpr u32 passing[] = {8, 20, 50, 100, 300, 1000};
   static constexpr u32 staying[] = {300, 1000, 2000, 5000, 10000, 20000};
   static constexpr u32 syncs[] = {2, 3, 5, 8, 16, 40};
   const u64 which = below(random, std::size(passing));
+  if (zone == FaultZone::trailer) return syncs[which];
+  if (zone == FaultZone::manifest) return passing[which];
   switch (kind) {
     case FaultKind::failed_sync:
     case FaultKind::lying_sync: return syncs[which];
@@ -42,10 +44,13 @@ void draw_faults(u64 seed, RunOptions* o) {
     const u64 random = draw.random(std::string("fault ") + fault_kind_name(kind));
     faults[kind] = {};
     if (!chance(remix(random, 1), {1, 2})) continue;
-    static constexpr FaultZone zones[] = {FaultZone::both, FaultZone::both, FaultZone::grid,
-                                          FaultZone::superblock};
-    faults[kind] = {.ratio = {.numerator = 1, .denominator = denominator(kind, remix(random, 2))},
-                    .zone = strikes_syncs(kind) ? FaultZone::both : zones[below(remix(random, 3), 4)]};
+    static constexpr FaultZone zones[] = {FaultZone::both,     FaultZone::both,       FaultZone::both,
+                                          FaultZone::grid,     FaultZone::superblock, FaultZone::superblock,
+                                          FaultZone::manifest, FaultZone::trailer};
+    const FaultZone zone =
+        strikes_syncs(kind) ? FaultZone::both : zones[below(remix(random, 3), std::size(zones))];
+    faults[kind] = {.ratio = {.numerator = 1, .denominator = denominator(kind, zone, remix(random, 2))},
+                    .zone = zone};
   }
   faults.sectors_max = draw.one_of("fault sectors", {1, 2, 8, fault_sectors_max});
   // Only a volatile cache has anything to lose when a sync fails or lies.

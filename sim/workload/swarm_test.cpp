@@ -91,6 +91,8 @@ TEST_CASE("every kind of fault is drawn, for each zone", "[swarm]") {
       if (strikes_syncs(kind)) continue;  // Their zone is the whole disk.
       CHECK(drawn[i][static_cast<u32>(FaultZone::grid)] > 20);
       CHECK(drawn[i][static_cast<u32>(FaultZone::superblock)] > 20);
+      CHECK(drawn[i][static_cast<u32>(FaultZone::manifest)] > 10);
+      CHECK(drawn[i][static_cast<u32>(FaultZone::trailer)] > 10);
     }
     CAPTURE(name);
     CHECK(full > 20);
