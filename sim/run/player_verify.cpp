@@ -24,7 +24,7 @@ constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
-constexpr u64 lies_told = 4;
+constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
 constexpr u32 log_level = ~u32{0};
 
@@ -339,7 +339,8 @@ void Player::verify_forged(u64 random) {
   const Error error = shadow.host().verify(&counts);
   const GrooveDisagreement& found = shadow.host().disagreement();
   const bool named = forged.tree == 0 ? error.address == forged.address : agrees(found, forged);
-  if (error.kind != ErrorKind::inconsistent || !named) {
+  const ErrorKind expected = forged.damaged ? ErrorKind::block_damaged : ErrorKind::inconsistent;
+  if (error.kind != expected || !named) {
     fail(FailureClass::oracle, fmt::format("verify: a lie is believed: {}", forged.lie),
          fmt::format(
              "{} at block {}, in tree {} of timestamp {}; verification ended in {} ({} at {}), in tree {} "
