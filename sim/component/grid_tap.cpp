@@ -1,5 +1,6 @@
 #include "sim/component/grid_tap.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/math.h"
@@ -66,7 +67,7 @@ void GridTap::read(Read& read) {
                  .zone = read.zone,
                  .tag = read.tag,
                  .done = Callback<Read&>::to<&ReadNode::done>(&node)};
-  disk_.read(node.io);
+  side_.read(node.io);
 }
 
 void GridTap::read_done(ReadNode& node) {
@@ -76,14 +77,15 @@ void GridTap::read_done(ReadNode& node) {
     --reads_in_flight_;
     node.given = nullptr;
     given.result = node.io.result;
-    const u64 address = given.offset / block_size_ + 1;
+    const u64 address = address_of(given.offset);
     Delivered delivered;
     if (const auto at = faults_.find(address); at != faults_.end()) {
       delivered = spoil(at->second, address, given.buffer);
       if (--at->second.times == 0) faults_.erase(at);
     }
     if (delivered.result == BlockResult::read_failed) given.result = IoResult::failed;
-    delivered_[given.tag.tree].push_back(delivered);
+    seen_[given.tag.tree].reads.push_back(delivered);
+    on_read(given);
   }
   given.done(given);
 }
@@ -132,7 +134,6 @@ GridTap::Delivered GridTap::spoil(const Fault& fault, u64 address, std::span<std
 void GridTap::write(Write& write) {
   const HarnessCode harness;
   on_write(write);
-  ++writes_in_flight_;
   WriteNode& node = take(writes_);
   node.given = &write;
   node.fails = writes_failing_ > 0;
@@ -143,19 +144,53 @@ void GridTap::write(Write& write) {
                   .durability = write.durability,
                   .tag = write.tag,
                   .done = Callback<Write&>::to<&WriteNode::done>(&node)};
-  disk_.write(node.io);
+  side_.write(node.io);
 }
 
 void GridTap::write_done(WriteNode& node) {
   Write& given = *node.given;
   {
     const HarnessCode harness;
-    --writes_in_flight_;
     node.given = nullptr;
     given.result = node.fails ? IoResult::failed : node.io.result;
-    if (node.fails) ++writes_failed_[given.tag.tree];
+    Seen& seen = seen_[given.tag.tree];
+    ++seen.writes;
+    if (node.fails) {
+      ++seen.writes_failed;
+    } else if (is_repair(given.tag.purpose)) {
+      heal(address_of(given.offset));
+    }
   }
   given.done(given);
+}
+
+u32 GridTap::repairs_in_flight() const {
+  u32 count = 0;
+  for (const auto& node : writes_) count += node->given != nullptr && is_repair(node->io.tag.purpose) ? 1 : 0;
+  return count;
+}
+
+std::set<u64> GridTap::writing() const {
+  std::set<u64> addresses;
+  for (const auto& node : writes_) {
+    if (node->given == nullptr || is_repair(node->io.tag.purpose)) continue;
+    addresses.insert(address_of(node->io.offset));
+  }
+  return addresses;
+}
+
+bool GridTap::repairing(u64 address) const {
+  return std::any_of(writes_.begin(), writes_.end(), [&](const auto& node) {
+    return node->given != nullptr && is_repair(node->io.tag.purpose) &&
+           address_of(node->io.offset) == address;
+  });
+}
+
+bool GridTap::busy(u64 address) const {
+  const auto at = [&](const auto& node) {
+    return node->given != nullptr && address_of(node->io.offset) == address;
+  };
+  return std::any_of(reads_.begin(), reads_.end(), at) || std::any_of(writes_.begin(), writes_.end(), at);
 }
 
 }  // namespace tonearm::sim

@@ -263,9 +263,14 @@ PlainState drawn_state(const Stream& content, OpId line, u64 shape) {
 
 }  // namespace
 
+CopyBytes SuperblockComponent::next_header(const PlainState& state) const {
+  const f::Bytes parent = current_;
+  return encode_copy(current_, f::load<u128>(parent, f::copy_cluster), state,
+                     parent.subspan(f::copy_format, sizeof(FormatOptions)));
+}
+
 // Of a forged header that nothing can follow.
-void SuperblockComponent::checkpoint_refused(PlainState state) {
-  state.op = f::load<u64>(current_, f::copy_state + f::state_op) + 1;
+void SuperblockComponent::checkpoint_refused(const PlainState& state) {
   if (!run([&] { engine_->checkpoint(engine_state(state), callback()); })) return;
   require(engine_->error().kind == ErrorKind::checkpoint_failed, "a checkpoint ends otherwise",
           [&] { return fmt::format("{} without a sequence left", error_name(engine_->error().kind)); });
@@ -279,13 +284,12 @@ void SuperblockComponent::checkpoint(u64 ops, u64 shape) {
   if (!opened_ && !open(referee_->options().format)) {
     if (struck_ || !format(1, true)) return;
   }
-  const f::Bytes parent = current_;
-  if (f::load<u64>(parent, f::copy_sequence) == u64_max - 1)
-    return checkpoint_refused(drawn_state(content_, line_, shape));
+  const u64 op = f::load<u64>(current_, f::copy_state + f::state_op);
+  if (op > u64_max - 1 - ops) return referee_->skip();  // Of a forged header.
   PlainState state = drawn_state(content_, line_, shape);
-  state.op = f::load<u64>(parent, f::copy_state + f::state_op) + 1 + ops;
-  const CopyBytes header = encode_copy(current_, f::load<u128>(parent, f::copy_cluster), state,
-                                       parent.subspan(f::copy_format, sizeof(FormatOptions)));
+  state.op = op + 1 + ops;
+  if (f::load<u64>(current_, f::copy_sequence) == u64_max - 1) return checkpoint_refused(state);
+  const CopyBytes header = next_header(state);
   const bool struck = !run([&] { engine_->checkpoint(engine_state(state), callback()); });
   write_done(Asked::checkpoint, header, struck);
 }
@@ -329,7 +333,33 @@ void spoil(CopyBytes& copy, u64 sector, u64 sectors, u64 how, u64 random) {
   }
 }
 
+// `which`: a copy, or all of them.
+template <class Do>
+void for_slots(u64 which, Do apply) {
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    if (which == slot || which == f::copies) apply(slot);
+  }
+}
+
 }  // namespace
+
+// Some copies become, with one number of theirs changed, the header that was verified last, or one that would
+// follow it; the others are that header. So what a header must be by itself is asked, and how two must agree.
+void SuperblockComponent::alter(u64 slots, u64 field, u64 how, u64 value) {
+  CopyBytes header = current_;
+  if (how % 2 != 0) {
+    PlainState state = drawn_state(content_, line_, value % 64);
+    state.op = f::load<u64>(current_, f::copy_state + f::state_op) + 1;
+    header = next_header(state);
+  }
+  const CopyBytes& older = history_[value % history_.size()];
+  for (u32 slot = 0; slot < f::copies; ++slot) {
+    const bool altered = (slots >> slot & 1) != 0;
+    CopyBytes copy = numbered(altered ? header : current_, slot);
+    if (altered) change_copy(copy, field, how / 2 % copy_change_count, value, older);
+    write_medium(slot, copy);
+  }
+}
 
 void SuperblockComponent::damage(std::string_view verb, const Arguments& a) {
   Copies copies = medium();
@@ -352,6 +382,7 @@ void SuperblockComponent::damage(std::string_view verb, const Arguments& a) {
   // The rest needs a header to begin with.
   if (history_.empty() || current_.empty()) return referee_->skip();
   CopyBytes header = verb == "old_copy" ? history_[a[1] % history_.size()] : current_;
+  if (verb == "alter") return alter(a[0], a[1] % copy_field_count(), a[2], a[3]);
   if (verb == "forge") forge_copy(header, a[1] % forgery_count(), a[2]);
   const u64 slots = verb == "heal" ? all_slots : a[0];
   for (u32 i = 0; i < f::copies; ++i) {
@@ -380,11 +411,11 @@ void SuperblockComponent::play(const Operation& line) {
     if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
     referee_->arm_crash(disk_, a[0]);
   } else if (verb == "read_fault") {
-    plan_next_.reads[a[0]] = {static_cast<Tap::ReadFault>(1 + a[1] % Tap::read_faults), a[2],
-                              static_cast<u32>(a[3])};
+    const auto kind = static_cast<Tap::ReadFault>(1 + a[1] % Tap::read_faults);
+    for_slots(a[0], [&](u32 slot) { plan_next_.reads[slot] = {kind, a[2], static_cast<u32>(a[3])}; });
   } else if (verb == "write_fault") {
-    plan_next_.writes[a[0]] = {static_cast<Tap::WriteFault>(1 + a[1] % Tap::write_faults), a[2],
-                               static_cast<u32>(a[3])};
+    const auto kind = static_cast<Tap::WriteFault>(1 + a[1] % Tap::write_faults);
+    for_slots(a[0], [&](u32 slot) { plan_next_.writes[slot] = {kind, a[2], static_cast<u32>(a[3])}; });
   } else {
     damage(verb, a);
   }

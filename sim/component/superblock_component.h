@@ -42,12 +42,14 @@ class SuperblockComponent final : public Component {
   using Arguments = std::array<u64, verb_arguments_max>;
 
   void damage(std::string_view verb, const Arguments& a);
+  void alter(u64 slots, u64 field, u64 how, u64 value);
 
   // --- operations; false: it ended in an error, or was struck
   bool format(u128 cluster, bool fresh);
   bool open(const FormatOptions& given);
   void checkpoint(u64 ops, u64 shape);
-  void checkpoint_refused(PlainState state);
+  void checkpoint_refused(const PlainState& state);
+  CopyBytes next_header(const PlainState& state) const;
   void write_done(SuperblockAsked asked, const CopyBytes& header, bool struck);
   ErrorKind expected_of_write(const CopyBytes& header);
   void opened(const CopiesVerdict& verdict, const CopiesAsRead& read, const FormatOptions& given);

@@ -1,8 +1,10 @@
 #include "sim/component/superblock_forgery.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "base/assert.h"
+#include "sim/disk/keyed.h"
 
 namespace tonearm::sim {
 
@@ -71,6 +73,56 @@ constexpr Forgery table[] = {
     {"a wrong checksum", 0, 1, Change::toggle, 1, 255, 16, true, false},
 };
 
+// Where each field begins. The next one ends it.
+constexpr u32 fields[] = {0,
+                          16,
+                          f::copy_number,
+                          f::copy_version,
+                          f::copy_release,
+                          f::copy_sequence,
+                          f::copy_cluster,
+                          f::copy_parent,
+                          f::copy_parent + 16,
+                          state + f::state_op,
+                          state + f::state_user_context,
+                          state + f::state_op_id,
+                          state + f::state_acquired_last,
+                          state + f::state_acquired_last + 16,
+                          state + f::state_released_last,
+                          state + f::state_released_last + 16,
+                          state + 96,
+                          state + f::state_manifest_oldest,
+                          state + f::state_manifest_oldest + 16,
+                          state + f::state_manifest_newest,
+                          state + f::state_manifest_newest + 16,
+                          state + 192,
+                          state + f::state_acquired_payload,
+                          state + f::state_released_payload,
+                          state + 256,
+                          state + f::state_parent_id,
+                          state + f::state_grandparent_id,
+                          state + f::state_acquired_address,
+                          state + f::state_released_address,
+                          state + 320,
+                          state + f::state_manifest_oldest_address,
+                          state + f::state_manifest_newest_address,
+                          state + 344,
+                          state + f::state_storage_size,
+                          state + f::state_acquired_size,
+                          state + f::state_released_size,
+                          state + 376,
+                          state + f::state_manifest_blocks,
+                          state + f::state_release,
+                          state + 392,
+                          f::copy_format,
+                          f::copy_byte_order,
+                          f::copy_zero_from,
+                          f::copy_tail,
+                          f::copy_tail + 8,
+                          f::copy_tail + 16,
+                          f::copy_tail + 32,
+                          f::copy_size};
+
 u64 load_number(const CopyBytes& copy, u64 offset, u32 size) {
   u64 number = 0;
   std::memcpy(&number, copy.data() + offset, size);  // Native: the least significant bytes come first.
@@ -95,6 +147,26 @@ void forge_copy(CopyBytes& copy, u64 kind, u64 value) {
   }
   std::memcpy(copy.data() + offset, &number, forgery.size);
   if (forgery.check) seal_copy(copy, forgery.tail);
+}
+
+u64 copy_field_count() { return std::size(fields) - 1; }
+
+void change_copy(CopyBytes& copy, u64 field, u64 change, u64 value, f::Bytes older) {
+  ASSERT(field < copy_field_count() && change < copy_change_count);
+  constexpr u32 word = 8;
+  const u32 length = fields[field + 1] - fields[field];
+  const u32 size = std::min(length, word);
+  const u64 offset = fields[field] + word * below(remix(value, 1), length / size);
+  u64 number = load_number(copy, offset, size);
+  switch (change) {
+    case 0: number ^= u64{1} << below(remix(value, 2), u64{8} * size); break;
+    case 1: number += 1 + value % 4; break;
+    case 2: number -= 1 + value % 4; break;
+    case 3: number = value % 2 == 0 ? 0 : u64_max; break;
+    default: std::memcpy(&number, older.data() + offset, size);
+  }
+  std::memcpy(copy.data() + offset, &number, size);
+  if (fields[field] != 0) seal_copy(copy, fields[field] < f::copy_tail);
 }
 
 }  // namespace tonearm::sim

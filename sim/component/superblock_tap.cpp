@@ -1,5 +1,7 @@
 #include "sim/component/superblock_tap.h"
 
+#include <algorithm>
+
 #include "base/assert.h"
 #include "sim/disk/engine_code.h"
 
@@ -80,7 +82,14 @@ void SuperblockTap::read_done(Read& read) {
   }
   {
     const HarnessCode harness;
-    delivered_[slot_of(given.offset)].assign(given.buffer.begin(), given.buffer.end());
+    CopyBytes& delivered = delivered_[slot_of(given.offset)];
+    delivered.assign(given.buffer.begin(), given.buffer.end());
+    if (read_fault_ == ReadFault::twin) {
+      constexpr u64 content = disk_format::copy_state + disk_format::state_user_context;
+      store(delivered, content, disk_format::load<u64>(delivered, content) + 1 + fault_other_);
+      seal_copy(delivered, true);
+      std::copy(delivered.begin(), delivered.end(), given.buffer.begin());
+    }
   }
   given.result = read.result;
   given.done(given);

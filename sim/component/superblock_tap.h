@@ -18,11 +18,12 @@ class SuperblockTap final : public Storage {
   static constexpr u32 copies = disk_format::copies;
   static constexpr u64 copy_size = disk_format::copy_size;
 
-  enum class ReadFault : u8 { none, fails, garbled, other_copy };
+  // A twin: intact, of the same sequence, and of another header.
+  enum class ReadFault : u8 { none, fails, garbled, other_copy, twin };
   // What a write that fails leaves behind: what was there, all of it, garbage. Of the others the caller
   // learns nothing: nothing written, another copy written, only the first sectors written.
   enum class WriteFault : u8 { none, fails_old, fails_new, fails_garbage, lost, misdirected, shorn };
-  static constexpr u64 read_faults = 3;
+  static constexpr u64 read_faults = 4;
   static constexpr u64 write_faults = 6;
 
   template <class Kind>

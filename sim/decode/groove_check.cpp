@@ -31,7 +31,7 @@ class Demands {
       if (i + ahead < objects.size()) fetch(objects[i + ahead], tree.object_size);
       const std::byte* const object = objects[i];
       const u64 timestamp = unflagged(tree, object);
-      if (i > 0 && timestamp <= timestamps_.back()) return false;
+      if (timestamp == 0 || (i > 0 && timestamp <= timestamps_.back())) return false;
       timestamps_.push_back(timestamp);
       entries.clear();
       groove.entries({object, tree.object_size}, &entries);
@@ -197,6 +197,7 @@ class GrooveCheck {
     u64 named = 0;
     for (const std::byte* const value : decoded_.newest(tree.id)) {
       const u64 timestamp = payload_of(tree, value);
+      if (key_of(tree, value) == DecodedKey{}) return false;
       if (timestamp == 0 && groove_.orphans) continue;
       const u32 object = demands.object_at(timestamp);
       if (object == Demands::none || key_of(tree, value) != DecodedKey{0, demands.id(object)}) return false;
@@ -209,6 +210,9 @@ class GrooveCheck {
   void collect() {
     for (const std::byte* const object : decoded_.newest(groove_.object_tree)) {
       groove_.entries({object, object_shape_.object_size}, &entries_);
+      if (unflagged(object_shape_, object) == 0) {
+        lines_.push_back(fmt::format("{}: an object has timestamp 0", groove_.name));
+      }
       if (groove_.id_tree == 0) continue;
       ids_.push_back(
           {.id = {0, word_at<u128>(object, groove_.id_at)}, .timestamp = unflagged(object_shape_, object)});
@@ -224,6 +228,7 @@ class GrooveCheck {
     for (const std::byte* const value : decoded_.newest(tree.id)) {
       const DecodedKey id = key_of(tree, value);
       const u64 timestamp = payload_of(tree, value);
+      if (id == DecodedKey{}) lines_.push_back(fmt::format("{}: id 0", groove_.name));
       for (; expected != ids_.end() && expected->id < id; ++expected) lacks_id(*expected);
       if (expected != ids_.end() && expected->id == id) {
         if (expected->timestamp != timestamp)

@@ -150,7 +150,7 @@ bool can_forge(const DecodedImage& decoded) {
 Forged forge_image(Image* image, const DecodedImage& decoded, u64 random) {
   Forger forger(*image, decoded);
   if (!can_forge(decoded) || !forger.begin()) return {};
-  const bool of_groove = !decoded.shape->grooves.empty() && below(remix(random, 0), 3) == 0;
+  const bool of_groove = !decoded.shape->grooves.empty() && below(remix(random, 0), 3) != 0;
   const std::span<const Lie> told = of_groove ? groove_lies() : tree_lies();
   const Lie& lie = told[below(random, told.size())];
   const u64 tries = of_groove ? tables_tried_of_groove : tables_tried;

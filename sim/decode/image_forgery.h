@@ -20,6 +20,7 @@ struct Forged {
   ForgedDisagreement disagreement = ForgedDisagreement::none;
   // The one block that a scrub tour must name, 0: none. Empty: that depends on what became of a block.
   std::optional<u64> scrubbed = 0;
+  bool damaged = false;     // The block that must be named is none that anybody may use.
   bool unreadable = false;  // Whoever follows the references finds no block of the type wanted somewhere.
 };
 

@@ -37,6 +37,39 @@ void disagree(Pieces& p, u16 tree, u64 timestamp, ForgedDisagreement how) {
   p.told.disagreement = how;
 }
 
+// Another table of the level has keys between these.
+bool table_between(const Pieces& p, const DecodedKey& min, const DecodedKey& max) {
+  return std::any_of(p.decoded->tables.begin(), p.decoded->tables.end(), [&](const DecodedTable& table) {
+    return table.tree == p.table->tree && table.level == p.table->level &&
+           table.index.address != p.table->index.address && table.key_min <= max && min <= table.key_max;
+  });
+}
+
+void put_key(std::span<std::byte> to, u64 offset, const DecodedKey& key, u64 size) {
+  const std::array<u128, 2> words{key.second, key.first};
+  std::memcpy(to.subspan(offset, size).data(), words.data(), size);
+}
+
+// A value has another key now: the ends of its block and of its table follow. False: it is out of order
+// there.
+bool rekeyed(Pieces& p, u64 at) {
+  const auto key = [&p](u64 i) { return key_of(*p.shape, p.value_at(i).data()); };
+  const bool first = at == 0;
+  const bool last = at + 1 == p.value_count();
+  if (first ? p.slot > 0 && key(at) <= p.table->value_blocks[p.slot - 1].key_max : key(at) <= key(at - 1))
+    return false;
+  if (last ? !p.last_slot() && p.table->value_blocks[p.slot + 1].key_min <= key(at) : key(at + 1) <= key(at))
+    return false;
+  const DecodedKey min = first && p.slot == 0 ? key(at) : p.table->key_min;
+  const DecodedKey max = last && p.last_slot() ? key(at) : p.table->key_max;
+  if (table_between(p, min, max)) return false;
+  if (first) put_key(p.index, p.key_min_offset(p.slot), key(at), p.key_size);
+  if (last) put_key(p.index, p.key_max_offset(p.slot), key(at), p.key_size);
+  put_key(p.entry.bytes, f::entry_key_min, min, 32);
+  put_key(p.entry.bytes, f::entry_key_max, max, 32);
+  return true;
+}
+
 // --- what the trees give away together
 
 u64 id_names_another(Pieces& p) {
@@ -55,9 +88,9 @@ u64 id_names_another(Pieces& p) {
 u64 object_has_another_id(Pieces& p) {
   const std::span<std::byte> object = newest_object(p);
   if (object.empty() || p.groove->id_tree == 0) return 0;
-  const u64 other = f::load<u64>(object, p.groove->id_at) ^ u64 { 1 } << below(remix(p.random, 1), 64);
-  if (other == 0 || other == u64_max) return 0;
-  put<u64>(object, p.groove->id_at, other);
+  const u128 other = f::load<u128>(object, p.groove->id_at) ^ u128 { 1 } << below(remix(p.random, 1), 128);
+  if (other == 0 || other == ~u128{0}) return 0;
+  put<u128>(object, p.groove->id_at, other);
   disagree(p, p.groove->id_tree, f::load<u64>(object, p.shape->timestamp_at),
            ForgedDisagreement::entry_differs);
   return p.value_address();
@@ -112,7 +145,49 @@ u64 entry_of_another_object(Pieces& p) {
   return p.value_address();
 }
 
+// The same timestamp, and one bit of the field, as far as its place in the order allows.
+u64 entry_of_another_value(Pieces& p) {
+  if (!p.shallowest || !p.deepest || !p.shape->secondary_index()) return 0;
+  const u64 bits = p.shape->kind == ValueKind::index ? 64 : p.shape->kind == ValueKind::wide ? 128 : 0;
+  if (bits == 0) return 0;
+  for (u64 i = 0; i < 64; ++i) {
+    const u64 at = below(remix(p.random, i), p.value_count());
+    const u64 bit = below(remix(p.random, 64 + i), bits);
+    std::byte& byte = p.value_at(at)[bit / 8];
+    byte ^= static_cast<std::byte>(1U << bit % 8);
+    if (!rekeyed(p, at)) {
+      byte ^= static_cast<std::byte>(1U << bit % 8);
+      continue;
+    }
+    disagree(p, p.shape->id, f::load<u64>(p.value_at(at), flag_offset(p.shape->kind)),
+             ForgedDisagreement::entry_differs);
+    return p.value_address();
+  }
+  return 0;
+}
+
 // --- what a value gives away by itself
+
+// The first value of its tree that can be has this number instead of its key's last.
+template <class Number>
+u64 first_becomes(Pieces& p, u64 offset, Number number) {
+  if (is_tombstone(*p.shape, p.value_at(0).data())) return 0;
+  put<Number>(p.value_at(0), offset, number);
+  return rekeyed(p, 0) ? p.value_address() : 0;
+}
+
+u64 object_has_no_time(Pieces& p) {
+  if (p.shape->id != p.groove->object_tree) return 0;
+  return first_becomes<u64>(p, p.shape->timestamp_at, 0);
+}
+
+u64 entry_has_no_time(Pieces& p) {
+  if (!p.shallowest || !p.deepest || !p.shape->secondary_index()) return 0;
+  return first_becomes<u64>(p, flag_offset(p.shape->kind), 0);
+}
+
+// The greatest is refused as a table's key.
+u64 id_is_none(Pieces& p) { return p.shape->id == p.groove->id_tree ? first_becomes<u128>(p, 0, 0) : 0; }
 
 u64 object_has_no_id(Pieces& p) {
   const std::span<std::byte> object = newest_object(p);
@@ -148,7 +223,11 @@ constexpr std::array lies_of_grooves = std::to_array<Lie>({
     {"an object has another id", object_has_another_id},
     {"an object has another value of an indexed field", object_has_another_field},
     {"an index entry is of another object", entry_of_another_object},
+    {"an index entry has another value", entry_of_another_value},
     {"an object has an id that none may have", object_has_no_id},
+    {"an object has timestamp 0", object_has_no_time},
+    {"an index entry has timestamp 0", entry_has_no_time},
+    {"an id is 0", id_is_none},
     {"an id is orphaned where there are no orphans", id_is_orphaned},
     {"an id's unused bytes are used", id_spare_word_used},
     {"an index entry's unused bytes are used", entry_spare_word_used},

@@ -96,6 +96,17 @@ u64 value_of_another_type(Pieces& p) {
   return p.value_address();
 }
 
+// What refers to it has its checksum, so that nothing else tells it from the block that is wanted.
+u64 elsewhere(Pieces& p, std::vector<std::byte>* block, u64 address) {
+  add<u64>(*block, (p.random & 1) == 0 ? f::header_cluster + 8 * (p.random >> 1 & 1) : f::header_address, 1);
+  p.told.scrubbed = address;
+  p.told.unreadable = p.told.damaged = true;
+  return address;
+}
+
+u64 value_is_elsewhere(Pieces& p) { return elsewhere(p, &p.value, p.value_address()); }
+u64 index_is_elsewhere(Pieces& p) { return elsewhere(p, &p.index, p.index_address()); }
+
 u64 value_of_another_layout(Pieces& p) {
   add<u32>(p.value, f::header_metadata + f::value_size, 8);
   return p.value_address();
@@ -328,6 +339,7 @@ constexpr std::array lies_of_trees = std::to_array<Lie>({
     {"a value block is of another tree", value_of_another_tree},
     {"a value block is of another snapshot", value_of_another_snapshot},
     {"a value block is of another type", value_of_another_type},
+    {"a value block is of another place or file", value_is_elsewhere},
     {"a value block is of another layout", value_of_another_layout},
     {"a value block is of another size", value_of_another_size},
     {"a value block has an impossible number of values", value_count_impossible},
@@ -335,6 +347,7 @@ constexpr std::array lies_of_trees = std::to_array<Lie>({
     {"an index block is of another tree", index_of_another_tree},
     {"an index block is of another snapshot", index_of_another_snapshot},
     {"an index block is of another type", index_of_another_type},
+    {"an index block is of another place or file", index_is_elsewhere},
     {"an index block is of another layout", index_of_another_layout},
     {"an index block is of another size", index_of_another_size},
     {"an index block has an impossible number of blocks", index_count_impossible},

@@ -72,6 +72,8 @@ TEST_CASE("the seeds of manifest_log reach what is rare", "[component][manifest_
 TEST_CASE("the alphabets name every kind of forgery", "[component]") {
   CHECK(max_of("manifest_log", "forge", "kind") + 1 == manifest_forgery_count());
   CHECK(max_of("superblock", "forge", "kind") + 1 == forgery_count());
+  CHECK(max_of("superblock", "alter", "field") + 1 == copy_field_count());
+  CHECK(max_of("superblock", "alter", "how") + 1 == 2 * copy_change_count);
 }
 
 }  // namespace tonearm::sim

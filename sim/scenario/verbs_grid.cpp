@@ -10,6 +10,11 @@ constexpr VerbArgument run{.name = "run", .max = 12, .spread = Spread::small};
 // Bits: into a buffer, past the cache, not into the cache; twice from 8 on.
 constexpr VerbArgument how{.name = "how", .max = 15, .spread = Spread::uniform};
 
+constexpr VerbArgument side{.name = "side", .max = 1, .spread = Spread::uniform};  // 1: the mirror.
+// Bits: at half as many, two at each; of those that are being read.
+constexpr VerbArgument where{.name = "where", .max = 3, .spread = Spread::uniform};
+constexpr VerbArgument visitor{.name = "visitor", .max = 7, .spread = Spread::uniform};
+
 constexpr Verb verbs[] = {
     {.name = "write",
      .help = "So many blocks, all at once; nobody waits for them.",
@@ -48,15 +53,32 @@ constexpr Verb verbs[] = {
      .arguments = {VerbArgument{.name = "steps", .max = 30, .spread = Spread::small}}},
     {.name = "settle", .help = "Waits until all is done.", .weight = 5},
     {.name = "fault",
-     .help = "The next reads of a block fail or give other bytes: so many of them, 0: all.",
+     .help = "The next reads of a block, from kind 9 on of the mirror's, fail or give other bytes; 0: all.",
      .weight = 10,
-     .arguments = {at, VerbArgument{.name = "kind", .max = 8, .spread = Spread::uniform},
+     .arguments = {at, VerbArgument{.name = "kind", .max = 17, .spread = Spread::uniform},
                    VerbArgument{.name = "times", .max = 8, .spread = Spread::uniform},
                    VerbArgument{.name = "detail", .max = 1'000'000, .spread = Spread::uniform}}},
+    {.name = "rot",
+     .help = "So many blocks from one on are damaged on one side, until they are written again.",
+     .weight = 8,
+     .arguments = {at, run, side, VerbArgument{.name = "bit", .max = 1'000'000, .spread = Spread::uniform}}},
     {.name = "fail_writes",
      .help = "So many of the next requests to write fail.",
      .weight = 3,
-     .arguments = {VerbArgument{.name = "times", .max = 8, .spread = Spread::small}}},
+     .arguments = {VerbArgument{.name = "times", .max = 8, .spread = Spread::small}, side}},
+    {.name = "visit",
+     .help = "At so many blocks from one on is somebody with requests of its own.",
+     .weight = 16,
+     .arguments = {at, run, where}},
+    {.name = "mend",
+     .help = "So many visitors write one side of their blocks again, if they may, and leave.",
+     .weight = 12,
+     .arguments = {visitor, run, side}},
+    {.name = "leave", .help = "A visitor leaves.", .weight = 4, .arguments = {visitor}},
+    {.name = "allow",
+     .help = "Repairs are allowed from now on, or with 0 forbidden.",
+     .weight = 1,
+     .arguments = {VerbArgument{.name = "repairs", .max = 3, .spread = Spread::uniform}}},
     {.name = "heal", .help = "No read has a fault any more.", .weight = 2},
 };
 

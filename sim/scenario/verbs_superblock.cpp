@@ -5,7 +5,8 @@ namespace tonearm::sim {
 namespace {
 
 constexpr VerbArgument slot{.name = "slot", .max = 3, .spread = Spread::uniform};
-constexpr VerbArgument slots{.name = "slots", .max = 15, .spread = Spread::uniform};  // Bit i: copy i.
+constexpr VerbArgument slots{.name = "slots", .max = 15, .spread = Spread::uniform};      // Bit i: copy i.
+constexpr VerbArgument slot_or_all{.name = "slot", .max = 4, .spread = Spread::uniform};  // 4: each copy.
 constexpr VerbArgument times{.name = "times", .max = 4, .spread = Spread::uniform};
 constexpr VerbArgument times_read{
     .name = "times", .max = 9, .spread = Spread::uniform};  // An open's three readings.
@@ -66,15 +67,22 @@ constexpr Verb verbs[] = {
      .weight = 8,
      .arguments = {slots, VerbArgument{.name = "kind", .max = 41, .spread = Spread::uniform},
                    VerbArgument{.name = "value", .max = 65535, .spread = Spread::uniform}}},
+    {.name = "alter",
+     .help =
+         "Copies of the header, or of one that follows, with one number changed; the others are the header.",
+     .weight = 16,
+     .arguments = {slots, VerbArgument{.name = "field", .max = 46, .spread = Spread::uniform},
+                   VerbArgument{.name = "how", .max = 9, .spread = Spread::uniform},
+                   VerbArgument{.name = "value", .max = 65535, .spread = Spread::uniform}}},
     {.name = "read_fault",
-     .help = "In the next operation reads of a copy fail, return another's bytes or damaged ones.",
-     .weight = 5,
-     .arguments = {slot, VerbArgument{.name = "how", .max = 2, .spread = Spread::uniform}, times_read,
+     .help = "In the next operation reads of a copy fail, return another's bytes or damaged or other ones.",
+     .weight = 8,
+     .arguments = {slot_or_all, VerbArgument{.name = "how", .max = 3, .spread = Spread::uniform}, times_read,
                    VerbArgument{.name = "other", .max = 15, .spread = Spread::uniform}}},
     {.name = "write_fault",
      .help = "In the next operation writes of a copy fail, are lost, go astray or are cut short.",
      .weight = 6,
-     .arguments = {slot, VerbArgument{.name = "how", .max = 5, .spread = Spread::uniform}, times,
+     .arguments = {slot_or_all, VerbArgument{.name = "how", .max = 5, .spread = Spread::uniform}, times,
                    VerbArgument{.name = "other", .max = 15, .spread = Spread::uniform}}},
     {.name = "heal", .help = "All copies are again what was verified last.", .weight = 5, .arguments = {}},
 };

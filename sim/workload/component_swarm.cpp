@@ -30,6 +30,7 @@ void draw_grid(u64 seed, RunOptions* options) {
   r.read_attempts_max = draw.between("grid read attempts", 1, 5);
   r.cache_blocks = 16 * draw.between("grid cache sets", 1, 4);
   r.blocks_count = u64{64} << draw.below("grid blocks", 3);
+  options->disk.mirror = draw.happens("grid mirror", 1, 2);
   options->disk.blocks_count = r.blocks_count;
   options->ops = std::min<u64>(options->ops, 4000);
 }
