@@ -262,6 +262,7 @@ void SimStorage::read_from(Read& read, bool mirror) {
   const bool superblock = read.zone == Zone::superblock;
   if (!superblock && !mirror) ++grid_reads_;
   if (read.tag.purpose == IoPurpose::scrub) ++scrub_reads_;
+  if (read.tag.purpose == IoPurpose::lookup) ++lookup_reads_;
   Request& request =
       submit({.begin = begin,
               .end = begin + read.buffer.size(),

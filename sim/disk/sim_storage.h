@@ -91,9 +91,10 @@ class SimStorage final : public Storage {
   bool step();
   u64 steps() const { return steps_; }  // Taken so far.
   u64 now() const { return now_; }      // Ticks.
-  // Submitted so far, to the first side; and those of them that were the scrubber's.
+  // Submitted so far, to the first side; and those of them that were the scrubber's, and of lookups.
   u64 grid_reads() const { return grid_reads_; }
   u64 scrub_reads() const { return scrub_reads_; }
+  u64 lookup_reads() const { return lookup_reads_; }
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
@@ -373,6 +374,7 @@ class SimStorage final : public Storage {
   u64 submissions_ = 0;
   u64 grid_reads_ = 0;
   u64 scrub_reads_ = 0;
+  u64 lookup_reads_ = 0;
   bool stepping_ = false;
 
   Attribution attribution_;
