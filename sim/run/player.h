@@ -205,6 +205,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void compare_changes_left(GrooveName groove);
   void changed(const ObjectChange& change, ChangeVerdict verdict, GrooveEngine::Change result);
   void replay_changes(const std::vector<ObjectChange>& changes);
+  void check_bar_goes_on(bool op_ended);
   void check_refused(const Error& error);
   void audit_after_error();
   [[noreturn]] void fail_object(FailureClass failure_class, std::string site, const std::string& message,
