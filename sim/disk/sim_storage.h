@@ -217,6 +217,12 @@ class SimStorage final : public Storage {
     delivery_context_ = context;
     delivery_listener_ = listener;
   }
+  // Shown every write that fails, before its `done`; address 0: of the superblock zone.
+  using FailureListener = void (*)(void*, u64 address, const Write&);
+  void set_failure_listener(void* context, FailureListener listener) {
+    failure_context_ = context;
+    failure_listener_ = listener;
+  }
   // Asked of every write that repairs a block, when it is submitted, whether it writes what is true: it must.
   using RepairListener = bool (*)(void*, u64 address, const Write&);
   void set_repair_listener(void* context, RepairListener listener) {
@@ -340,6 +346,8 @@ class SimStorage final : public Storage {
   BlockListener block_listener_ = nullptr;
   void* delivery_context_ = nullptr;
   DeliveryListener delivery_listener_ = nullptr;
+  void* failure_context_ = nullptr;
+  FailureListener failure_listener_ = nullptr;
   DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 

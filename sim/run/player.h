@@ -434,6 +434,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 lies_at_quorum_ = 0;      // Of the superblock, when an open last began with a quorum in truth.
   bool lie_lay_there_ = false;  // The medium of the superblock zone was damaged then.
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
+  std::optional<Deliveries> scrubbed_;    // Those of the first side to its scrubber.
   bool faults_paused_ = false;            // For a recovery that would not end.
   // Of the opening at hand: blocks that were damaged when it began, and what it must come to.
   std::vector<u64> damaged_before_;

@@ -18,6 +18,7 @@ constexpr u32 recoveries_faulty = 8;
 
 void Player::make_host() {
   if (deliveries_) deliveries_->clear();
+  if (scrubbed_) scrubbed_->clear();
   repairs_seen_ = 0;
   written_known_ = 0;
   RunOptions given = options_;
