@@ -16,7 +16,7 @@ namespace {
 Scrubber::Options scrub_options(const RunOptions& options) {
   constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
   return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub,
-          .damages_max = EngineHost::scrub_damages_max,
+          .damages_max = options.scrub_damages,
           .mirror = options.disk.mirror};
 }
 

@@ -128,7 +128,6 @@ inline constexpr Demand all_blocks{.passes = 1};
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
-  static constexpr u32 scrub_damages_max = 64;  // Listed of a tour.
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, EngineMemory& memory,

@@ -20,6 +20,8 @@ void Player::make_host() {
   if (deliveries_) deliveries_->clear();
   if (scrubbed_) scrubbed_->clear();
   repairs_seen_ = 0;
+  turned_ = 0;
+  turned_last_.clear();
   written_known_ = 0;
   RunOptions given = options_;
   given.runtime.blocks_count = blocks_given();
