@@ -190,6 +190,7 @@ void SuperblockComponent::write_done(Asked asked, const CopyBytes& header, bool 
     return fmt::format("it ends with {} ({}), expected {}; read back was\n{}", error_name(error.kind),
                        error.reason, error_name(expected), describe(tap_.delivered()));
   });
+  check_error(error, {.kind = expected});
   answer(asked, static_cast<u64>(error.kind), begun);
   if (error) {
     ++referee_->counters().checkpoints_failed;
@@ -272,11 +273,13 @@ CopyBytes SuperblockComponent::next_header(const PlainState& state) const {
 // Of a forged header that nothing can follow.
 void SuperblockComponent::checkpoint_refused(const PlainState& state) {
   if (!run([&] { engine_->checkpoint(engine_state(state), callback()); })) return;
-  require(engine_->error().kind == ErrorKind::checkpoint_failed, "a checkpoint ends otherwise",
-          [&] { return fmt::format("{} without a sequence left", error_name(engine_->error().kind)); });
+  const Error error = engine_->error();
+  require(error.kind == ErrorKind::checkpoint_failed, "a checkpoint ends otherwise",
+          [&] { return fmt::format("{} without a sequence left", error_name(error.kind)); });
+  check_error(error, {.kind = ErrorKind::checkpoint_failed, .stored = u64_max - 1});
   require(tap_.writes_seen().empty(), "a checkpoint that is refused writes",
           [&] { return fmt::format("{} writes", tap_.writes_seen().size()); });
-  answer(Asked::checkpoint, static_cast<u64>(engine_->error().kind), 0);
+  answer(Asked::checkpoint, static_cast<u64>(error.kind), 0);
   drop();
 }
 

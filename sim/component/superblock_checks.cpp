@@ -204,44 +204,67 @@ void SuperblockComponent::check_legal(const CopiesVerdict& verdict) {
   });
 }
 
+// The last write of all was that of the copy that could not be written.
+void SuperblockComponent::check_error(const Error& error, Error expected) {
+  std::string reason = error.reason;
+  if (error.kind == ErrorKind::write_failed) {
+    reason = tap_.writes_seen().empty() ? "no copy"
+                                        : fmt::format("superblock copy {}", tap_.writes_seen().back().slot);
+  }
+  const bool same = error.address == expected.address && error.checksum == expected.checksum &&
+                    error.reason == reason && std::string_view(error.field) == expected.field &&
+                    error.stored == expected.stored && error.given == expected.given;
+  require(error.kind != expected.kind || same, "the error says something else", [&] {
+    return fmt::format("{}: {}, checksum {}, field `{}`, stored {}, given {}; expected {}, {}, `{}`, {}, {}",
+                       error_name(error.kind), error.reason, f::hex(error.checksum), error.field,
+                       error.stored, error.given, reason, f::hex(expected.checksum), expected.field,
+                       expected.stored, expected.given);
+  });
+}
+
+namespace {
+
+// The layout before the releases, of which that of the file may be newer, or that of its state.
+u64 newer_number(f::Bytes copy) {
+  const u64 version = f::load<u16>(copy, f::copy_version);
+  if (version > f::release_known) return version;
+  const u32 of_state = f::load<u32>(copy, f::copy_state + f::state_release);
+  return of_state > f::release_known ? of_state : f::load<u32>(copy, f::copy_release);
+}
+
+}  // namespace
+
 void SuperblockComponent::check_error_of_open(const CopiesVerdict& verdict, const CopiesAsRead& read,
                                               const FormatOptions& given) {
-  ErrorKind expected = error_of(verdict.outcome);
-  const PlainOption* differs = nullptr;
-  u64 stored_option = 0;
+  Error expected{
+      .kind = error_of(verdict.outcome), .checksum = verdict.contradicting, .stored = verdict.contradicts};
+  if (verdict.outcome == DecodeOutcome::release_unknown) {
+    expected.stored = newer_number(read[verdict.slot]);
+    expected.given = f::release_known;
+  }
   const f::Bytes given_bytes = std::as_bytes(std::span(&given, 1));
-  if (expected == ErrorKind::none) {
+  if (expected.kind == ErrorKind::none) {
     const f::Bytes stored = read[verdict.slot].subspan(f::copy_format, given_bytes.size());
     for (const PlainOption& option : plain_options()) {
       if (option_value(stored, option) == option_value(given_bytes, option)) continue;
-      differs = &option;
-      stored_option = option_value(stored, option);
-      expected = ErrorKind::options_mismatch;
+      expected.kind = ErrorKind::options_mismatch;
+      expected.field = option.name.data();
+      expected.stored = option_value(stored, option);
+      expected.given = option_value(given_bytes, option);
       break;
     }
   }
   const bool repairs = verdict.right != (1U << f::copies) - 1;
-  if (expected == ErrorKind::none && repairs && !read_alike()) expected = ErrorKind::quorum_lost;
-  for (u32 slot = 0; slot < f::copies && expected == ErrorKind::none; ++slot) {
-    if ((verdict.right >> slot & 1) == 0 && lasting(slot)) expected = ErrorKind::write_failed;
+  if (expected.kind == ErrorKind::none && repairs && !read_alike()) expected.kind = ErrorKind::quorum_lost;
+  for (u32 slot = 0; slot < f::copies && expected.kind == ErrorKind::none; ++slot) {
+    if ((verdict.right >> slot & 1) == 0 && lasting(slot)) expected.kind = ErrorKind::write_failed;
   }
   const Error error = engine_->error();
-  require(error.kind == expected, "open ends otherwise", [&] {
+  require(error.kind == expected.kind, "open ends otherwise", [&] {
     return fmt::format("open ends with {} ({}), expected {}; read was\n{}", error_name(error.kind),
-                       error.reason, error_name(expected), describe(read));
+                       error.reason, error_name(expected.kind), describe(read));
   });
-  if (differs != nullptr) {
-    require(error.field == differs->name && error.stored == stored_option &&
-                error.given == option_value(given_bytes, *differs),
-            "another option is said to differ", [&] {
-              return fmt::format("{} stored {} given {}, expected {}", error.field, error.stored, error.given,
-                                 differs->name);
-            });
-  }
-  if (verdict.contradicts != 0) {
-    require(error.stored == verdict.contradicts, "another sequence is said to contradict",
-            [&] { return fmt::format("{}, expected {}", error.stored, verdict.contradicts); });
-  }
+  check_error(error, expected);
 }
 
 // After the writes: what the reading back must lead to.

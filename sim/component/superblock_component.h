@@ -54,6 +54,7 @@ class SuperblockComponent final : public Component {
   ErrorKind expected_of_write(const CopyBytes& header);
   void opened(const CopiesVerdict& verdict, const CopiesAsRead& read, const FormatOptions& given);
   void open_struck(const FormatOptions& given);
+  void check_error(const Error& error, Error expected);
   void check_error_of_open(const CopiesVerdict& verdict, const CopiesAsRead& read,
                            const FormatOptions& given);
   void check_legal(const CopiesVerdict& verdict);

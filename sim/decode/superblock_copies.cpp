@@ -191,7 +191,9 @@ CopiesVerdict judge_copies(const CopiesAsRead& copies, u32 needed) {
       if (load<u16>(one.bytes, f::copy_number) == slot) verdict.right |= 1U << slot;
     } else if (one.intact && verdict.outcome == DecodeOutcome::ok) {
       verdict.outcome = compare(*chosen, one);
-      if (verdict.outcome != DecodeOutcome::ok) verdict.contradicts = one.sequence;
+      if (verdict.outcome == DecodeOutcome::ok) continue;
+      verdict.contradicts = one.sequence;
+      verdict.contradicting = one.checksum;
     }
   }
   return verdict;

@@ -25,8 +25,9 @@ struct CopiesVerdict {
   DecodeOutcome outcome = DecodeOutcome::not_found;
   u32 slot = 0;       // The lowest that holds what was chosen, if the outcome is ok.
   u128 checksum = 0;  // Of what was chosen.
-  u64 contradicts =
-      0;            // The sequence of the copy that ends opening: fork, quorum_lost, parent_not_connected.
+  // Of the copy that ends opening, its sequence and checksum: fork, quorum_lost, parent_not_connected.
+  u64 contradicts = 0;
+  u128 contradicting = 0;
   u32 intact = 0;   // Bit i: slot i.
   u32 right = 0;    // Bit i: slot i holds what was chosen, under its own number.
   u32 headers = 0;  // Different headers that are intact.

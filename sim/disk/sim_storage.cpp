@@ -262,6 +262,7 @@ void SimStorage::read_from(Read& read, bool mirror) {
   const bool superblock = read.zone == Zone::superblock;
   if (!superblock && !mirror) ++grid_reads_;
   if (read.tag.purpose == IoPurpose::scrub) ++scrub_reads_;
+  if (read.tag.purpose == IoPurpose::lookup) ++lookup_reads_;
   Request& request =
       submit({.begin = begin,
               .end = begin + read.buffer.size(),
@@ -435,7 +436,11 @@ void SimStorage::complete_write(const Request& request, const Pending& pending) 
   write.result = IoResult::ok;
   if (faulty_) [[unlikely]] {
     write.result = faulty_->write(target_of(request, pending.superblock), landing, write.durability);
-    if (write.result == IoResult::failed) writes_were_lost_ = true;
+    if (write.result == IoResult::failed) {
+      writes_were_lost_ = true;
+      const u64 address = pending.superblock ? 0 : address_at(pending.begin);
+      if (failure_listener_ != nullptr) failure_listener_(failure_context_, address, write);
+    }
     tell_of_faults(pending.begin);
   } else {
     medium_.complete(landing, write.durability);

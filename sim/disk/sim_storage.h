@@ -91,9 +91,10 @@ class SimStorage final : public Storage {
   bool step();
   u64 steps() const { return steps_; }  // Taken so far.
   u64 now() const { return now_; }      // Ticks.
-  // Submitted so far, to the first side; and those of them that were the scrubber's.
+  // Submitted so far, to the first side; and those of them that were the scrubber's, and of lookups.
   u64 grid_reads() const { return grid_reads_; }
   u64 scrub_reads() const { return scrub_reads_; }
+  u64 lookup_reads() const { return lookup_reads_; }
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
@@ -215,6 +216,12 @@ class SimStorage final : public Storage {
   void set_delivery_listener(void* context, DeliveryListener listener) {
     delivery_context_ = context;
     delivery_listener_ = listener;
+  }
+  // Shown every write that fails, before its `done`; address 0: of the superblock zone.
+  using FailureListener = void (*)(void*, u64 address, const Write&);
+  void set_failure_listener(void* context, FailureListener listener) {
+    failure_context_ = context;
+    failure_listener_ = listener;
   }
   // Asked of every write that repairs a block, when it is submitted, whether it writes what is true: it must.
   using RepairListener = bool (*)(void*, u64 address, const Write&);
@@ -339,6 +346,8 @@ class SimStorage final : public Storage {
   BlockListener block_listener_ = nullptr;
   void* delivery_context_ = nullptr;
   DeliveryListener delivery_listener_ = nullptr;
+  void* failure_context_ = nullptr;
+  FailureListener failure_listener_ = nullptr;
   DiskObserver* observer_ = nullptr;
   std::vector<u64> protected_;
 
@@ -373,6 +382,7 @@ class SimStorage final : public Storage {
   u64 submissions_ = 0;
   u64 grid_reads_ = 0;
   u64 scrub_reads_ = 0;
+  u64 lookup_reads_ = 0;
   bool stepping_ = false;
 
   Attribution attribution_;

@@ -21,9 +21,9 @@ constexpr const char* invalid_padding = "invalid_padding";
 
 }  // namespace
 
-void Deliveries::failed(u64 address) { add(address, {.fault = read_failed}); }
-
-void Deliveries::brought(u64 address, std::span<const std::byte> block) { add(address, read(block)); }
+void Deliveries::read(u64 address, const Storage::Read& read) {
+  add(address, read.result == IoResult::failed ? Reading{.fault = read_failed} : reading_of(read.buffer));
+}
 
 void Deliveries::add(u64 address, const Reading& reading) {
   std::vector<Reading>& readings = blocks_[address];
@@ -37,7 +37,28 @@ void Deliveries::add(u64 address, const Reading& reading) {
   readings.push_back(reading);
 }
 
-Deliveries::Reading Deliveries::read(std::span<const std::byte> block) const {
+void Deliveries::write_failed(u64 address, const Storage::Write& write) {
+  if (address == 0) {
+    writes_[0] = {.what = fmt::format("superblock copy {}", write.offset / f::copy_size)};
+    return;
+  }
+  const u8 type = f::load<u8>(write.buffer, f::header_type);
+  const char* const what = type == f::type_manifest   ? "manifest"
+                           : type == f::type_free_set ? "trailer"
+                                                      : "table";
+  writes_[address] = {.checksum = f::load<u128>(write.buffer, 0),
+                      .what = fmt::format("a {} block could not be written", what)};
+}
+
+std::string Deliveries::why_not_written(const Error& error) const {
+  const auto found = writes_.find(error.address);
+  if (found == writes_.end()) return "no write has failed there";
+  const Unwritten& last = found->second;
+  if (last.checksum == error.checksum && last.what == error.reason) return {};
+  return fmt::format("that was no {}, or of another checksum than {}", last.what, f::hex(error.checksum));
+}
+
+Deliveries::Reading Deliveries::reading_of(std::span<const std::byte> block) const {
   const u128 checksum = f::load<u128>(block, 0);
   const f::Bytes header = block.first(f::header_size);
   if (checksum != f::checksum(header.subspan(f::header_checksum_from))) return {.fault = invalid_checksum};
@@ -65,7 +86,7 @@ const char* Deliveries::reason_of(const Reading& reading, u128 expected) {
 
 std::string Deliveries::why_not(u64 address, u128 checksum, std::string_view reason,
                                 std::span<const std::byte> truth) const {
-  std::vector<Reading> readings{read(truth)};
+  std::vector<Reading> readings{reading_of(truth)};
   const auto found = blocks_.find(address);
   if (found != blocks_.end()) readings.insert(readings.end(), found->second.begin(), found->second.end());
   std::string reasons;

@@ -16,7 +16,7 @@ namespace {
 Scrubber::Options scrub_options(const RunOptions& options) {
   constexpr u32 reads_of_shadows = 4;  // A run without scrubbing has shadows that are scrubbed.
   return {.reads_max = options.scrub == 0 ? reads_of_shadows : options.scrub,
-          .damages_max = EngineHost::scrub_damages_max,
+          .damages_max = options.scrub_damages,
           .mirror = options.disk.mirror};
 }
 
@@ -86,7 +86,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
       liveness_ticks_max_(options.liveness_ticks_max),
       tries_max_(tries_of_block(options)),
       scrub_reads_max_(scrub_options(options).reads_max),
-      scan_sort_max_(options.scan_sort_timestamps) {
+      scan_sort_max_(options.scan_sort_timestamps),
+      lookup_workers_(options.lookup_workers) {
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
   Scrubber::measure(beside, options.format, scrub_options(options));

@@ -128,7 +128,6 @@ inline constexpr Demand all_blocks{.passes = 1};
 class EngineHost {
  public:
   static constexpr u32 together_max = 4;
-  static constexpr u32 scrub_damages_max = 64;  // Listed of a tour.
 
   // `memory`: grown if needed, never shrunk; its contents do not matter. Not 0: `poison` decides them.
   EngineHost(const World& world, SimStorage& disk, const RunOptions& options, EngineMemory& memory,
@@ -243,6 +242,7 @@ class EngineHost {
   u64 reads_allowed(const QueryTree& query) const;
   static ScanDecision in_order_filter(void* context, const std::byte* value);
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
+  bool were_read(GrooveName groove, std::span<const std::byte> objects, u64 reads);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
   u64 prefetch_reads_allowed(GrooveName groove, u64 keys) const;
   void check_prefetch(GrooveName groove, u64 keys, u64 asked_before);
@@ -255,6 +255,7 @@ class EngineHost {
   u64 tries_max_;
   u64 scrub_reads_max_;
   u64 scan_sort_max_;
+  u64 lookup_workers_;
   u64 bounds_checked_ = 0;
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
+#include "base/mark.h"
 #include "sim/run/engine_call.h"
 #include "sim/run/in_order.h"
 
@@ -100,6 +102,22 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
   call.end();
 }
 
+// Whoever is not in a memory table has cost an index block and a value block, whatever else has it. A read
+// may be that of as many lookups as there are workers.
+bool EngineHost::were_read(GrooveName name, std::span<const std::byte> objects, u64 reads) {
+  const GrooveSpec& spec = groove_spec(name);
+  const MarkHook hook = set_mark_hook({});  // This is no lookup of the run.
+  u64 read = 0;
+  for (; !objects.empty(); objects = objects.subspan(spec.object_bytes)) {
+    u64 timestamp = 0;
+    std::memcpy(&timestamp, objects.data() + spec.timestamp_offset, sizeof timestamp);
+    if (tree(spec.objects).lookup_from_memory(Key::of(timestamp)) == nullptr) ++read;
+  }
+  set_mark_hook(hook);
+  ++bounds_checked_;
+  return reads * std::min(read, lookup_workers_) >= 2 * read;
+}
+
 void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result) {
   GrooveEngine& groove = this->groove(request.groove);
   const u64 object_bytes = groove_spec(request.groove).object_bytes;
@@ -108,6 +126,7 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
     const u64 at = result->count * object_bytes;
     result->objects.resize(at + wanted * object_bytes);
     const std::span<std::byte> objects = std::span(result->objects).subspan(at);
+    const u64 reads_before = disk_->lookup_reads();
     {
       const EngineCode engine;
       groove.lookup_read(objects, Callback<>::to<&EngineHost::call_done>(this));
@@ -125,6 +144,12 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
       return;
     }
     result->count += found;
+    const u64 reads = disk_->lookup_reads() - reads_before;
+    // A block that is being repaired is answered from memory.
+    if (request.cold && !forest_->grid().mirrored() &&
+        !were_read(request.groove, objects.first(found * object_bytes), reads)) {
+      result->broken = "a cold query has objects that were not read";
+    }
     if (state == LookupState::buffer_finished && found != wanted)
       result->broken = "buffer_finished too early";
     if (state == LookupState::scan_finished && found >= wanted) result->broken = "scan_finished too early";

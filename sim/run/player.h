@@ -10,7 +10,8 @@
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_sweep.cpp     the same run, crashed at every step
 //   player_mirror.cpp    blocks that lie on two sides, and their repairs
-//   player_verify.cpp    the engine's own verification and its scrubber
+//   player_scrub.cpp     tours of the scrubber between ops
+//   player_verify.cpp    verification and whole tours, of intact images and others
 //   explain.cpp          where a key is and what happened to it, for a person
 //   explain_query.cpp    which leaf of a query is wrong about an object
 #pragma once
@@ -26,6 +27,7 @@
 #include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
 #include "sim/run/runner.h"
+#include "sim/run/tour.h"
 #include "sim/run/variations.h"
 
 namespace tonearm::sim {
@@ -61,16 +63,6 @@ Failure assertion_failure(const AssertFailure& assertion);
 
 class Shadow;
 class SweepWatch;
-
-// What a scrub tour must have read: blocks that were reachable when it began.
-struct ScrubTarget {
-  u64 address = 0;
-  u128 checksum = 0;
-  u32 level = 0;  // Of the table; the manifest log has none.
-  u64 index = 0;  // Of a value block: that of the index block that leads to it.
-
-  friend auto operator<=>(const ScrubTarget&, const ScrubTarget&) = default;
-};
 
 // The engine is to be dropped and opened again.
 struct Recover {
@@ -205,6 +197,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void compare_changes_left(GrooveName groove);
   void changed(const ObjectChange& change, ChangeVerdict verdict, GrooveEngine::Change result);
   void replay_changes(const std::vector<ObjectChange>& changes);
+  void check_bar_goes_on(bool op_ended);
   void check_refused(const Error& error);
   void audit_after_error();
   [[noreturn]] void fail_object(FailureClass failure_class, std::string site, const std::string& message,
@@ -312,6 +305,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void watch_mirror();
   bool cured_now(u64 address, bool mirror) const;
   bool repairs_truly(u64 address, std::span<const std::byte> written) const;
+  void block_read(IoTag tag, u64 address);
   void block_written(IoTag tag, u64 address, IoResult result);
   void check_repairs();
   void judge_open_repairs();
@@ -319,20 +313,26 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   const Image& whole(const Image& image);
   void check_sides();
 
-  // --- player_verify.cpp
+  // --- player_scrub.cpp
   void scrub_begin(u64 op);
   void scrub(u64 op);
   void scrub_end();
+  void scrub_read(u64 address);
+  void check_tour_counts();
   void compare_tour();
   void judge_scrub();
   bool scrub_found(u64 address) const;
+
+  // --- player_verify.cpp
   void know_image();
   void verify_intact(Shadow& shadow);
   void scrub_intact(Shadow& shadow);
-  void verify_damaged(Shadow& shadow);
+  void verify_damaged(Shadow& shadow, u32 listed_max);
   void prefetch_few(Shadow& shadow);
   void query_damaged(Shadow& shadow, u64 address, u64 random);
   void verify_forged(u64 random);
+  void verify_both_sides(u64 random);
+  void verify_limit();
   void verify_end();
 
   // --- player_sweep.cpp
@@ -435,6 +435,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 lies_at_quorum_ = 0;      // Of the superblock, when an open last began with a quorum in truth.
   bool lie_lay_there_ = false;  // The medium of the superblock zone was damaged then.
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
+  std::optional<Deliveries> scrubbed_;    // Those of the first side to its scrubber.
   bool faults_paused_ = false;            // For a recovery that would not end.
   // Of the opening at hand: blocks that were damaged when it began, and what it must come to.
   std::vector<u64> damaged_before_;
@@ -458,8 +459,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   DecodedImage decoded_;  // That was checked last.
 
   // The scrub tour that is going on, or waits for a checkpoint to be compared with.
-  bool tour_known_ = false;                // What was reachable when it began.
-  bool tour_origin_ = false;               // It did not begin at the first table.
+  bool tour_known_ = false;   // What was reachable when it began.
+  bool tour_origin_ = false;  // It did not begin at the first table.
+  TourCounts tour_counts_;
   std::vector<ScrubTarget> tour_targets_;  // By address.
   std::vector<u64> tour_latent_;           // Of those the damaged ones, when it began.
   u64 tour_heals_ = 0;                     // How often damage had been healed then.
@@ -477,6 +479,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // The mirror.
   u64 repairs_seen_ = 0;         // Repairs that were written since the engine began.
+  u64 turned_ = 0;               // Reads that have turned to the mirror since then.
+  std::set<u64> turned_last_;    // Of whose blocks that was the last read.
   std::set<u64> half_repaired_;  // A crash has struck one side of these while it was written again.
   std::optional<Image> whole_;
   SidesComparison sides_;

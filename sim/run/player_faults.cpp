@@ -82,13 +82,18 @@ std::string Player::why_intact(const Error& error) const {
 // What is delivered as it should be needs no record: it can be read again.
 void Player::watch_deliveries() {
   deliveries_.emplace(options_.disk.sector_size);
+  scrubbed_.emplace(options_.disk.sector_size);
+  disk_->set_failure_listener(this, [](void* context, u64 address, const Storage::Write& write) {
+    static_cast<Player*>(context)->deliveries_->write_failed(address, write);
+  });
   disk_->set_delivery_listener(this, [](void* context, u64 address, const Storage::Read& read) {
     Player& self = *static_cast<Player*>(context);
     const u32 size = self.options_.format.block_size;
     const bool bad_mirror = self.mirrored() && self.disk_->bad_reads(address, true) > 0;
     if (!self.damaged_somewhere(address, size) && self.disk_->bad_reads(address) == 0 && !bad_mirror) return;
-    if (read.result == IoResult::failed) return self.deliveries_->failed(address);
-    self.deliveries_->brought(address, read.buffer);
+    self.deliveries_->read(address, read);
+    if (read.tag.purpose == IoPurpose::scrub) self.scrubbed_->read(address, read);
+    if (read.result == IoResult::failed) return;
     const bool mirror = read.tag.purpose == IoPurpose::mirror_scrub;
     if (!mirror && read.tag.purpose != IoPurpose::scrub) return;
     // That the other side is as it should be cures nothing.
@@ -129,7 +134,7 @@ std::string Player::why_false(const Error& error) const {
   const bool block_on_two = mirrored() && error.address != 0;
   const u32 bad =
       std::max(disk_->bad_writes(error.address), block_on_two ? disk_->bad_writes(error.address, true) : 0);
-  if (bad >= tries) return {};
+  if (bad >= tries) return deliveries_ ? deliveries_->why_not_written(error) : "";
   return fmt::format("of {} writes only {} failed", tries, bad);
 }
 

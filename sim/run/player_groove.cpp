@@ -283,6 +283,36 @@ void Player::replay_changes(const std::vector<ObjectChange>& changes) {
   }
 }
 
+// After an error, before anything is prefetched: an op that ended in it has not ended. What its bar has
+// changed is known, and it may still change as much as before, were it not refused.
+void Player::check_bar_goes_on(bool op_ended) {
+  if (!config_->oracles.has(Oracle::legal)) return;
+  const std::deque<LoggedOp>& log = model_.log();
+  ASSERT(!log.empty());
+  std::array<u32, groove_count> used{};
+  if (!op_ended) {
+    for (const ObjectChange& change : log.back().changes) ++used[static_cast<u32>(change.groove)];
+  }
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    const u32 given = host_->changes_left(world_.groove(i));
+    const u32 expected = options_.format.batch_values_max - used[static_cast<u32>(world_.groove(i))];
+    ++result_.counters.checks;
+    if (given == expected) continue;
+    fail(FailureClass::crash_legal, "after an error: changes_left",
+         fmt::format("{} objects of {} might still be changed, expected {}", given,
+                     groove_spec(world_.groove(i)).name, expected));
+  }
+  const u64 beats = options_.format.beats;
+  const u64 last = log.back().op + (op_ended ? 1 : 0);
+  for (auto op = log.rbegin(); op != log.rend() && op->op / beats == last / beats; ++op) {
+    for (const ObjectChange& change : op->changes) {
+      const ObjectAnswer answer = host_->object(change.groove, change.key());
+      compare_object(change.groove, change.key(), model_.get_object(change.groove, change.key()), answer,
+                     FailureClass::crash_legal, "after an error, not prefetched");
+    }
+  }
+}
+
 // With an error the grooves answer still, and change nothing.
 void Player::check_refused(const Error& error) {
   host_->prefetch_setup();

@@ -39,8 +39,8 @@ void Player::watch_blocks() {
   disk_->set_block_listener(this,
                             [](void* context, RequestKind kind, IoTag tag, u64 address, IoResult result) {
                               Player& self = *static_cast<Player*>(context);
-                              if (tag.purpose == IoPurpose::scrub) set_bit(&self.tour_read_, address);
-                              if (kind != RequestKind::write) return;
+                              if (tag.purpose == IoPurpose::scrub) self.scrub_read(address);
+                              if (kind != RequestKind::write) return self.block_read(tag, address);
                               if (!repairs(tag)) set_bit(&self.tour_written_, address);
                               self.block_written(tag, address, result);
                             });
@@ -77,6 +77,16 @@ bool Player::repairs_truly(u64 address, std::span<const std::byte> written) cons
   return false;
 }
 
+// Each read begins on the first side, and turns once; what follows on the mirror tries again.
+void Player::block_read(IoTag tag, u64 address) {
+  if (!mirrored() || tag.purpose == IoPurpose::scrub || tag.purpose == IoPurpose::mirror_scrub) return;
+  if (tag.purpose != IoPurpose::mirror_read) {
+    turned_last_.erase(address);
+  } else if (turned_last_.insert(address).second) {
+    ++turned_;
+  }
+}
+
 void Player::block_written(IoTag tag, u64 address, IoResult result) {
   if (result != IoResult::ok) return;
   half_repaired_.erase(address);
@@ -97,7 +107,16 @@ void Player::check_repairs() {
                      disk_->address_at(write.offset)));
   }
   const Scrubber::Counters& scrubber = host_->scrubber().counters();
-  const u64 said = host_->forest().grid().counters().repairs + scrubber.repaired + scrubber.repaired_mirror;
+  const Grid& grid = host_->forest().grid();
+  const u64 turned = grid.counters().reads_mirror;
+  ++result_.counters.checks;
+  const bool counted = turned >= turned_ && turned <= turned_ + grid.reads_in_flight();
+  if (!counted && config_->oracles.has(Oracle::structure)) {
+    fail(FailureClass::oracle, "mirror: reads that were not made",
+         fmt::format("the engine says that it has read {} blocks from the mirror; it was asked for {}",
+                     turned, turned_));
+  }
+  const u64 said = grid.counters().repairs + scrubber.repaired + scrubber.repaired_mirror;
   const u64 seen = std::exchange(repairs_seen_, 0);
   ++result_.counters.checks;
   if (said == seen || !config_->oracles.has(Oracle::structure)) return;

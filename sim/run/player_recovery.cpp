@@ -18,7 +18,10 @@ constexpr u32 recoveries_faulty = 8;
 
 void Player::make_host() {
   if (deliveries_) deliveries_->clear();
+  if (scrubbed_) scrubbed_->clear();
   repairs_seen_ = 0;
+  turned_ = 0;
+  turned_last_.clear();
   written_known_ = 0;
   RunOptions given = options_;
   given.runtime.blocks_count = blocks_given();
@@ -118,6 +121,7 @@ void Player::check_sticky(const Error& error, const char* what, bool audit) {
   const Error first = error;  // It may be the engine's own.
   const u64 written = host_->blocks_written();
   const char* went_on = nullptr;
+  if (world_.groove_count > 0 && audit) check_bar_goes_on(std::string_view(what) != "an op");
   if (world_.groove_count > 0) check_refused(first);
   if (world_.groove_count > 0 && audit) audit_after_error();
   for (u32 i = 0; world_.groove_count == 0 && i < world_.count; ++i) {

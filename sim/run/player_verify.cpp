@@ -1,11 +1,8 @@
-// The engine's own verification and its scrubber: what they say is compared with the decoded image.
+// The engine's own verification and whole tours of its scrubber, on shadow engines at the end of a run: what
+// they say is compared with the decoded image.
 //
-// Live, a scrub tour goes on between ops. It begins at a checkpoint, whose image says what is reachable,
-// and is compared at a later one: what is in both images was reachable all the time, and must have been
-// read. A tour that did not begin at the first table may have missed those that sank past its origin.
-//
-// On shadow engines, verification and a tour without interruption must find exactly the blocks of the
-// image; then one bit of it is flipped, or a lie is told with all checksums right, and they must name it.
+// Without interruption they must find exactly the blocks of the image; then bits of it are flipped, or a lie
+// is told with all checksums right, and they must name it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,34 +14,18 @@
 
 namespace tonearm::sim {
 
+namespace f = disk_format;
+
 namespace {
 
 // Of the runs.
 constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
+constexpr u64 both_sides_one_in = 4;
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
 constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
-constexpr u32 log_level = ~u32{0};
-
-std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
-  std::vector<ScrubTarget> targets;
-  const auto add = [&targets](const BlockRef& ref, u32 level, u64 index) {
-    targets.push_back({.address = ref.address, .checksum = ref.checksum, .level = level, .index = index});
-  };
-  for (const DecodedBlock& block : decoded.blocks) {
-    if (block.use == BlockUse::manifest) add(block.ref, log_level, 0);
-  }
-  for (const DecodedTable& table : decoded.tables) {
-    add(table.index, table.level, 0);
-    for (const DecodedTable::ValueBlock& value_block : table.value_blocks) {
-      add(value_block.ref, table.level, table.index.address);
-    }
-  }
-  std::sort(targets.begin(), targets.end());
-  return targets;
-}
 
 struct BlockCounts {
   u64 index = 0, value = 0, manifest = 0, trailer = 0;
@@ -95,127 +76,6 @@ bool agrees(const GrooveDisagreement& found, const Forged& forged) {
 
 }  // namespace
 
-// --- live
-
-// At a checkpoint whose image was decoded just now.
-void Player::scrub_begin(u64 op) {
-  if (options_.scrub == 0 || host_->scrubber().touring()) return;
-  const bool known = decoded_.outcome == DecodeOutcome::ok && decoded_.op == op;
-  if (known) compare_tour();
-  tour_known_ = known && config_->oracles.has(Oracle::verify);
-  tour_targets_ = targets_of(decoded_);
-  tour_read_.clear();
-  tour_cured_.clear();
-  tour_written_.clear();
-  tour_repaired_.clear();
-  tour_unrepaired_ = host_->scrubber().counters().unrepaired;
-  tour_latent_.clear();
-  tour_heals_ = result_.counters.healed;
-  tour_judged_ = 0;
-  for (const ScrubTarget& target : tour_targets_) {
-    if (!faulty_ || !damaged_somewhere(target.address, truth_of(target.address).written)) continue;
-    tour_latent_.push_back(target.address);
-    ++result_.counters.latent;
-  }
-  const u64 random = scrubs_.at(op);
-  tour_origin_ = (random & 1) != 0;
-  host_->scrub_begin(tour_origin_ ? random >> 1 : 0);
-}
-
-// After an op. Some reads stay in flight while the next one is played.
-void Player::scrub(u64 op) {
-  if (options_.scrub == 0 || !host_->scrubber().touring()) return;
-  const Attribution before = disk_->attribution();
-  disk_->set_attribution(aside("scrub", op));
-  const u64 random = scrubs_.at(op, 1);
-  for (u64 left = 1 + below(random, 2); left > 0 && host_->scrubber().touring(); --left) {
-    host_->scrub_step();
-    if (left > 1 || (random & 1) != 0) host_->scrub_wait();
-  }
-  disk_->set_attribution(before);
-  judge_scrub();
-}
-
-// What the scrubber has found since it was looked at last. Before anything that may repair it.
-void Player::judge_scrub() {
-  if (options_.scrub == 0 || !host_ || !config_->oracles.has(Oracle::verify)) return;
-  const std::span<const Scrubber::Damage> damages = host_->scrubber().damages();
-  for (; tour_judged_ < damages.size(); ++tour_judged_) {
-    const Scrubber::Damage& damage = damages[tour_judged_];
-    ++result_.counters.checks;
-    ++result_.counters.damages_scrubbed;
-    const std::string why = why_false({.kind = ErrorKind::block_damaged,
-                                       .address = damage.block.address,
-                                       .checksum = damage.block.checksum,
-                                       .reason = damage.reason});
-    if (why.empty()) continue;
-    fail(FailureClass::false_alarm, fmt::format("scrub: {}", damage.reason),
-         fmt::format("the scrubber says that block {} is damaged ({}), but {}", damage.block.address,
-                     damage.reason, why));
-  }
-}
-
-bool Player::scrub_found(u64 address) const {
-  for (const Scrubber::Damage& damage : host_->scrubber().damages()) {
-    if (damage.block.address == address) return true;
-  }
-  return false;
-}
-
-// The engine goes, and its tour with it.
-void Player::scrub_end() {
-  if (host_) result_.counters.blocks_scrubbed += host_->scrubber().counters().intact();
-  tour_known_ = false;
-}
-
-void Player::compare_tour() {
-  if (!tour_known_) return;
-  judge_scrub();
-  if (host_->scrubber().damages().size() == EngineHost::scrub_damages_max) {
-    ++result_.counters.scrub_overflows;  // What else there was is not listed.
-    return;
-  }
-  ++result_.counters.scrub_tours;
-  const std::vector<ScrubTarget> now = targets_of(decoded_);
-  for (const ScrubTarget& target : tour_targets_) {
-    const auto found = std::lower_bound(now.begin(), now.end(), ScrubTarget{.address = target.address});
-    if (found == now.end() || found->address != target.address || found->checksum != target.checksum)
-      continue;
-    if (bit_of(tour_written_, target.address)) continue;
-    if (tour_origin_ && found->level != target.level) continue;
-    if (scrub_found(target.index)) continue;  // Nothing leads to it.
-    ++result_.counters.checks;
-    if (!bit_of(tour_read_, target.address)) {
-      fail(FailureClass::oracle, "scrub: a block was left out",
-           fmt::format("a whole scrub tour did not read block {}, of a table at level {} now and {} before",
-                       target.address, found->level, target.level));
-    }
-    const bool latent = std::binary_search(tour_latent_.begin(), tour_latent_.end(), target.address);
-    if (!latent || tour_heals_ != result_.counters.healed) continue;
-    const bool repaired = bit_of(tour_repaired_, target.address);
-    if (!damaged_somewhere(target.address, truth_of(target.address).written)) {
-      result_.counters.latent_repaired += repaired ? 1 : 0;
-      continue;
-    }
-    if (scrub_found(target.address)) {
-      ++result_.counters.latent_found;
-      continue;
-    }
-    if (bit_of(tour_cured_, target.address)) {
-      ++result_.counters.latent_cured;
-      continue;
-    }
-    // It is damaged again, or the write was itself struck; or somebody was reading it.
-    const bool left = host_->scrubber().counters().unrepaired > tour_unrepaired_;
-    if (mirrored() && !lost(target.address, truth_of(target.address).written) && (repaired || left)) continue;
-    fail(FailureClass::oracle, "scrub: damage is not found",
-         fmt::format("block {} was damaged before a scrub tour began, and the tour has not found it",
-                     target.address));
-  }
-}
-
-// --- on shadows
-
 void Player::know_image() {
   const u64 op = model_.checkpoint_op();
   if (decoded_.outcome == DecodeOutcome::ok && decoded_.op == op) return;
@@ -257,15 +117,14 @@ void Player::scrub_intact(Shadow& shadow) {
 }
 
 // One bit of what is written of one block: both must name that block.
-void Player::verify_damaged(Shadow& shadow) {
+void Player::verify_damaged(Shadow& shadow, u32 listed_max) {
   const u64 random = scrubs_.at(decoded_.op, 3);
   const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
   std::array<std::byte, PageStore::unit_size> start;
   const u64 block_size = options_.format.block_size;
   whole(disk_->truth_durable()).read(disk_->grid_offset() + (block.ref.address - 1) * block_size, start);
   const u64 sector = options_.format.sector_size;
-  const u64 written =
-      (disk_format::load<u32>(start, disk_format::header_block_size) + sector - 1) / sector * sector;
+  const u64 written = (f::load<u32>(start, f::header_block_size) + sector - 1) / sector * sector;
   const u64 byte = below(remix(random, 1), written);
   shadow.flip(block.ref.address, byte, static_cast<u32>(below(remix(random, 2), 8)));
   ++result_.counters.damages_shown;
@@ -280,12 +139,74 @@ void Player::verify_damaged(Shadow& shadow) {
                      error.address));
   }
   query_damaged(shadow, block.ref.address, remix(random, 4));
-  shadow.host().scrub_tour(remix(random, 3));
-  const std::span<const Scrubber::Damage> damages = shadow.host().scrubber().damages();
-  if (damages.size() != 1 || damages[0].block.address != block.ref.address) {
-    fail(FailureClass::oracle, "scrub: damage is not found",
-         fmt::format("a bit of {} was flipped; a scrub tour found {} damaged blocks", where, damages.size()));
+  std::set<u64> damaged{block.ref.address};
+  for (u64 more = below(remix(random, 5), 4); more > 0; --more) {
+    const u64 of = remix(random, 5 + more);
+    const u64 address = decoded_.blocks[below(of, decoded_.blocks.size())].ref.address;
+    if (damaged.insert(address).second) shadow.flip(address, below(remix(of, 1), f::header_size), 0);
   }
+  for (const DecodedTable& table : decoded_.tables) {
+    if (!damaged.contains(table.index.address)) continue;  // Nothing else leads to its value blocks.
+    for (const auto& value_block : table.value_blocks) damaged.erase(value_block.ref.address);
+  }
+  const Scrubber& scrubber = shadow.host().scrubber();
+  const u64 found_before = scrubber.counters().damaged;
+  shadow.host().scrub_tour(remix(random, 3));
+  const u64 found = scrubber.counters().damaged - found_before;
+  u64 listed = 0;
+  for (const Scrubber::Damage& damage : scrubber.damages()) listed += damaged.erase(damage.block.address);
+  if (found == listed + damaged.size() && listed == scrubber.damages().size() &&
+      listed == std::min<u64>(found, listed_max))
+    return;
+  fail(FailureClass::oracle, "scrub: damage is not found",
+       fmt::format("a bit of {} was flipped, and of others; of {} damaged blocks a scrub tour found {}, and "
+                   "lists {} of at most {}",
+                   where, listed + damaged.size(), found, scrubber.damages().size(), listed_max));
+}
+
+// Damaged otherwise on each side: what is wrong with the first one is said.
+void Player::verify_both_sides(u64 random) {
+  const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
+  Shadow shadow(world_, whole(disk_->truth_durable()), options_, memory_->shadow,
+                config_->oracles.has(Oracle::resource), config_->poison, true);
+  if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
+  const bool header_first = below(remix(random, 1), 2) == 0;
+  for (const bool mirror : {false, true}) {
+    const u64 byte = header_first != mirror ? below(remix(random, 2), f::header_size) : f::header_size;
+    shadow.flip(block.ref.address, byte, static_cast<u32>(below(remix(random, 3), 8)), mirror);
+  }
+  shadow.host().scrub_tour(remix(random, 4));
+  ++result_.counters.damages_shown;
+  ++result_.counters.checks;
+  const std::span<const Scrubber::Damage> damages = shadow.host().scrubber().damages();
+  const std::string_view reason = header_first ? "invalid_checksum" : "invalid_checksum_body";
+  if (damages.size() == 1 && damages[0].block.address == block.ref.address && damages[0].reason == reason)
+    return;
+  fail(FailureClass::oracle, "scrub: a block damaged on both sides",
+       fmt::format(
+           "the first side of {} block {} is damaged ({}), and the mirror; a scrub tour found {} damaged "
+           "blocks, first {} ({})",
+           block_use_name(block.use), block.ref.address, reason, damages.size(),
+           damages.empty() ? 0 : damages[0].block.address, damages.empty() ? "" : damages[0].reason));
+}
+
+// One step less than the image needs, which every other shadow of it is given.
+void Player::verify_limit() {
+  RunOptions options = options_least();
+  const u64 given = superblock_zone_size + (options.runtime.blocks_count - 64) * options_.format.block_size;
+  if (given >= decoded_.storage_size) return;
+  options.runtime.blocks_count -= 64;
+  if (engine_validate(world_, options)) return;  // There is no limit below the least one.
+  Shadow shadow(world_, whole(disk_->truth_durable()), options, memory_->shadow,
+                config_->oracles.has(Oracle::resource), config_->poison);
+  const Error error = shadow.host().open();
+  ++result_.counters.checks;
+  if (error.kind == ErrorKind::storage_size && error.stored == decoded_.storage_size && error.given == given)
+    return;
+  fail(FailureClass::oracle, "open: a storage limit that is too low",
+       fmt::format("an image of {} bytes, opened with a limit of {}, ends in {} ({}, stored {}, given {})",
+                   decoded_.storage_size, given, error_name(error.kind), error.reason, error.stored,
+                   error.given));
 }
 
 // Whoever asks an index for all that it has, in its order, cannot be answered without its blocks.
@@ -326,7 +247,9 @@ void Player::verify_forged(u64 random) {
   Image image = whole(disk_->truth_durable());
   const Forged forged = forge_image(&image, decoded_, random);
   if (forged.address == 0) return;
-  Shadow shadow(world_, image, options_, memory_->shadow, config_->oracles.has(Oracle::resource),
+  RunOptions options = options_;
+  options.scrub_damages = 1;
+  Shadow shadow(world_, image, options, memory_->shadow, config_->oracles.has(Oracle::resource),
                 config_->poison);
   ++result_.counters.damages_shown;
   ++result_.counters.checks;
@@ -353,11 +276,14 @@ void Player::verify_forged(u64 random) {
   shadow.host().scrub_tour(remix(random, 5));
   const std::span<const Scrubber::Damage> damages = shadow.host().scrubber().damages();
   const bool any = *forged.scrubbed != 0;
-  if (damages.size() == (any ? 1 : 0) && (!any || damages[0].block.address == *forged.scrubbed)) return;
+  const u64 counted = shadow.host().scrubber().counters().damaged;
+  if (counted == (any ? 1 : 0) && damages.size() == counted &&
+      (!any || damages[0].block.address == *forged.scrubbed))
+    return;
   fail(FailureClass::oracle,
        fmt::format("scrub: a lie is {}: {}", any ? "believed" : "taken for damage", forged.lie),
        fmt::format("{} at block {}; a scrub tour should name block {}, and found {} damaged blocks, first {}",
-                   forged.lie, forged.address, *forged.scrubbed, damages.size(),
+                   forged.lie, forged.address, *forged.scrubbed, counted,
                    damages.empty() ? 0 : damages[0].block.address));
 }
 
@@ -384,6 +310,7 @@ void Player::verify_end() {
   {
     RunOptions options = options_least();
     options.prefetch_keys_max = 1 + static_cast<u32>(below(scrubs_.at(0, 8), 4));
+    options.scrub_damages = 1 + static_cast<u32>(below(scrubs_.at(0, 9), 4));
     Shadow shadow(world_, whole(disk_->truth_durable()), options, memory_->shadow,
                   config_->oracles.has(Oracle::resource), config_->poison);
     if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
@@ -398,8 +325,11 @@ void Player::verify_end() {
     prefetch_few(shadow);
     // Nothing was ever written: there is no block to damage.
     const bool any = !decoded_.blocks.empty();
-    if (any && below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow);
+    if (any && below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow, options.scrub_damages);
   }
+  const bool both = mirrored() && !decoded_.blocks.empty();
+  if (both && below(scrubs_.at(0, 10), both_sides_one_in) == 0) verify_both_sides(scrubs_.at(0, 11));
+  verify_limit();
   const u64 lies = world_.groove_count > 0 ? lies_told_of_grooves : lies_told;
   for (u64 i = 0; can_forge(decoded_) && i < lies; ++i) verify_forged(scrubs_.at(decoded_.op, 4, i));
   muted_ = false;

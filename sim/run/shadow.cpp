@@ -19,9 +19,9 @@ DiskOptions shadow_disk(const RunOptions& options) {
 }
 
 // What is done with a shadow engine needs little of its caches.
-RunOptions shadow_options(const RunOptions& given) {
+RunOptions shadow_options(const RunOptions& given, bool mirrored) {
   RunOptions options = given;
-  options.disk.mirror = false;  // The first side has to do alone.
+  options.disk.mirror = mirrored;
   options.object_cache_slots = std::min<u32>(given.object_cache_slots, 256);
   options.runtime.cache_blocks = std::min<u32>(given.runtime.cache_blocks, 256);
   return options;
@@ -47,17 +47,17 @@ void ShadowInterrupt::exceeded(const char* bound, const std::string& message) {
 }
 
 Shadow::Shadow(const World& world, const Image& image, const RunOptions& options, EngineMemory& memory,
-               bool resource, u64 poison)
+               bool resource, u64 poison, bool mirrored)
     : interrupt_(resource),
       disk_(image, shadow_disk(options), nullptr),
-      host_(world, disk_, shadow_options(options), memory, interrupt_, poison) {}
+      host_(world, disk_, shadow_options(options, mirrored), memory, interrupt_, poison) {}
 
-void Shadow::flip(u64 address, u64 byte, u32 bit) {
+void Shadow::flip(u64 address, u64 byte, u32 bit, bool mirror) {
   const u64 sector_size = disk_.options().sector_size;
   const u64 offset = (address - 1) * disk_.options().block_size + byte / sector_size * sector_size;
   alignas(4096) std::array<std::byte, 4096> sector;
   const std::span<std::byte> bytes = std::span(sector).first(sector_size);
-  disk_.image().read(disk_.grid_offset() + offset, bytes);
+  disk_.image().read(disk_.offset_of(1, mirror) + offset, bytes);
   bytes[byte % sector_size] ^= std::byte{1} << bit;
   bool done = false;
   Storage::Write write{.buffer = bytes,
@@ -66,7 +66,7 @@ void Shadow::flip(u64 address, u64 byte, u32 bit) {
                        .tag = {.purpose = IoPurpose::audit},
                        .done = Callback<Storage::Write&>::plain(
                            &done, [](void* flag, Storage::Write&) { *static_cast<bool*>(flag) = true; })};
-  disk_.write(write);
+  (mirror ? disk_.mirror() : disk_).write(write);
   while (!done) ASSERT(disk_.step());
 }
 

@@ -19,16 +19,16 @@ class ShadowInterrupt final : public Interrupt {
 
 class Shadow {
  public:
-  // `resource`: bounds are looked at.
+  // `resource`: bounds are looked at. `mirrored`: with both sides, or the first one has to do alone.
   Shadow(const World& world, const Image& image, const RunOptions& options, EngineMemory& memory,
-         bool resource, u64 poison);
+         bool resource, u64 poison, bool mirrored = false);
   ~Shadow() { disk_.crash({}); }
   Shadow(const Shadow&) = delete;
   Shadow& operator=(const Shadow&) = delete;
 
   EngineHost& host() { return host_; }
   // One bit of a block changes on the disk. `byte`: of the part that is written.
-  void flip(u64 address, u64 byte, u32 bit);
+  void flip(u64 address, u64 byte, u32 bit, bool mirror = false);
 
  private:
   ShadowInterrupt interrupt_;

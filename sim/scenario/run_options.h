@@ -44,6 +44,7 @@ struct RunOptions {
 
   // Reads that the scrubber has in flight; 0: no scrubbing.
   u32 scrub = 0;
+  u32 scrub_damages = 64;  // Listed of a tour.
 
   // How often the engine does otherwise at each variation point, by Variation.
   std::array<Ratio, variation_count> vary{};

@@ -286,6 +286,7 @@ const Setting table[] = {
            "Ops until released blocks may be reused after a checkpoint, at most."),
     number("scrub", 0, 64, field<&Run::scrub>,
            "Reads of the scrubber in flight, which tours between the ops; 0: none."),
+    number("scrub_damages", 1, 64, field<&Run::scrub_damages>, "Damaged blocks that a tour lists, at most."),
 
     of_grooves(name("groove", groove_names, groove_count, field<&Run::groove>,
                     "Which one the workloads `groove` and `scan` play.")),

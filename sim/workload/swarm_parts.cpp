@@ -148,6 +148,7 @@ void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r) {
 void draw_watch(const Draw& draw, RunOptions* o) {
   o->shadow_every_checkpoints = draw.between("shadow every", 1, 4);
   if (draw.happens("scrub", 1, 4)) o->scrub = static_cast<u32>(draw.skewed("scrub reads", 1, 12));
+  if (draw.happens("scrub list short", 1, 4)) o->scrub_damages = draw.between("scrub damages", 1, 4);
   o->directed_every_lines = 10U << draw.below("directed every", 5);
 }
 

@@ -40,7 +40,7 @@ class Scrubber {
     BlockType type = BlockType::none;  // What it should be.
     u16 tree = 0;                      // Of table blocks.
     u8 level = 0;
-    const char* reason = "";  // Static text.
+    const char* reason = "";  // Static text. With a mirror: of the first side.
   };
 
   struct Counters {  // Of all tours.

@@ -137,9 +137,10 @@ Error release_error(const SuperblockHeader& header) {
             .stored = header.version,
             .given = superblock_version};
   }
+  const bool state_newer = header.state.release > superblock_release;
   return {.kind = ErrorKind::release_unknown,
           .reason = "written by a newer release",
-          .stored = header.state.release,
+          .stored = state_newer ? header.state.release : header.release_format,
           .given = superblock_release};
 }
 
