@@ -258,8 +258,8 @@ void Player::compare_key_ranges() {
 // the limit then, or near it.
 RunOptions Player::options_least() const {
   RunOptions options = options_;
-  const u64 grid_bytes = decoded_.storage_size - std::min(decoded_.storage_size, disk_->grid_offset());
-  const u64 blocks = grid_bytes / options.format.block_size;
+  const u64 size = std::max<u64>(decoded_.storage_size, superblock_zone_size);
+  const u64 blocks = (size - superblock_zone_size) / options.format.block_size;
   if (blocks > 0) options.runtime.blocks_count = std::min(options.runtime.blocks_count, round_up(blocks, 64));
   return options;
 }
