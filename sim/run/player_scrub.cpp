@@ -192,9 +192,14 @@ void Player::compare_tour() {
       ++result_.counters.latent_cured;
       continue;
     }
-    // It is damaged again, or the write was itself struck; or somebody was reading it.
+    // It is damaged again, on both sides perhaps, or the write was itself struck.
+    if (repaired) {
+      ++result_.counters.latent_repaired;
+      continue;
+    }
+    // Or somebody was reading it.
     const bool left = host_->scrubber().counters().unrepaired > tour_unrepaired_;
-    if (mirrored() && !lost(target.address, truth_of(target.address).written) && (repaired || left)) continue;
+    if (mirrored() && !lost(target.address, truth_of(target.address).written) && left) continue;
     fail(FailureClass::oracle, "scrub: damage is not found",
          fmt::format("block {} was damaged before a scrub tour began, and the tour has not found it",
                      target.address));
