@@ -70,7 +70,7 @@ constexpr CounterName counters[] = {
     {"damages_shown", "damaged blocks and lies shown to verification and scrubber",
      &RunCounters::damages_shown},
     {"shadows_skipped", "checkpoints that no shadow engine looked at", &RunCounters::shadows_skipped},
-    {"faults_missed", "explicit faults whose request never came", &RunCounters::faults_missed},
+    {"faults_missed", "explicit faults that never struck", &RunCounters::faults_missed},
     {"checkpoints", "checkpoints that became durable", &RunCounters::checkpoints},
     {"checkpoints_failed", "checkpoints that an injected fault ended", &RunCounters::checkpoints_failed},
     {"crashes", "times the engine was dropped and opened again", &RunCounters::crashes},

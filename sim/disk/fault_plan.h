@@ -34,7 +34,8 @@ class FaultPlan {
   explicit FaultPlan(const DiskOptions& options);
   void reconfigure(const DiskOptions& options);
 
-  // A line asks for it. Where the request never comes it stays waiting.
+  // A line asks for it. It stays waiting until it has struck: the request may never come, or may be one of
+  // which nothing would change.
   void strike(const FiredFault& fault);
   u64 waiting() const { return asked_.size(); }
 
@@ -62,13 +63,14 @@ class FaultPlan {
   FaultCounts counts_expected;  // To fire, of those that were armed by chance, in millionths.
 
  private:
-  std::optional<Fault> take_asked(FaultKind kind, const FaultTarget& target);
+  using Asked = std::multimap<u64, FiredFault>;
+  Asked::iterator find_asked(FaultKind kind, const FaultTarget& target);
 
   FaultOptions options_;
   std::array<Stream, fault_kind_count> streams_;
   // By a hash of kind and request, the first one first. A run that was frozen asks for many, and those whose
   // request never comes stay.
-  std::multimap<u64, FiredFault> asked_;
+  Asked asked_;
   u64 asked_other_ = 0;  // Of them, those that are no failed syncs.
   std::vector<FiredFault> fired_now_;
 };

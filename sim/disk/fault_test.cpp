@@ -280,6 +280,20 @@ TEST_CASE("fault: a burst of rot that changes nothing where it strikes leaves th
   REQUIRE_FALSE(disk.storage.damage());
 }
 
+// Two audits of one op name their requests alike.
+TEST_CASE("fault: what would change nothing waits for the next request of that name", "[fault]") {
+  FaultyDisk disk(small());
+  disk.write_now(2, 255);
+  disk.write_now(3, 7);
+  disk.strike(read_tag, 0, {.kind = FaultKind::rot, .shape = RotShape::ones, .sectors = 1, .at = 0});
+  REQUIRE(disk.read_now(2) == 255);
+  REQUIRE(disk.storage.explicit_faults_waiting() == 1);
+  disk.storage.set_attribution({.op = {.number = op + 1}});
+  disk.storage.set_attribution({.op = {.number = op}});
+  REQUIRE(disk.read_now(3) == -2);
+  REQUIRE(disk.storage.explicit_faults_waiting() == 0);
+}
+
 TEST_CASE("fault: a sync that lies makes nothing durable", "[fault]") {
   FaultyDisk disk(small(DurabilityProfile::cached));
   disk.write_now(3, 30);
