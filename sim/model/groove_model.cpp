@@ -64,6 +64,24 @@ void event_indexes(const Index& index) {
   });
 }
 
+template <class Index>
+void reading_indexes(const Index& index) {
+  index(0, [](const Object& reading) -> Entry {
+    const u64 sensor = reading.fields[0];
+    return by_field(sensor, reading.timestamp);
+  });
+  index(1, [](const Object& reading) -> Entry {
+    const u128 label = reading.wide;
+    if (label == 0) return std::nullopt;
+    return ModelKey::wide(label, reading.timestamp);
+  });
+  index(2, [](const Object& reading) -> Entry {  // Square.
+    const u128 peak = reading.fields[2];
+    if (peak == 0) return std::nullopt;
+    return ModelKey::wide(peak * peak, reading.timestamp);
+  });
+}
+
 // Of each index that the change does something to its place behind the object tree, the entry that goes and
 // the one that comes.
 template <class Visit>
@@ -80,6 +98,7 @@ void each_move(GrooveName groove, const Side& before, const Side& after, const V
     case GrooveName::things: return thing_indexes(index);
     case GrooveName::notes: return note_indexes(index);
     case GrooveName::events: return event_indexes(index);
+    case GrooveName::readings: return reading_indexes(index);
     case GrooveName::none: break;
   }
   UNREACHABLE();

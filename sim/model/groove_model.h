@@ -35,7 +35,8 @@ class GrooveModel {
 
  private:
   std::array<ObjectStore, groove_count> stores_ = {
-      ObjectStore(GrooveName::things), ObjectStore(GrooveName::notes), ObjectStore(GrooveName::events)};
+      ObjectStore(GrooveName::things), ObjectStore(GrooveName::notes), ObjectStore(GrooveName::events),
+      ObjectStore(GrooveName::readings)};
 };
 
 }  // namespace tonearm::sim

@@ -75,6 +75,14 @@ void add_events(const ObjectBytes& bytes, u64 timestamp, Trees* trees) {
   if (weight > 0) (*trees)[TreeName::events_weight][u128{weight} << 64 | timestamp] = 0;
 }
 
+void add_readings(const ObjectBytes& bytes, u64 timestamp, Trees* trees) {
+  (*trees)[TreeName::readings_sensor][u128{read<u64>(bytes, 24)} << 64 | timestamp] = 0;
+  const u128 label = read<u128>(bytes, 0);
+  const u128 peak = read<u64>(bytes, 32);
+  if (label > 0) (*trees)[TreeName::readings_label][ModelKey::wide(label, timestamp)] = 0;
+  if (peak > 0) (*trees)[TreeName::readings_square][ModelKey::wide(peak * peak, timestamp)] = 0;
+}
+
 Trees trees_of(const State& state) {
   Trees trees;
   for (u32 g = 0; g < groove_count; ++g) {
@@ -91,6 +99,7 @@ Trees trees_of(const State& state) {
       if (groove == GrooveName::things) add_things(bytes, timestamp, &trees);
       if (groove == GrooveName::notes) add_notes(bytes, timestamp, &trees);
       if (groove == GrooveName::events) add_events(bytes, timestamp, &trees);
+      if (groove == GrooveName::readings) add_readings(bytes, timestamp, &trees);
     }
   }
   return trees;

@@ -34,7 +34,8 @@ Side random_side(GrooveName groove, u128 key, u64 timestamp, u64 random) {
 
 TEST_CASE("an object store holds what std::map holds, by key and by timestamp", "[object_store]") {
   const Stream stream("object_store", 11);
-  for (const GrooveName groove : {GrooveName::things, GrooveName::notes, GrooveName::events}) {
+  for (const GrooveName groove :
+       {GrooveName::things, GrooveName::notes, GrooveName::events, GrooveName::readings}) {
     const bool has_id = groove_spec(groove).has_id;
     ObjectStore store(groove);
     std::map<u128, Side> by_key;

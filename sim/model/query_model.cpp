@@ -262,12 +262,23 @@ Values event_values(const Object& event) {
   return values;
 }
 
+Values reading_values(const Object& reading) {
+  Values values;
+  const u128 peak = reading.fields[2];
+  values[0] = reading.fields[0];                   // Sensor.
+  if (reading.wide > 0) values[1] = reading.wide;  // Label.
+  if (peak > 0) values[2] = peak * peak;           // Square, of the peak.
+  return values;
+}
+
 std::optional<u128> indexed_value(TreeName index, const Object& object) {
   const u32 place = static_cast<u32>(index);
   switch (tree_spec(index).groove) {
     case GrooveName::things: return thing_values(object)[place - static_cast<u32>(TreeName::things_a)];
     case GrooveName::notes: return note_values(object)[place - static_cast<u32>(TreeName::notes_author)];
     case GrooveName::events: return event_values(object)[place - static_cast<u32>(TreeName::events_source)];
+    case GrooveName::readings:
+      return reading_values(object)[place - static_cast<u32>(TreeName::readings_sensor)];
     case GrooveName::none: break;
   }
   UNREACHABLE();

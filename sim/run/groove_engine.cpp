@@ -18,6 +18,7 @@ namespace {
 
 using objects::Event;
 using objects::Note;
+using objects::Reading;
 using objects::Thing;
 
 std::optional<u64> large(const Note& note) {
@@ -25,6 +26,10 @@ std::optional<u64> large(const Note& note) {
   return note.size / 16;
 }
 bool draft(const Note& note) { return (note.flags & 1) != 0; }
+std::optional<u128> square(const Reading& reading) {
+  if (reading.peak == 0) return std::nullopt;
+  return u128{reading.peak} * reading.peak;
+}
 
 using Things =
     GrooveDescription<"things", Thing, ObjectTree<1>, IdTree<2>, Field<"a", 3, &Thing::a>,
@@ -44,6 +49,11 @@ using Events = GrooveDescription<"events", Event, ObjectTree<24>, Field<"source"
                                  OptionalField<"weight", 26, &Event::weight>, Ignored<&Event::length>,
                                  Ignored<&Event::body>, NoCache>;
 
+using Readings =
+    GrooveDescription<"readings", Reading, ObjectTree<27>, Field<"sensor", 28, &Reading::sensor>,
+                      OptionalField<"label", 29, &Reading::label>, Derived<"square", 30, &square>,
+                      Ignored<&Reading::peak>, Ignored<&Reading::body>>;
+
 // Where the schema of scenarios says that the fields are.
 static_assert(offsetof(Thing, a) == 16 && offsetof(Thing, m) == 112 && offsetof(Thing, timestamp) == 120);
 static_assert(offsetof(Note, topic) == 16 && offsetof(Note, author) == 32 && offsetof(Note, pinned) == 40);
@@ -51,6 +61,9 @@ static_assert(offsetof(Note, size) == 48 && offsetof(Note, flags) == 56 && offse
 static_assert(offsetof(Note, kind) == 72 && offsetof(Note, body) == 80);
 static_assert(offsetof(Event, timestamp) == 0 && offsetof(Event, source) == 8);
 static_assert(offsetof(Event, weight) == 16 && offsetof(Event, length) == 20 && offsetof(Event, body) == 24);
+static_assert(offsetof(Reading, label) == 0 && offsetof(Reading, timestamp) == 16);
+static_assert(offsetof(Reading, sensor) == 24 && offsetof(Reading, peak) == 32);
+static_assert(offsetof(Reading, body) == 40);
 
 // --- a groove, its types hidden
 
@@ -247,6 +260,7 @@ decltype(auto) with_engine_of(const World& world, Visit&& visit) {
     case GrooveName::things: return visit(static_cast<GroovesEngine<Things>*>(nullptr));
     case GrooveName::notes: return visit(static_cast<GroovesEngine<Notes>*>(nullptr));
     case GrooveName::events: return visit(static_cast<GroovesEngine<Events>*>(nullptr));
+    case GrooveName::readings: return visit(static_cast<GroovesEngine<Readings>*>(nullptr));
     case GrooveName::none: break;
   }
   UNREACHABLE();

@@ -246,9 +246,9 @@ TEST_CASE("an engine that failed answers, and refuses to change", "[groove]") {
 }
 
 TEST_CASE("a groove plays alone", "[groove]") {
-  for (const char* groove : {"things", "notes", "events"}) {
-    const bool events = std::string_view(groove) == "events";
-    const char* key = events ? "timestamp" : "id";
+  for (const char* groove : {"things", "notes", "events", "readings"}) {
+    const bool has_id = std::string_view(groove) == "things" || std::string_view(groove) == "notes";
+    const char* key = has_id ? "id" : "timestamp";
     play_lines(
         fmt::format("1 insert {0} {1}=5\n2 commit times=9\n3 reopen prefetch_workers=2\n4 get {0} {1}=5\n"
                     "5 remove {0} {1}=5\n6 checkpoint\n7 scan {0}\n",

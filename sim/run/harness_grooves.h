@@ -5,6 +5,7 @@
 //   things   an id and 13 fields, each with an index
 //   notes    an id that may be orphaned; optional, derived, existence-only, enum and 128-bit fields
 //   events   keyed by timestamp, without a cache
+//   readings keyed by timestamp, with one; optional and derived fields of 128 bits
 #pragma once
 
 #include "base/types.h"
@@ -42,5 +43,14 @@ struct Event {
   u64 body[5];
 };
 static_assert(sizeof(Event) == 64);
+
+struct Reading {
+  u128 label;
+  u64 timestamp;
+  u64 sensor;
+  u64 peak;
+  u64 body[3];
+};
+static_assert(sizeof(Reading) == 64);
 
 }  // namespace tonearm::sim::objects

@@ -52,12 +52,23 @@ void event_entries(Bytes object, Entries* to) {
   if (weight != 0) add(to, TreeName::events_weight, weight, timestamp);
 }
 
+void reading_entries(Bytes object, Entries* to) {
+  const u64 timestamp = word(object, 16);
+  const u128 peak = word(object, 32);
+  u128 label = 0;
+  std::memcpy(&label, object.data(), sizeof label);
+  add(to, TreeName::readings_sensor, word(object, 24), timestamp);
+  if (label != 0) to->push_back({.tree = id_of(TreeName::readings_label), .key = {label, timestamp}});
+  if (peak != 0) to->push_back({.tree = id_of(TreeName::readings_square), .key = {peak * peak, timestamp}});
+}
+
 using Derive = void (*)(Bytes, Entries*);
 Derive derive_of(GrooveName groove) {
   switch (groove) {
     case GrooveName::things: return thing_entries;
     case GrooveName::notes: return note_entries;
     case GrooveName::events: return event_entries;
+    case GrooveName::readings: return reading_entries;
     case GrooveName::none: break;
   }
   UNREACHABLE();
@@ -117,10 +128,11 @@ struct WorldShape {
 }  // namespace
 
 const ForestShape& shape_of(const World& world) {
-  static const WorldShape shapes[] = {WorldShape(world_tree), WorldShape(world_things),
-                                      WorldShape(world_notes), WorldShape(world_events),
-                                      WorldShape(world_forest)};
-  const World* const worlds[] = {&world_tree, &world_things, &world_notes, &world_events, &world_forest};
+  static const WorldShape shapes[] = {WorldShape(world_tree),     WorldShape(world_things),
+                                      WorldShape(world_notes),    WorldShape(world_events),
+                                      WorldShape(world_readings), WorldShape(world_forest)};
+  const World* const worlds[] = {&world_tree,   &world_things,   &world_notes,
+                                 &world_events, &world_readings, &world_forest};
   for (u32 i = 0; i < std::size(worlds); ++i) {
     if (worlds[i]->first == world.first && worlds[i]->count == world.count) return shapes[i].shape;
   }

@@ -145,7 +145,7 @@ u128 query_value_max(TreeName tree) {
   for (const FieldSpec& field : groove.fields) {
     if (name == field.name) return field_max(field);
   }
-  return u64_max;  // Derived.
+  return spec.shape == KeyShape::wide_index ? u128_max : u64_max;  // Derived.
 }
 
 u32 query_trees(GrooveName groove) {

@@ -9,16 +9,17 @@ using namespace tonearm::sim;
 
 namespace {
 
-std::string scenario_of(const std::string& line) {
-  return "tonearm 1\nworkload forest\n---\n1 query " + line + "\n";
+std::string scenario_of(const std::string& line, const std::string& groove = "notes") {
+  return "tonearm 1\nworkload groove\nset groove=" + groove + "\n---\n1 query " + line + "\n";
 }
 
 // What a query prints as, or its refusal, with columns from the beginning of the query.
 std::string reading(const std::string& query, const std::string& groove = "notes") {
   const std::string before = "1 query " + groove + " ";
-  const std::variant<Scenario, ScenarioError> result = parse_scenario(scenario_of(groove + " " + query));
+  const std::variant<Scenario, ScenarioError> result =
+      parse_scenario(scenario_of(groove + " " + query, groove));
   if (const ScenarioError* error = std::get_if<ScenarioError>(&result)) {
-    REQUIRE(error->line == 4);
+    REQUIRE(error->line == 5);
     REQUIRE(error->column > before.size());
     return std::to_string(error->column - before.size()) + ": " + error->message;
   }
@@ -222,10 +223,11 @@ TEST_CASE("query: damaged lines are refused in their place, or are other queries
     }
     INFO(text);
     const std::string line = std::string(groove_spec(groove).name) + " " + text;
-    const std::variant<Scenario, ScenarioError> result = parse_scenario(scenario_of(line));
+    const std::variant<Scenario, ScenarioError> result =
+        parse_scenario(scenario_of(line, groove_spec(groove).name));
     if (const ScenarioError* error = std::get_if<ScenarioError>(&result)) {
       ++refused;
-      REQUIRE(error->line == 4);
+      REQUIRE(error->line == 5);
       REQUIRE(error->column <= std::string("1 query ").size() + line.size() + 1);
       REQUIRE(error->message.starts_with("found "));
       continue;

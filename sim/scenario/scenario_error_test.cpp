@@ -337,5 +337,6 @@ TEST_CASE("scenario errors: lines about objects") {
          {"scan things.a", "5:6: found `things.a`, expected a tree: events, events.source or events.weight"},
          {"get things id=1", "5:5: found `things`, expected a groove: events"}},
         "tonearm 1\nworkload groove\nset groove=events\n---\n");
-  CHECK(refusal("tonearm 1\nset groove=kv\n---\n") == "2:12: found `kv`, expected things, notes or events");
+  CHECK(refusal("tonearm 1\nset groove=kv\n---\n") ==
+        "2:12: found `kv`, expected things, notes, events or readings");
 }

@@ -35,6 +35,15 @@ constexpr FieldSpec event_fields[] = {
     {"body", 24, 8, 5},
 };
 
+// 64 bytes. `label` is indexed unless it is 0, `square` holds that of `peak` unless it is 0; body has no
+// index.
+constexpr FieldSpec reading_fields[] = {
+    {"sensor", 24, 8},
+    {"label", 0, 16},
+    {"peak", 32, 8},
+    {"body", 40, 8, 3},
+};
+
 }  // namespace
 
 constexpr TreeSpec tree_specs[] = {
@@ -70,6 +79,11 @@ constexpr TreeSpec tree_specs[] = {
     general("events", 24, KeyShape::timestamp, GrooveName::events),
     secondary("events.source", 25, KeyShape::index, GrooveName::events),
     secondary("events.weight", 26, KeyShape::index, GrooveName::events),
+
+    general("readings", 27, KeyShape::timestamp, GrooveName::readings),
+    secondary("readings.sensor", 28, KeyShape::index, GrooveName::readings),
+    secondary("readings.label", 29, KeyShape::wide_index, GrooveName::readings),
+    secondary("readings.square", 30, KeyShape::wide_index, GrooveName::readings),
 };
 
 constexpr GrooveSpec groove_specs[] = {
@@ -94,6 +108,13 @@ constexpr GrooveSpec groove_specs[] = {
      .object_bytes = 64,
      .timestamp_offset = 0,
      .fields = event_fields},
+    {.name = "readings",
+     .objects = TreeName::readings,
+     .has_id = false,
+     .orphans = false,
+     .object_bytes = 64,
+     .timestamp_offset = 16,
+     .fields = reading_fields},
 };
 
 bool World::has_id(u32 id) const {
@@ -115,6 +136,7 @@ const World& world_of(std::string_view workload, GrooveName groove) {
     case GrooveName::things: return world_things;
     case GrooveName::notes: return world_notes;
     case GrooveName::events: return world_events;
+    case GrooveName::readings: return world_readings;
     case GrooveName::none: break;
   }
   UNREACHABLE();

@@ -10,7 +10,8 @@
 //   things   things things.id things.a .. .m   1..15
 //   notes    notes notes.id notes.author ...   16..23
 //   events   events events.source .weight      24..26
-//   forest   those of all three grooves        1..26
+//   readings readings readings.sensor ...      27..30
+//   forest   those of things, notes and events 1..26
 #pragma once
 
 #include <span>
@@ -41,11 +42,15 @@ enum class TreeName : u8 {
   events,
   events_source,
   events_weight,
+  readings,
+  readings_sensor,
+  readings_label,
+  readings_square,
 };
-inline constexpr u32 tree_names_max = static_cast<u32>(TreeName::events_weight) + 1;
+inline constexpr u32 tree_names_max = static_cast<u32>(TreeName::readings_square) + 1;
 
-enum class GrooveName : u8 { things, notes, events, none };
-inline constexpr u32 groove_count = 3;
+enum class GrooveName : u8 { things, notes, events, readings, none };
+inline constexpr u32 groove_count = 4;
 
 // How a key of the tree is written, and how it lies in Key.
 enum class KeyShape : u8 {
@@ -119,6 +124,7 @@ inline constexpr World world_tree = {"tree", TreeName::kv, 3, GrooveName::none, 
 inline constexpr World world_things = {"things", TreeName::things, 15, GrooveName::things, 1};
 inline constexpr World world_notes = {"notes", TreeName::notes, 8, GrooveName::notes, 1};
 inline constexpr World world_events = {"events", TreeName::events, 3, GrooveName::events, 1};
+inline constexpr World world_readings = {"readings", TreeName::readings, 4, GrooveName::readings, 1};
 inline constexpr World world_forest = {"forest", TreeName::things, 26, GrooveName::things, 3};
 
 // Of a run: `groove` (the setting) decides for the workloads `groove` and `scan` only.

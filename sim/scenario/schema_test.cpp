@@ -10,7 +10,8 @@ namespace tonearm::sim {
 
 namespace {
 
-constexpr const World* worlds[] = {&world_tree, &world_things, &world_notes, &world_events, &world_forest};
+constexpr const World* worlds[] = {&world_tree,   &world_things,   &world_notes,
+                                   &world_events, &world_readings, &world_forest};
 
 }  // namespace
 
@@ -32,6 +33,7 @@ TEST_CASE("schema: ids ascend without a gap in every world, and lead back to the
   CHECK_FALSE(world_notes.has(TreeName::events));
   CHECK(world_of("tree", GrooveName::notes).count == 3);
   CHECK(world_of("groove", GrooveName::notes).first == TreeName::notes);
+  CHECK(world_of("groove", GrooveName::readings).count == 4);
   CHECK(world_of("forest", GrooveName::notes).groove_count == 3);
 }
 

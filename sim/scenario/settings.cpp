@@ -125,7 +125,7 @@ constexpr u64 policy_count = 6;
 constexpr const char* policy_names[policy_count + 1] = {"latency", "fifo",     "lifo", "uniform",
                                                         "starve",  "priority", nullptr};
 static_assert(static_cast<u64>(CompletionPolicy::priority) == policy_count - 1);
-constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "events", nullptr};
+constexpr const char* groove_names[groove_count + 1] = {"things", "notes", "events", "readings", nullptr};
 constexpr u64 timestamps_count = 2;
 constexpr const char* timestamps_names[timestamps_count + 1] = {"increasing", "any", nullptr};
 static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);

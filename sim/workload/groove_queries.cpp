@@ -25,7 +25,17 @@ u32 field_of_index(TreeName tree) {
 }
 
 // What an index holds of a field's value.
-u128 indexed(TreeName tree, u128 value) { return tree == TreeName::notes_large ? value / 16 : value; }
+u128 indexed(TreeName tree, u128 value) {
+  if (tree == TreeName::notes_large) return value / 16;
+  if (tree == TreeName::readings_square) return value * value;
+  return value;
+}
+
+// Indexed unless it is 0.
+bool optional_index(TreeName tree) {
+  return tree == TreeName::notes_pinned || tree == TreeName::events_weight ||
+         tree == TreeName::readings_label || tree == TreeName::readings_square;
+}
 
 void order(u128* a, u128* b) {
   if (*b < *a) std::swap(*a, *b);
@@ -59,13 +69,12 @@ u128 GrooveSource::predicate_value(const QuerySite& site, TreeName tree, u64 ran
   const GrooveName groove = tree_spec(tree).groove;
   const u32 field = field_of_index(tree);
   const u128 max = query_value_max(tree);
-  const bool optional = tree == TreeName::notes_pinned || tree == TreeName::events_weight;
   const u64 source = below(random, 16);
   u128 value = 0;
   for (u64 i = 0; i < 4 && source < 12; ++i) {
     const u64 lines = site.common != 0 && i == 0 ? site.common : remix(random, 100 + i);
     if (!earlier_value(site.index, groove, field, lines, &value)) break;
-    if (!optional || value != 0) return indexed(tree, value);  // Their zeros are in no index.
+    if (!optional_index(tree) || value != 0) return indexed(tree, value);  // Their zeros are in no index.
   }
   value = indexed(tree, space_.value(groove, field, remix(random, 2), era_of(site.index)));
   if (source == 14) return (random >> 32 & 1) != 0 ? max : 0;

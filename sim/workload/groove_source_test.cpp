@@ -96,7 +96,9 @@ const Counts& counted() {
                    << play.skips << " of " << play.lines);
       CHECK(3 * play.skips < play.lines);
       CHECK(play.commits > 20);
-      CHECK(play.objects_max <= generated.options.key_universe + 2);
+      // A scope may insert what was asked for beside the keys of a groove that is keyed by timestamp.
+      const u64 universe = generated.options.key_universe;
+      CHECK(play.objects_max <= universe + universe / 8 + 2);
       sum.add(play);
     }
     return sum;
@@ -140,7 +142,8 @@ TEST_CASE("groove lines take every index through every transition", "[groove sou
     };
     CHECK(happened(Transition::stays) > 1000);
     const bool optional = tree == TreeName::notes_pinned || tree == TreeName::notes_large ||
-                          tree == TreeName::notes_draft || tree == TreeName::events_weight;
+                          tree == TreeName::notes_draft || tree == TreeName::events_weight ||
+                          tree == TreeName::readings_label || tree == TreeName::readings_square;
     for (const Transition transition :
          {Transition::appears, Transition::vanishes, Transition::stays_absent}) {
       CHECK((happened(transition) > 1000) == optional);
@@ -211,7 +214,7 @@ TEST_CASE("the swarm of grooves is as various as it should be", "[groove source]
   CHECK(tight > count / 50);
   CHECK(filling > count / 200);
   CHECK(filling < count * 4 / 100);
-  for (const u64 each : grooves) CHECK(each > count / 4);
+  for (const u64 each : grooves) CHECK(each > count / 5);
   for (u32 levels = 3; levels <= 6; ++levels) CHECK(tiny_levels[levels] > 0);
   CHECK(blocks_max <= u64{1} << 17);
 }

@@ -97,8 +97,9 @@ u128 ObjectSpace::value(GrooveName groove, u32 field, u64 random, u64 era) const
   const bool hot = below(remix(random, 1), 100) < bias_hot_;
   const u64 draw = remix(random, 2);
   const std::string_view name = spec.name;
-  // Absent as often as that: `pinned` and `weight` are indexed unless they are 0.
-  if ((name == "pinned" || name == "weight") && below(remix(random, 3), 3) == 0) return 0;
+  // Absent as often as that: these are indexed unless they are 0.
+  const bool optional = name == "pinned" || name == "weight" || name == "label" || name == "peak";
+  if (optional && below(remix(random, 3), 3) == 0) return 0;
   if (groove == GrooveName::notes && name == "size") {
     return hot ? sizes[below(draw, std::size(sizes))] : below(draw, 3000);
   }
@@ -116,7 +117,11 @@ Key ObjectSpace::key(TreeName tree, u64 number, u64 timestamp, u64 random, u64 e
   switch (tree_spec(tree).shape) {
     case KeyShape::wide_number: return Key::of(id(number));
     case KeyShape::timestamp: return Key::of(timestamp);
-    case KeyShape::wide_index: return {.lo = timestamp, .hi = value(groove, field_of(tree), random, era)};
+    case KeyShape::wide_index: {
+      u128 field = value(groove, field_of(tree), random, era);
+      if (tree == TreeName::readings_square) field *= field;
+      return {.lo = timestamp, .hi = field};
+    }
     case KeyShape::index: {
       u64 field = static_cast<u64>(value(groove, field_of(tree), random, era));
       if (tree == TreeName::notes_large) field /= 16;

@@ -15,7 +15,7 @@ void draw_tree(u64 seed, RunOptions* options);
 // The same with scans that stay open from line to line.
 void draw_scan_tree(u64 seed, RunOptions* options);
 
-// Of `groove`, one of the three grooves, and `forest`, all of them; of `scan`, one groove and mostly queries.
+// Of `groove`, one of the grooves, and `forest`, three of them; of `scan`, one groove and mostly queries.
 void draw_groove(u64 seed, RunOptions* options);
 void draw_forest(u64 seed, RunOptions* options);
 void draw_scan(u64 seed, RunOptions* options);
