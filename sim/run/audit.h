@@ -62,7 +62,9 @@ class Audit {
 
   // Objects and their absence by key, as whoever uses the groove asks: what is around in the rows of the
   // tree that names them (as many as `rows`, from `from` on), and whether there is one at their timestamps.
-  void objects(GrooveName groove, const Model& model, const Key& from, u32 rows);
+  // `keys_max`: of an op of which nothing was prefetched yet; then so many must be accepted, and no more.
+  void objects(GrooveName groove, const Model& model, const Key& from, u32 rows,
+               std::optional<u32> keys_max = {});
 
   // The timestamps that the groove's index yields in the order of its keys, and what its filter was shown.
   void in_order(const InOrderRequest& request, const ModelMap& index);

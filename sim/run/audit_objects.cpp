@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <set>
 
 #include "sim/run/audit.h"
 
@@ -65,10 +66,11 @@ std::string side_text(GrooveName groove, const Side& side) {
 const char* object_difference(GrooveName groove, const Side& expected, const ObjectAnswer& given) {
   const Found wanted = found_of(expected.presence);
   if (given.kind == wanted) {
-    if (wanted != Found::found) return nullptr;
-    const ObjectBytes bytes = object_bytes(groove, expected.object);
+    const bool found = wanted == Found::found;
+    const ObjectBytes bytes = found ? object_bytes(groove, expected.object) : ObjectBytes{};
     const bool same = std::memcmp(bytes.data(), given.object.data(), object_bytes_max) == 0;
-    return same ? nullptr : "another object";
+    if (!same) return found ? "another object" : "bytes of an object where none is found";
+    return nullptr;
   }
   if (given.kind == Found::not_found) return "not found, expected otherwise";
   if (wanted == Found::not_found) return "there, expected not found";
@@ -89,18 +91,34 @@ void Audit::compare_object(GrooveName groove, const Model& model, u128 key) {
                   key_text(tree, Key::of(key)), answer_text(groove, answer), side_text(groove, expected)));
 }
 
-void Audit::objects(GrooveName groove, const Model& model, const Key& from, u32 rows) {
+void Audit::objects(GrooveName groove, const Model& model, const Key& from, u32 rows,
+                    std::optional<u32> keys_max) {
   if (failed()) return;
   const GrooveSpec& spec = groove_spec(groove);
   const u128 key_limit = spec.has_id ? u128_max : u128{u64_max};
   std::vector<u128> keys;
   std::vector<u64> timestamps;
+  std::set<std::pair<bool, u128>> known;
   // An op prefetches so many keys at most; whatever is refused is not asked for.
+  const auto accepted = [&](bool accepts, bool exists, u128 key) {
+    const std::pair<bool, u128> asked{exists, key};
+    const bool expected = known.contains(asked) || !keys_max || known.size() < *keys_max;
+    if (accepts) known.insert(asked);
+    if (!keys_max || accepts == expected || failed()) return;
+    mismatch(key_tree(groove), Key::of(key),
+             fmt::format("prefetch of {}: {}", spec.name, accepts ? "one key too many" : "refused too early"),
+             fmt::format("{} of {} keys of {} are known, and the engine says {} to one more", known.size(),
+                         *keys_max, spec.name, accepts ? "ok" : "prefetch_full"));
+  };
   const auto add = [&](u128 key) {
-    if (host_->prefetch_enqueue(groove, key)) keys.push_back(key);
+    const bool accepts = host_->prefetch_enqueue(groove, key);
+    if (accepts) keys.push_back(key);
+    accepted(accepts, false, key);
   };
   const auto add_timestamp = [&](u64 timestamp) {
-    if (host_->prefetch_exists_enqueue(groove, timestamp)) timestamps.push_back(timestamp);
+    const bool accepts = host_->prefetch_exists_enqueue(groove, timestamp);
+    if (accepts) timestamps.push_back(timestamp);
+    accepted(accepts, true, timestamp);
   };
   const ModelMap& map = model.tree(key_tree(groove));
   auto row = map.lower_bound(model_key(from));

@@ -36,4 +36,13 @@ class EngineHost::Call {
   u64 allocations_;
 };
 
+// Of a scan that has said so: an abort changes nothing about it.
+template <class Scan, class Value>
+bool fails_for_ever(Scan& scan, Value* value) {
+  const bool again = scan.next(value) == Scan::Next::failed;
+  scan.abort();
+  return again && scan.next(value) == Scan::Next::failed && scan.error();
+}
+inline constexpr const char* failed_goes_on = "a scan that has failed says something else";
+
 }  // namespace tonearm::sim

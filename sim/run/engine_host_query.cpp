@@ -190,6 +190,8 @@ void EngineHost::query_next(std::span<const u32> slots, std::span<QueryStep> ste
         case Scan::Next::failed:
           steps[i].kind = QueryStep::Kind::failed;
           steps[i].error = open.scan->error();
+          if (!call.engine([&] { return fails_for_ever(*open.scan, &steps[i].timestamp); }))
+            interrupt_->stuck(failed_goes_on);
           continue;
         case Scan::Next::read_again: break;
       }

@@ -53,6 +53,8 @@ void EngineHost::scan_next(std::span<const u32> slots, std::span<ScanStep> steps
         case TreeScan::Next::end: steps[i].kind = ScanStep::Kind::end; continue;
         case TreeScan::Next::failed:
           steps[i] = {.kind = ScanStep::Kind::failed, .row = {}, .error = open.scan.error()};
+          if (!call.engine([&] { return fails_for_ever(open.scan, &value); }))
+            interrupt_->stuck(failed_goes_on);
           continue;
         case TreeScan::Next::read_again: break;
       }

@@ -111,8 +111,9 @@ class GrooveFace final : public GrooveEngine {
   }
   Found get(u128 key, std::byte* object) override {
     const typename Groove<Description>::GetResult result = groove_->get(narrow(key));
+    std::memcpy(object, &result.object, sizeof(Object));
     switch (result.kind) {
-      case tonearm::Found::found: std::memcpy(object, &result.object, sizeof(Object)); return Found::found;
+      case tonearm::Found::found: return Found::found;
       case tonearm::Found::orphaned: return Found::orphaned;
       case tonearm::Found::not_found: return Found::not_found;
     }

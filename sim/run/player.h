@@ -328,7 +328,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_intact(Shadow& shadow);
   void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow, u32 listed_max);
-  void prefetch_few(Shadow& shadow);
+  void prefetch_few(Shadow& shadow, u32 keys_max);
   void query_damaged(Shadow& shadow, u64 address, u64 random);
   void verify_forged(u64 random);
   void verify_both_sides(u64 random);

@@ -281,10 +281,7 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   model_.rewind(op);
   Audit audit(shadow, rows_);
-  std::array<Key, groove_count> objects_from{};
-  for (u32 i = 0; i < world_.groove_count; ++i) {
-    objects_from[i] = window_from_[world_.position(key_tree(world_.groove(i)))];
-  }
+  const auto window_from = window_from_;
   for (u32 i = 0; i < world_.count; ++i) {
     const TreeName tree = world_.tree(i);
     const ModelMap& map = model_.tree(tree);
@@ -302,7 +299,8 @@ void Player::shadow_audit(u64 op, bool full) {
   }
   for (u32 i = 0; i < world_.groove_count; ++i) {
     const GrooveName groove = world_.groove(i);
-    audit.objects(groove, model_, objects_from[i], full ? shadow_keys : window_rows);
+    audit.objects(groove, model_, window_from[world_.position(key_tree(groove))],
+                  full ? shadow_keys : window_rows, options.prefetch_keys_max);
     const InOrderRequest request = draw_in_order(groove, model_, audits_.at(op, i, 1));
     audit.in_order(request, model_.tree(request.tree));
   }

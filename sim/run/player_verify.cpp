@@ -288,10 +288,12 @@ void Player::verify_forged(u64 random) {
 }
 
 // As many keys as the engine may be asked for at once, one or a few: what is refused must leave no trace.
-void Player::prefetch_few(Shadow& shadow) {
+void Player::prefetch_few(Shadow& shadow, u32 keys_max) {
   model_.rewind(model_.checkpoint_op());
   Audit audit(shadow.host(), rows_);
-  for (u32 i = 0; i < world_.groove_count; ++i) audit.objects(world_.groove(i), model_, Key{}, 1);
+  for (u32 i = 0; i < world_.groove_count; ++i) {
+    audit.objects(world_.groove(i), model_, Key{}, 1, keys_max);
+  }
   model_.restore();
   result_.counters.checks += audit.outcome().checks;
   if (audit.failed()) {
@@ -322,7 +324,7 @@ void Player::verify_end() {
       fail(FailureClass::oracle, "verify: the cache is not as it was",
            "verification or a scrub tour put blocks into the cache");
     }
-    prefetch_few(shadow);
+    prefetch_few(shadow, options.prefetch_keys_max);
     // Nothing was ever written: there is no block to damage.
     const bool any = !decoded_.blocks.empty();
     if (any && below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow, options.scrub_damages);

@@ -15,6 +15,7 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 value_tries = 8;
+constexpr u64 large_buffer_max = 1024;  // Objects.
 constexpr u64 paging_phases_one_in = 2;
 
 bool percent(u64 random, u32 percent) { return below(random, 100) < percent; }
@@ -287,6 +288,8 @@ void GrooveSource::query(u64 index, const Target& target, u64 random, Operation*
     case 4: operation->value = 1 + below(remix(drawn, 1), 8); break;
     default: operation->value = query_buffer_default; break;
   }
+  if (operation->limit == 0 && below(remix(drawn, 2), 2) == 0)
+    operation->value = 1 + below(remix(drawn, 3), large_buffer_max);
 }
 
 bool GrooveSource::burst(u64 index, Operation* operation) const {
