@@ -7,7 +7,9 @@ target_compile_options(tonearm_flags INTERFACE
   # Aggregates are initialised by designators on purpose; what is not named has its default.
   -Wno-missing-field-initializers
   # Byte-for-byte the same behaviour in every build: no contraction, no strict aliasing surprises.
-  -fno-strict-aliasing -ffp-contract=off -fno-omit-frame-pointer
+  -fno-strict-aliasing -ffp-contract=off
+  # Profilers and sanitizers follow frame pointers; what is measured does without them (3 % faster).
+  $<$<NOT:$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${TONEARM_FUZZ}>>>>:-fno-omit-frame-pointer>
   # The same tree built elsewhere prints the same file names.
   -fmacro-prefix-map=${CMAKE_SOURCE_DIR}/=)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
