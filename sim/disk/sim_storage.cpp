@@ -248,6 +248,9 @@ SimStorage::Request& SimStorage::submit(Pending pending, void* node, IoTag tag,
   enter_device();
   constexpr EventKind events[] = {EventKind::submit_read, EventKind::submit_write, EventKind::submit_sync};
   record(events[kind], pending.begin, pending.end - pending.begin, pack_tag(tag, n));
+  if (submit_listener_ != nullptr && !pending.superblock && pending.kind != RequestKind::sync) {
+    submit_listener_(submit_context_, tag, address_at(pending.begin));
+  }
   return request;
 }
 

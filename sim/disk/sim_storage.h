@@ -211,6 +211,12 @@ class SimStorage final : public Storage {
     block_context_ = context;
     block_listener_ = listener;
   }
+  // Told of every read and write of a block that is submitted.
+  using SubmitListener = void (*)(void*, IoTag, u64 address);
+  void set_submit_listener(void* context, SubmitListener listener) {
+    submit_context_ = context;
+    submit_listener_ = listener;
+  }
   // Shown what every read of a block brings, before its `done`.
   using DeliveryListener = void (*)(void*, u64 address, const Read&);
   void set_delivery_listener(void* context, DeliveryListener listener) {
@@ -340,6 +346,8 @@ class SimStorage final : public Storage {
   Mirror mirror_{*this};
   void* repair_context_ = nullptr;
   RepairListener repair_listener_ = nullptr;
+  void* submit_context_ = nullptr;
+  SubmitListener submit_listener_ = nullptr;
   void* listener_context_ = nullptr;
   void (*listener_)(void*, bool) = nullptr;
   void* block_context_ = nullptr;

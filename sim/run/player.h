@@ -26,6 +26,7 @@
 #include "sim/run/audit.h"
 #include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
+#include "sim/run/repair_watch.h"
 #include "sim/run/runner.h"
 #include "sim/run/tour.h"
 #include "sim/run/variations.h"
@@ -306,6 +307,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool cured_now(u64 address, bool mirror) const;
   bool repairs_truly(u64 address, std::span<const std::byte> written) const;
   void block_read(IoTag tag, u64 address);
+  void watched(IoTag tag, u64 address, bool valid, bool known = true);
+  void watched_read(u64 address, const Storage::Read& read, bool clean);
+  void judge_watch();
   void block_written(IoTag tag, u64 address, IoResult result);
   void check_repairs();
   void judge_open_repairs();
@@ -475,9 +479,10 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   };
   std::vector<Cured> cured_;        // Sides that a repair of this call found damaged.
   std::vector<u64> tour_repaired_;  // Written again on one of its sides.
-  u64 tour_unrepaired_ = 0;         // What the scrubber had left when it began.
+  std::vector<u64> tour_left_;      // Legally not: somebody else was at it.
 
   // The mirror.
+  std::optional<RepairWatch> watch_;
   u64 repairs_seen_ = 0;         // Repairs that were written since the engine began.
   u64 turned_ = 0;               // Reads that have turned to the mirror since then.
   std::set<u64> turned_last_;    // Of whose blocks that was the last read.

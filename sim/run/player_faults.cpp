@@ -90,7 +90,10 @@ void Player::watch_deliveries() {
     Player& self = *static_cast<Player*>(context);
     const u32 size = self.options_.format.block_size;
     const bool bad_mirror = self.mirrored() && self.disk_->bad_reads(address, true) > 0;
-    if (!self.damaged_somewhere(address, size) && self.disk_->bad_reads(address) == 0 && !bad_mirror) return;
+    const bool clean =
+        !self.damaged_somewhere(address, size) && self.disk_->bad_reads(address) == 0 && !bad_mirror;
+    if (self.watch_) self.watched_read(address, read, clean);
+    if (clean) return;
     self.deliveries_->read(address, read);
     if (read.tag.purpose == IoPurpose::scrub) self.scrubbed_->read(address, read);
     if (read.result == IoResult::failed) return;

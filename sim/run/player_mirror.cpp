@@ -39,11 +39,61 @@ void Player::watch_blocks() {
   disk_->set_block_listener(this,
                             [](void* context, RequestKind kind, IoTag tag, u64 address, IoResult result) {
                               Player& self = *static_cast<Player*>(context);
+                              const bool write = kind == RequestKind::write;
+                              self.watch_->settle();
                               if (tag.purpose == IoPurpose::scrub) self.scrub_read(address);
-                              if (kind != RequestKind::write) return self.block_read(tag, address);
+                              // What reads bring is not looked at where nothing can be wrong with it.
+                              if (write || !self.deliveries_)
+                                self.watched(tag, address, result == IoResult::ok);
+                              if (!write) return self.block_read(tag, address);
                               if (!repairs(tag)) set_bit(&self.tour_written_, address);
                               self.block_written(tag, address, result);
                             });
+  disk_->set_submit_listener(this, [](void* context, IoTag tag, u64 address) {
+    Player& self = *static_cast<Player*>(context);
+    if (RepairWatch::concerns(tag))
+      self.watch_->submitted(tag, address, self.host_->forest().checkpoint_id());
+  });
+}
+
+// A request is over of somebody who repairs, or would have to. What the engine knows now it decides by.
+void Player::watched(IoTag tag, u64 address, bool valid, bool known) {
+  if (!RepairWatch::concerns(tag)) return;
+  const Forest& forest = host_->forest();
+  const FreeSet& free_set = forest.grid().free_set();
+  const bool up = forest.opened() && !forest.error();
+  // What a sync that failed has lost is lost in truth, too.
+  known = known && !forest.error() && disk_->fault_count(FaultKind::failed_sync) == watch_->failed_syncs();
+  std::array<std::byte, PageStore::unit_size> header;
+  disk_->truth().read(disk_->offset_of(address, half_repaired_.contains(address)), header);
+  watch_->completed(tag, address,
+                    {.known = known,
+                     .valid = valid,
+                     .released = forest.opened() && free_set.is_released(address),
+                     .trailer = f::load<u8>(header, f::header_type) == f::type_free_set,
+                     .checkpoint = forest.checkpoint_id(),
+                     .allowed = up && !free_set.is_free(address),
+                     .reading = forest.grid().reading(address)});
+}
+
+// `clean`: neither the place nor what was delivered of it is other than in truth.
+void Player::watched_read(u64 address, const Storage::Read& read, bool clean) {
+  if (!RepairWatch::concerns(read.tag)) return;
+  if (clean && !half_repaired_.contains(address)) return watched(read.tag, address, true);
+  const bool intact = truth_on(address, false).intact || (mirrored() && truth_on(address, true).intact);
+  const bool valid = read.result == IoResult::ok && repairs_truly(address, read.buffer);
+  watched(read.tag, address, valid, intact && !predicted_older_);
+}
+
+// Between the calls.
+void Player::judge_watch() {
+  if (!watch_ || !host_) return;
+  const std::string complaint =
+      watch_->complaint(host_->scrubber().counters(), host_->forest().grid().counters());
+  for (const u64 address : watch_->take_left()) set_bit(&tour_left_, address);
+  ++result_.counters.checks;
+  if (complaint.empty() || !config_->oracles.has(Oracle::structure)) return;
+  fail(FailureClass::oracle, "scrub or mirror: not what a damaged side calls for", complaint);
 }
 
 // Before the disk has it: afterwards it would be the truth.
@@ -66,7 +116,8 @@ bool Player::cured_now(u64 address, bool mirror) const {
 
 bool Player::repairs_truly(u64 address, std::span<const std::byte> written) const {
   std::vector<std::byte> truth(options_.format.block_size);
-  for (const bool mirror : {false, true}) {
+  for (u32 side = 0; side < (mirrored() ? 2 : 1); ++side) {
+    const bool mirror = side == 1;
     const BlockTruth block = truth_on(address, mirror);
     if (!block.intact || written.size() < block.written) continue;
     disk_->truth().read(disk_->offset_of(address, mirror), truth);
@@ -99,6 +150,7 @@ void Player::block_written(IoTag tag, u64 address, IoResult result) {
 // Before the engine goes: what it says to have written again is what the disk was given, and no crash can
 // take it away any more.
 void Player::check_repairs() {
+  judge_watch();
   if (!mirrored() || !host_) return;
   for (const MediumWrite& write : disk_->undurable()) {
     if (!repairs(write.tag) || !write.completed || !config_->oracles.has(Oracle::legal)) continue;

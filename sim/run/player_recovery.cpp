@@ -25,6 +25,10 @@ void Player::make_host() {
   written_known_ = 0;
   RunOptions given = options_;
   given.runtime.blocks_count = blocks_given();
+  if (options_.scrub != 0 || mirrored()) {
+    watch_.emplace(options_.runtime.read_attempts_max, mirrored(),
+                   disk_->fault_count(FaultKind::failed_sync));
+  }
   host_.emplace(world_, *disk_, given, memory_->engine, *this, config_->poison, config_->seam);
 }
 

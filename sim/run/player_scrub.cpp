@@ -51,7 +51,7 @@ void Player::scrub_begin(u64 op) {
   tour_cured_.clear();
   tour_written_.clear();
   tour_repaired_.clear();
-  tour_unrepaired_ = host_->scrubber().counters().unrepaired;
+  tour_left_.clear();
   tour_latent_.clear();
   tour_heals_ = result_.counters.healed;
   tour_judged_ = 0;
@@ -114,6 +114,7 @@ void Player::scrub(u64 op) {
 
 // What the scrubber has found since it was looked at last. Before anything that may repair it.
 void Player::judge_scrub() {
+  judge_watch();
   if (options_.scrub == 0 || !host_ || !config_->oracles.has(Oracle::verify)) return;
   const std::span<const Scrubber::Damage> damages = host_->scrubber().damages();
   const u64 damaged = host_->scrubber().counters().damaged - tour_counts_.before.damaged;
@@ -197,9 +198,7 @@ void Player::compare_tour() {
       ++result_.counters.latent_repaired;
       continue;
     }
-    // Or somebody was reading it.
-    const bool left = host_->scrubber().counters().unrepaired > tour_unrepaired_;
-    if (mirrored() && !lost(target.address, truth_of(target.address).written) && left) continue;
+    if (bit_of(tour_left_, target.address)) continue;
     fail(FailureClass::oracle, "scrub: damage is not found",
          fmt::format("block {} was damaged before a scrub tour began, and the tour has not found it",
                      target.address));
