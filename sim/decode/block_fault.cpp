@@ -22,14 +22,14 @@ std::string block_fault(f::Bytes block, const BlockRef& ref, u8 type, const Deco
   if (load<u128>(block, 0) != f::checksum(block.first(f::header_size).subspan(f::header_checksum_from))) {
     return "header checksum";
   }
-  if (load<u128>(block, 16) != 0) return "header checksum padding";
+  if (load<u128>(block, f::header_padding) != 0) return "header checksum padding";
   const u32 size = load<u32>(block, f::header_block_size);
   if (size < f::header_size || size > block.size()) return "size";
   if (load<u128>(block, f::header_body_checksum) !=
       f::checksum(block.subspan(f::header_size, size - f::header_size))) {
     return "body checksum";
   }
-  if (load<u128>(block, f::header_body_checksum + 16) != 0) return "body checksum padding";
+  if (load<u128>(block, f::header_body_padding) != 0) return "body checksum padding";
   if (load<u128>(block, 0) != ref.checksum) return "another block";
   const u64 sector = of.format.sector_size;
   const u64 end = (size + sector - 1) / sector * sector;
@@ -40,6 +40,10 @@ std::string block_fault(f::Bytes block, const BlockRef& ref, u8 type, const Deco
   if (load<u128>(block, f::header_cluster) != of.cluster) return "cluster";
   if (load<u8>(block, f::header_type) != type) return "type";
   if (load<u32>(block, f::header_release) != f::release_known) return "release";
+  if (type != f::type_free_set) return "";
+  const f::Bytes metadata = block.subspan(f::header_metadata);
+  if (load<u128>(metadata, f::chain_padding) != 0) return "reserved bytes";
+  if (!f::all_zero(metadata.subspan(f::trailer_reserved, f::trailer_reserved_size))) return "reserved bytes";
   return "";
 }
 

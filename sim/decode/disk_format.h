@@ -55,8 +55,8 @@ inline constexpr u32 format_interval = 20, format_batch = 24, format_values_per_
 // --- block
 inline constexpr u32 header_size = 256;
 inline constexpr u32 header_checksum_from = 32;
-inline constexpr u32 header_body_checksum = 32, header_cluster = 80, header_block_size = 96,
-                     header_release = 108;
+inline constexpr u32 header_padding = 16, header_body_checksum = 32, header_body_padding = 48;
+inline constexpr u32 header_cluster = 80, header_block_size = 96, header_release = 108;
 inline constexpr u32 header_command = 114, header_metadata = 128, header_address = 224, header_snapshot = 232;
 inline constexpr u32 header_type = 240;
 inline constexpr u8 command_block = 17;
@@ -64,6 +64,7 @@ inline constexpr u8 type_free_set = 1, type_manifest = 3, type_index = 4, type_v
 
 // --- metadata, from its start
 inline constexpr u32 chain_previous = 0, chain_previous_address = 32;  // Trailer and manifest blocks.
+inline constexpr u32 chain_padding = 16, trailer_reserved = 40, trailer_reserved_size = 56;
 inline constexpr u32 manifest_count = 40;
 inline constexpr u32 index_count = 0, index_slots = 4, index_key_size = 8, index_tree = 12;
 inline constexpr u32 value_count_max = 0, value_count = 4, value_size = 8, value_tree = 12;

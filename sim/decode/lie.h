@@ -19,6 +19,7 @@ struct Pieces {
   const Image* image = nullptr;
   u64 grid_offset = 0;  // Of the image.
   const DecodedImage* decoded = nullptr;
+  const ManifestChain* chain = nullptr;
   const DecodedTable* table = nullptr;
   const TreeShape* shape = nullptr;
   const GrooveShape* groove = nullptr;  // That the tree belongs to, if any.
@@ -67,6 +68,10 @@ struct Lie {
 
 std::span<const Lie> tree_lies();    // What a tree by itself gives away.
 std::span<const Lie> groove_lies();  // What only the trees of a groove together give away, or their values.
+std::span<const Lie> table_lies();   // What opening sees of a table: its record.
+
+// A header that nobody may follow, of any block; with checksums that fit.
+const char* header_lies(std::span<std::byte> block, u64 random);
 
 // The word that carries it in a secondary index; see forest_shape.h.
 u64 flag_offset(ValueKind kind);

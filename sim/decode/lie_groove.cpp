@@ -96,37 +96,38 @@ u64 object_has_another_id(Pieces& p) {
   return p.value_address();
 }
 
-// Of all its bits one that is indexed.
+// Of all its bits one that is indexed, or a few, mostly of several indexes.
 u64 object_has_another_field(Pieces& p) {
   const std::span<std::byte> object = newest_object(p);
   if (object.empty()) return 0;
   std::vector<IndexEntry> before;
   p.groove->entries(object, &before);
   std::sort(before.begin(), before.end());
-  for (u64 i = 0; i < 16; ++i) {
+  const u64 wanted = 1 + below(remix(p.random, 100), 4);
+  std::vector<IndexEntry> after, differ;
+  for (u64 i = 0; i < 16 * wanted && differ.size() < 2 * wanted; ++i) {
     const u64 bit = below(remix(p.random, i), object.size() * 8);
     const u64 byte = bit / 8;
     if (byte - p.shape->timestamp_at < 8) continue;
     if (p.groove->id_tree != 0 && byte - p.groove->id_at < 16) continue;
     object[byte] ^= static_cast<std::byte>(1U << bit % 8);
-    std::vector<IndexEntry> after;
+    after.clear();
+    differ.clear();
     p.groove->entries(object, &after);
     std::sort(after.begin(), after.end());
-    std::vector<IndexEntry> differ;
     std::set_symmetric_difference(before.begin(), before.end(), after.begin(), after.end(),
                                   std::back_inserter(differ));
-    if (differ.empty()) continue;
-    const u16 tree = differ.front().tree;
-    const auto of_tree = [tree](const IndexEntry& entry) { return entry.tree == tree; };
-    const bool there = std::any_of(before.begin(), before.end(), of_tree);
-    const bool demanded = std::any_of(after.begin(), after.end(), of_tree);
-    disagree(p, tree, f::load<u64>(object, p.shape->timestamp_at),
-             !there      ? ForgedDisagreement::entry_missing
-             : !demanded ? ForgedDisagreement::entry_left
-                         : ForgedDisagreement::entry_differs);
-    return p.value_address();
   }
-  return 0;
+  if (differ.empty()) return 0;
+  const u16 tree = differ.front().tree;
+  const auto of_tree = [tree](const IndexEntry& entry) { return entry.tree == tree; };
+  const bool there = std::any_of(before.begin(), before.end(), of_tree);
+  const bool demanded = std::any_of(after.begin(), after.end(), of_tree);
+  disagree(p, tree, f::load<u64>(object, p.shape->timestamp_at),
+           !there      ? ForgedDisagreement::entry_missing
+           : !demanded ? ForgedDisagreement::entry_left
+                       : ForgedDisagreement::entry_differs);
+  return p.value_address();
 }
 
 // The next timestamp, as long as the block's keys stay in order and its ends what they are.
@@ -161,6 +162,27 @@ u64 entry_of_another_value(Pieces& p) {
     }
     disagree(p, p.shape->id, f::load<u64>(p.value_at(at), flag_offset(p.shape->kind)),
              ForgedDisagreement::entry_differs);
+    return p.value_address();
+  }
+  return 0;
+}
+
+// The timestamp of an earlier object, whose right entry stays there.
+u64 entry_beside_the_right_one(Pieces& p) {
+  if (!p.shallowest || !p.deepest || !p.shape->secondary_index()) return 0;
+  const u64 offset = flag_offset(p.shape->kind);
+  for (u64 i = 0; i < 64; ++i) {
+    const u64 at = below(remix(p.random, i), p.value_count());
+    const std::span<std::byte> value = p.value_at(at);
+    const u64 timestamp = f::load<u64>(value, offset);
+    const u64 other = f::load<u64>(p.value_at(below(remix(p.random, 64 + i), p.value_count())), offset);
+    if (other >= timestamp) continue;
+    put<u64>(value, offset, other);
+    if (!rekeyed(p, at)) {
+      put<u64>(value, offset, timestamp);
+      continue;
+    }
+    disagree(p, p.shape->id, other, ForgedDisagreement::entry_left);
     return p.value_address();
   }
   return 0;
@@ -224,6 +246,7 @@ constexpr std::array lies_of_grooves = std::to_array<Lie>({
     {"an object has another value of an indexed field", object_has_another_field},
     {"an index entry is of another object", entry_of_another_object},
     {"an index entry has another value", entry_of_another_value},
+    {"an index entry is beside the right one", entry_beside_the_right_one},
     {"an object has an id that none may have", object_has_no_id},
     {"an object has timestamp 0", object_has_no_time},
     {"an index entry has timestamp 0", entry_has_no_time},

@@ -104,6 +104,16 @@ u64 elsewhere(Pieces& p, std::vector<std::byte>* block, u64 address) {
   return address;
 }
 
+u64 headerless(Pieces& p, std::vector<std::byte>* block, u64 address) {
+  (void)header_lies(*block, p.random);
+  p.told.scrubbed = address;
+  p.told.unreadable = p.told.damaged = true;
+  return address;
+}
+
+u64 value_header_lies(Pieces& p) { return headerless(p, &p.value, p.value_address()); }
+u64 index_header_lies(Pieces& p) { return headerless(p, &p.index, p.index_address()); }
+
 u64 value_is_elsewhere(Pieces& p) { return elsewhere(p, &p.value, p.value_address()); }
 u64 index_is_elsewhere(Pieces& p) { return elsewhere(p, &p.index, p.index_address()); }
 
@@ -256,18 +266,30 @@ u64 table_ends_later(Pieces& p) {
   return p.index_address();
 }
 
-// Everything fits together without it; only the free set knows that there is one more.
-u64 block_leaked(Pieces& p) {
-  if (!p.last_slot() || p.slot == 0 || versions_matter(p)) return 0;
+// Everything fits together without them; only the free set knows that there are more. The least address is
+// named.
+u64 blocks_leaked(Pieces& p) {
+  if (p.slot == 0 || versions_matter(p)) return 0;
+  u64 values = 0;
+  u64 least = ~u64{0};
+  for (u64 slot = p.slot; slot < p.used(); ++slot) {
+    const u64 address = p.table->value_blocks[slot].ref.address;
+    least = std::min(least, address);
+    p.image->read(p.grid_offset + (address - 1) * p.value.size(), p.value);
+    values += p.value_count();
+    put<u64>(p.index, p.address_offset(slot), 0);
+    std::memset(p.index.data() + p.checksum_offset(slot), 0, 32);
+    std::memset(p.index.data() + p.key_min_offset(slot), 0, p.key_size);
+    std::memset(p.index.data() + p.key_max_offset(slot), 0, p.key_size);
+  }
   const DecodedKey& key_max = p.table->value_blocks[p.slot - 1].key_max;
-  add<u32>(p.entry.bytes, f::entry_value_count, ~p.value_count() + 1);
+  add<u32>(p.entry.bytes, f::entry_value_count, ~values + 1);
   put<u128>(p.entry.bytes, f::entry_key_max, key_max.second);
   put<u128>(p.entry.bytes, f::entry_key_max + 16, key_max.first);
-  add<u32>(p.index, f::header_metadata + f::index_count, ~u64{0});
-  std::memset(p.index.data() + p.key_min_offset(p.slot), 0, p.key_size);
-  std::memset(p.index.data() + p.key_max_offset(p.slot), 0, p.key_size);
+  put<u32>(p.index, f::header_metadata + f::index_count, static_cast<u32>(p.slot));
   p.value_ref = {};
-  return p.value_address();
+  p.told.lost = true;
+  return least;
 }
 
 // --- references
@@ -340,6 +362,7 @@ constexpr std::array lies_of_trees = std::to_array<Lie>({
     {"a value block is of another snapshot", value_of_another_snapshot},
     {"a value block is of another type", value_of_another_type},
     {"a value block is of another place or file", value_is_elsewhere},
+    {"a value block's header is none", value_header_lies},
     {"a value block is of another layout", value_of_another_layout},
     {"a value block is of another size", value_of_another_size},
     {"a value block has an impossible number of values", value_count_impossible},
@@ -348,6 +371,7 @@ constexpr std::array lies_of_trees = std::to_array<Lie>({
     {"an index block is of another snapshot", index_of_another_snapshot},
     {"an index block is of another type", index_of_another_type},
     {"an index block is of another place or file", index_is_elsewhere},
+    {"an index block's header is none", index_header_lies},
     {"an index block is of another layout", index_of_another_layout},
     {"an index block is of another size", index_of_another_size},
     {"an index block has an impossible number of blocks", index_count_impossible},
@@ -361,7 +385,7 @@ constexpr std::array lies_of_trees = std::to_array<Lie>({
     {"a table has another number of values", another_count},
     {"a table begins earlier than its first value", table_begins_earlier},
     {"a table ends later than its last value", table_ends_later},
-    {"a block is acquired and not reachable", block_leaked},
+    {"blocks are acquired and not reachable", blocks_leaked},
     {"an index block lacks an address", value_lacks_address},
     {"a reference beyond the disk", value_beyond_disk},
     {"a reference to a free block", value_is_free},

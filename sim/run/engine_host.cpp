@@ -91,8 +91,10 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
   Scrubber::measure(beside, options.format, scrub_options(options));
-  // That of grooves takes as much.
-  ForestVerify::measure(beside, {.format = options.format, .runtime = options.runtime, .trees = {}});
+  // Once more for grooves: that of theirs takes as much.
+  for (u32 i = 0; i < (world.groove_count > 0 ? 2 : 1); ++i) {
+    ForestVerify::measure(beside, {.format = options.format, .runtime = options.runtime, .trees = {}});
+  }
   const u64 beside_at = round_up(engine_size, Arena::align_max);
   const std::span<std::byte> taken = memory.take(beside_at + beside.used());
   if (poison != 0) fill_poison(taken, poison);
@@ -104,11 +106,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
   for (u32 i = 0; i < groove_count; ++i) grooves_[i] = engine_->groove(static_cast<GrooveName>(i));
   Arena arena{taken.subspan(beside_at)};
   scrubber_.emplace(*forest_, arena, scrub_options(options));
-  if (world.groove_count > 0) {
-    groove_verify_.emplace(*forest_, engine_->readers(), arena);
-  } else {
-    verify_.emplace(*forest_, arena);
-  }
+  if (world.groove_count > 0) groove_verify_.emplace(*forest_, engine_->readers(), arena);
+  verify_.emplace(*forest_, arena);
 }
 
 // What is submitted completes in the event loop, never inside the call. What a call may ask for is added up
@@ -195,19 +194,18 @@ void EngineHost::scrub_tour(u64 origin) {
   }
 }
 
+// Of grooves too, as long as all of their trees hold the same ops on the disk.
 Error EngineHost::verify(ForestVerify::Counts* counts) {
+  const u64 grooves_until = forest_->checkpoint_op() + forest_->format_options().beats;
+  const bool grooves = groove_verify_ && forest_->op() <= grooves_until;
   Call call(*this, "verify");
   const Callback<> done = Callback<>::to<&EngineHost::call_done>(this);
-  call.engine([&] { groove_verify_ ? groove_verify_->run(done) : verify_->run(nullptr, done); });
+  call.engine([&] { grooves ? groove_verify_->run(done) : verify_->run(nullptr, done); });
   pump({.passes = verify_passes});
   call.end();
-  if (!groove_verify_) {
-    *counts = verify_->counts();
-    return verify_->error();
-  }
-  *counts = groove_verify_->counts();
-  disagreement_ = groove_verify_->disagreement();
-  return groove_verify_->error();
+  *counts = grooves ? groove_verify_->counts() : verify_->counts();
+  disagreement_ = grooves ? groove_verify_->disagreement() : GrooveDisagreement{};
+  return grooves ? groove_verify_->error() : verify_->error();
 }
 
 PutResult EngineHost::put(TreeName name, const Key& key, u64 value) {

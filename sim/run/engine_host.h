@@ -272,8 +272,8 @@ class EngineHost {
   std::array<GrooveEngine*, groove_count> grooves_{};  // By name; null: the world has no such groove.
   Forest* forest_ = nullptr;                           // The engine's.
   std::optional<Scrubber> scrubber_;
-  std::optional<ForestVerify> verify_;  // One of the two: with grooves the second.
-  std::optional<GrooveVerify> groove_verify_;
+  std::optional<ForestVerify> verify_;
+  std::optional<GrooveVerify> groove_verify_;  // If there are any.
   GrooveDisagreement disagreement_;
 };
 

@@ -194,7 +194,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void maybe_setup();
   void compare_object(GrooveName groove, u128 key, const Side& expected, const ObjectAnswer& given,
                       FailureClass failure_class, const char* where);
-  GrooveEngine::Change change_object(const ObjectChange& change, bool upsert);
+  static GrooveEngine::Change change_object(EngineHost& host, const ObjectChange& change, bool upsert);
   void compare_changes_left(GrooveName groove);
   void changed(const ObjectChange& change, ChangeVerdict verdict, GrooveEngine::Change result);
   void replay_changes(const std::vector<ObjectChange>& changes);
@@ -329,15 +329,21 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
 
   // --- player_verify.cpp
   void know_image();
-  void verify_intact(Shadow& shadow);
+  void verify_intact(Shadow& shadow, u64 again = 0);
   void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow, u32 listed_max);
   void prefetch_few(Shadow& shadow, u32 keys_max);
   void query_damaged(Shadow& shadow, u64 address, u64 random);
-  void verify_forged(u64 random);
+  void verify_forged(u64 random, bool opening);
+  struct Verified;
+  void verify_again(Shadow& shadow, const Verified& before, u64 random);
   void verify_both_sides(u64 random);
   void verify_limit();
   void verify_end();
+
+  // --- player_running.cpp
+  void verify_running();
+  void replay_aside(EngineHost& shadow, const LoggedOp& op);
 
   // --- player_sweep.cpp
   void sweep_begin();

@@ -468,6 +468,7 @@ void Player::epilogue() {
   sweep_end_begins();
   if (standing_ != Standing::up) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   disk_->set_attribution({.op = line_.id, .context = 0});
+  verify_running();
   bool audited = !config_->oracles.has(Oracle::audit);
   const u64 op_before = host_->forest().checkpoint_op();
   at_end([&] {
@@ -478,8 +479,7 @@ void Player::epilogue() {
     // Where a recovery has made it, another would be one more than a twin makes.
     if (host_->forest().checkpoint_op() <= op_before) line_checkpoint();
   });
-  bool reopened = false;
-  bool struck = false;
+  bool reopened = false, struck = false;
   at_end([&] {
     struck = std::exchange(reopened, true);
     if (!struck) recover({.line = line_.id, .strike = false});

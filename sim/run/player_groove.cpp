@@ -184,19 +184,19 @@ void Player::line_exists() {
 
 // --- changes
 
-Change Player::change_object(const ObjectChange& change, bool upsert) {
+Change Player::change_object(EngineHost& host, const ObjectChange& change, bool upsert) {
   using Kind = EngineHost::ObjectChange;
   switch (change.after.presence) {
-    case Presence::absent: return host_->remove_object(change.groove, change.key());
-    case Presence::orphan: return host_->insert_orphaned_id(change.groove, change.key());
+    case Presence::absent: return host.remove_object(change.groove, change.key());
+    case Presence::orphan: return host.insert_orphaned_id(change.groove, change.key());
     case Presence::object: {
       const ObjectBytes after = object_bytes(change.groove, change.after.object);
       const bool was = change.before.presence == Presence::object;
-      return host_->change(change.groove,
-                           upsert ? Kind::upsert
-                           : was  ? Kind::update
-                                  : Kind::insert,
-                           after.data());
+      return host.change(change.groove,
+                         upsert ? Kind::upsert
+                         : was  ? Kind::update
+                                : Kind::insert,
+                         after.data());
     }
   }
   UNREACHABLE();
@@ -217,7 +217,7 @@ void Player::line_change() {
   if (standing_ == Standing::sticky) return out_change();
   compare_changes_left(groove);
   if (plan.verdict == ChangeVerdict::skipped) return skip();
-  changed(plan.change, plan.verdict, change_object(plan.change, line_.kind == OperationKind::upsert));
+  changed(plan.change, plan.verdict, change_object(*host_, plan.change, line_.kind == OperationKind::upsert));
 }
 
 void Player::compare_changes_left(GrooveName groove) {
@@ -275,7 +275,7 @@ void Player::replay_changes(const std::vector<ObjectChange>& changes) {
     const ObjectAnswer answer = host_->object(change.groove, change.key());
     if (config_->oracles.has(Oracle::model))
       compare_object(change.groove, change.key(), change.before, answer, FailureClass::crash_legal, "replay");
-    const Change result = change_object(change, false);
+    const Change result = change_object(*host_, change, false);
     if (result == Change::ok) continue;
     fail(FailureClass::oracle, "replay: a change is refused",
          fmt::format("a replayed change of {} ends in {}", groove_spec(change.groove).name,
@@ -323,7 +323,7 @@ void Player::check_refused(const Error& error) {
       Side side{.presence = Presence::object, .object = {}};
       side.object.id = groove_spec(groove).has_id ? number : 0;
       side.object.timestamp = number;
-      const Change result = change_object({.groove = groove, .before = {}, .after = side}, true);
+      const Change result = change_object(*host_, {.groove = groove, .before = {}, .after = side}, true);
       ++result_.counters.checks;
       if (result == Change::refused) continue;
       fail(FailureClass::crash_legal, "changed after an error",

@@ -22,15 +22,20 @@ namespace {
 constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
 constexpr u64 both_sides_one_in = 4;
+constexpr u64 again_one_in = 4;  // Verifications, and those of lies.
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
 constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
+constexpr u64 lies_told_to_open = 4;  // A dozen kinds, and it ends there.
 
 struct BlockCounts {
   u64 index = 0, value = 0, manifest = 0, trailer = 0;
+  u64 versions = 0;  // Of verifications, and so is the next one.
+  std::optional<u64> keys;
 
   explicit BlockCounts(const DecodedImage& decoded) {
+    for (const DecodedTable& table : decoded.tables) versions += table.value_count;
     for (const DecodedBlock& block : decoded.blocks) {
       switch (block.use) {
         case BlockUse::index: ++index; break;
@@ -48,6 +53,10 @@ struct BlockCounts {
     if (counts.value != value) return fmt::format("value: {}, not {}", counts.value, value);
     if (counts.manifest != manifest) return fmt::format("manifest: {}, not {}", counts.manifest, manifest);
     if (counts.trailer != trailer) return fmt::format("trailer: {}, not {}", counts.trailer, trailer);
+    if constexpr (std::is_same_v<Counts, ForestVerify::Counts>) {
+      if (counts.versions != versions) return fmt::format("versions: {}, not {}", counts.versions, versions);
+      if (keys && counts.keys != *keys) return fmt::format("keys: {}, not {}", counts.keys, *keys);
+    }
     return {};
   }
 };
@@ -74,7 +83,29 @@ bool agrees(const GrooveDisagreement& found, const Forged& forged) {
   UNREACHABLE();
 }
 
+bool names(const Error& error, ErrorKind kind, const BlockRef& block) {
+  return error.kind == kind && error.address == block.address && error.checksum == block.checksum;
+}
+
 }  // namespace
+
+// What a verification comes to.
+struct Player::Verified {
+  ForestVerify::Counts counts;
+  Error error;
+  GrooveDisagreement found;
+
+  explicit Verified(EngineHost& host) : error(host.verify(&counts)), found(host.disagreement()) {}
+
+  std::string text() const {
+    return fmt::format(
+        "{} ({} at {}, checksum {}), in tree {} of timestamp {} ({}); {} index, {} value, {} "
+        "manifest, {} trailer blocks, {} versions, {} keys",
+        error_name(error.kind), error.reason, error.address, f::hex(error.checksum), found.tree,
+        found.timestamp, static_cast<u32>(found.kind), counts.index, counts.value, counts.manifest,
+        counts.trailer, counts.versions, counts.keys);
+  }
+};
 
 void Player::know_image() {
   const u64 op = model_.checkpoint_op();
@@ -82,21 +113,32 @@ void Player::know_image() {
   decode_image(whole(disk_->truth_durable()), {.shape = shape_, .memo = &memory_->decoded}, &decoded_);
 }
 
-// Nothing is damaged: there is nothing to complain about, and no block is left out.
-void Player::verify_intact(Shadow& shadow) {
+// Nothing is damaged: there is nothing to complain about, and no block is left out. `again`: what came before
+// leaves no trace.
+void Player::verify_intact(Shadow& shadow, u64 again) {
   if (!config_->oracles.has(Oracle::verify)) return;
   know_image();
-  const BlockCounts expected(decoded_);
-  ++result_.counters.verifications;
-  ++result_.counters.checks;
-  ForestVerify::Counts counts;
-  if (const Error error = shadow.host().verify(&counts)) {
-    fail(FailureClass::false_alarm, fmt::format("verify: {}", error.reason),
-         fmt::format("verification of an intact image ended in {} ({} at {})", error_name(error.kind),
-                     error.reason, error.address));
-  }
-  if (const std::string text = expected.difference(counts); !text.empty()) {
-    fail(FailureClass::oracle, "verify: another number of blocks", "blocks verified, " + text);
+  BlockCounts expected(decoded_);
+  model_.rewind(decoded_.op);
+  expected.keys = 0;
+  for (u32 i = 0; i < world_.count; ++i) *expected.keys += model_.tree(world_.tree(i)).size();
+  model_.restore();
+  for (u64 i = 0; i <= again; ++i) {
+    ++result_.counters.verifications;
+    ++result_.counters.checks;
+    const Verified verified(shadow.host());
+    if (const Error& error = verified.error) {
+      fail(FailureClass::false_alarm, fmt::format("verify: {}", error.reason),
+           fmt::format("verification of an intact image ended in {} ({} at {})", error_name(error.kind),
+                       error.reason, error.address));
+    }
+    if (verified.found.kind != GrooveDisagreement::Kind::none) {
+      fail(FailureClass::false_alarm, "verify: a disagreement of nothing",
+           fmt::format("verification of an intact image has found no error, but: {}", verified.text()));
+    }
+    if (const std::string text = expected.difference(verified.counts); !text.empty()) {
+      fail(FailureClass::oracle, "verify: another number of blocks", "verified, " + text);
+    }
   }
 }
 
@@ -126,18 +168,21 @@ void Player::verify_damaged(Shadow& shadow, u32 listed_max) {
   const u64 sector = options_.format.sector_size;
   const u64 written = (f::load<u32>(start, f::header_block_size) + sector - 1) / sector * sector;
   const u64 byte = below(remix(random, 1), written);
-  shadow.flip(block.ref.address, byte, static_cast<u32>(below(remix(random, 2), 8)));
+  const u32 bit = static_cast<u32>(below(remix(random, 2), 8));
+  shadow.flip(block.ref.address, byte, bit);
   ++result_.counters.damages_shown;
   result_.counters.checks += 2;
   const std::string where =
       fmt::format("{} block {}, byte {}", block_use_name(block.use), block.ref.address, byte);
-  ForestVerify::Counts counts;
-  const Error error = shadow.host().verify(&counts);
-  if (error.kind != ErrorKind::block_damaged || error.address != block.ref.address) {
+  const Verified verified(shadow.host());
+  if (!names(verified.error, ErrorKind::block_damaged, block.ref)) {
     fail(FailureClass::oracle, "verify: damage is not found",
-         fmt::format("a bit of {} was flipped; verification ended in {} at {}", where, error_name(error.kind),
-                     error.address));
+         fmt::format("a bit of {} (checksum {}) was flipped; verification ended in {}", where,
+                     f::hex(block.ref.checksum), verified.text()));
   }
+  shadow.flip(block.ref.address, byte, bit);
+  verify_intact(shadow);
+  shadow.flip(block.ref.address, byte, bit);
   query_damaged(shadow, block.ref.address, remix(random, 4));
   std::set<u64> damaged{block.ref.address};
   for (u64 more = below(remix(random, 5), 4); more > 0; --more) {
@@ -242,10 +287,11 @@ void Player::query_damaged(Shadow& shadow, u64 address, u64 random) {
   }
 }
 
-// Every checksum is right, and yet the image cannot be.
-void Player::verify_forged(u64 random) {
+// Every checksum is right, and yet the image cannot be. `opening`: that shows as soon as it is opened.
+void Player::verify_forged(u64 random, bool opening) {
   Image image = whole(disk_->truth_durable());
-  const Forged forged = forge_image(&image, decoded_, random);
+  const Forged forged =
+      opening ? forge_opening(&image, decoded_, random) : forge_image(&image, decoded_, random);
   if (forged.address == 0) return;
   RunOptions options = options_;
   options.scrub_damages = 1;
@@ -253,24 +299,30 @@ void Player::verify_forged(u64 random) {
                 config_->poison);
   ++result_.counters.damages_shown;
   ++result_.counters.checks;
-  if (const Error error = shadow.host().open()) {
-    if (error.kind == ErrorKind::block_damaged && error.address == forged.address) return;  // Seen already.
-    fail(FailureClass::sim, "a forged image does not open",
-         fmt::format("{}: open ended in {} ({})", forged.lie, error_name(error.kind), error.reason));
+  const BlockRef block{.address = forged.address, .checksum = forged.checksum};
+  const Error opened = shadow.host().open();
+  if (names(opened, ErrorKind::block_damaged, block)) return;  // Seen already.
+  if (opened || forged.refused) {
+    fail(forged.refused ? FailureClass::oracle : FailureClass::sim,
+         forged.refused ? fmt::format("open: a lie is believed: {}", forged.lie)
+                        : "a forged image does not open",
+         fmt::format("{} at block {}, checksum {}; open ended in {} ({} at {}, checksum {})", forged.lie,
+                     block.address, f::hex(block.checksum), error_name(opened.kind), opened.reason,
+                     opened.address, f::hex(opened.checksum)));
   }
-  ForestVerify::Counts counts;
-  const Error error = shadow.host().verify(&counts);
-  const GrooveDisagreement& found = shadow.host().disagreement();
-  const bool named = forged.tree == 0 ? error.address == forged.address : agrees(found, forged);
+  const Verified verified(shadow.host());
   const ErrorKind expected = forged.damaged ? ErrorKind::block_damaged : ErrorKind::inconsistent;
-  if (error.kind != expected || !named) {
+  const bool named = forged.tree == 0 ? names(verified.error, expected, block)
+                                      : verified.error.kind == expected && agrees(verified.found, forged);
+  // The first pass over all trees has met nothing that it would not meet in the image as it was.
+  const std::string count = forged.tree == 0 ? "" : BlockCounts(decoded_).difference(verified.counts);
+  if (!named || !count.empty()) {
     fail(FailureClass::oracle, fmt::format("verify: a lie is believed: {}", forged.lie),
-         fmt::format(
-             "{} at block {}, in tree {} of timestamp {}; verification ended in {} ({} at {}), in tree {} "
-             "of timestamp {}",
-             forged.lie, forged.address, forged.tree, forged.timestamp, error_name(error.kind), error.reason,
-             error.address, found.tree, found.timestamp));
+         fmt::format("{} at block {}, checksum {}, in tree {} of timestamp {}; verification ended in {}{}{}",
+                     forged.lie, block.address, f::hex(block.checksum), forged.tree, forged.timestamp,
+                     verified.text(), count.empty() ? "" : "; of all blocks, ", count));
   }
+  if (below(remix(random, 6), again_one_in) == 0) verify_again(shadow, verified, remix(random, 7));
   if (!forged.scrubbed) return;
   ++result_.counters.checks;
   shadow.host().scrub_tour(remix(random, 5));
@@ -285,6 +337,30 @@ void Player::verify_forged(u64 random) {
        fmt::format("{} at block {}; a scrub tour should name block {}, and found {} damaged blocks, first {}",
                    forged.lie, forged.address, *forged.scrubbed, counted,
                    damages.empty() ? 0 : damages[0].block.address));
+}
+
+// What one verification has come to means nothing to the next one. A disagreement of grooves is hidden by
+// damage meanwhile.
+void Player::verify_again(Shadow& shadow, const Verified& before, u64 random) {
+  ++result_.counters.checks;
+  if (before.found.kind != GrooveDisagreement::Kind::none) {
+    const BlockRef& block = decoded_.blocks[below(random, decoded_.blocks.size())].ref;
+    const u64 byte = below(remix(random, 1), f::header_size);
+    shadow.flip(block.address, byte, 0);
+    const Verified damaged(shadow.host());
+    shadow.flip(block.address, byte, 0);
+    if (damaged.error.kind != ErrorKind::block_damaged || damaged.error.address != block.address ||
+        damaged.found.kind != GrooveDisagreement::Kind::none) {
+      fail(FailureClass::oracle, "verify again: damage is not found",
+           fmt::format("a bit of block {} was flipped; verification ended in {}; before it in {}",
+                       block.address, damaged.text(), before.text()));
+    }
+  }
+  const Verified after(shadow.host());
+  if (after.text() == before.text()) return;
+  fail(FailureClass::oracle, "verify again: another end",
+       fmt::format("verification ended in {}; of the same bytes before it in {}", after.text(),
+                   before.text()));
 }
 
 // As many keys as the engine may be asked for at once, one or a few: what is refused must leave no trace.
@@ -317,7 +393,7 @@ void Player::verify_end() {
                   config_->oracles.has(Oracle::resource), config_->poison);
     if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
     const u64 cached_before = cached_count(shadow.host(), decoded_);
-    verify_intact(shadow);
+    verify_intact(shadow, below(scrubs_.at(0, 12), again_one_in) == 0 ? 1 : 0);
     if (below(scrubs_.at(0, 7), scrubbed_one_in) == 0) scrub_intact(shadow);
     ++result_.counters.checks;
     if (cached_count(shadow.host(), decoded_) != cached_before) {
@@ -333,7 +409,10 @@ void Player::verify_end() {
   if (both && below(scrubs_.at(0, 10), both_sides_one_in) == 0) verify_both_sides(scrubs_.at(0, 11));
   verify_limit();
   const u64 lies = world_.groove_count > 0 ? lies_told_of_grooves : lies_told;
-  for (u64 i = 0; can_forge(decoded_) && i < lies; ++i) verify_forged(scrubs_.at(decoded_.op, 4, i));
+  for (u64 i = 0; can_forge(decoded_) && i < lies; ++i) verify_forged(scrubs_.at(decoded_.op, 4, i), false);
+  for (u64 i = 0; can_forge(decoded_) && i < lies_told_to_open; ++i) {
+    verify_forged(scrubs_.at(decoded_.op, 14, i), true);
+  }
   muted_ = false;
 }
 

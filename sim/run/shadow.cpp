@@ -1,7 +1,7 @@
 #include "sim/run/shadow.h"
 
 #include <algorithm>
-#include <array>
+#include <vector>
 
 namespace tonearm::sim {
 
@@ -52,13 +52,13 @@ Shadow::Shadow(const World& world, const Image& image, const RunOptions& options
       disk_(image, shadow_disk(options), nullptr),
       host_(world, disk_, shadow_options(options, mirrored), memory, interrupt_, poison) {}
 
+// The whole block is written: of less, what lies behind would count as abandoned, and be lost where that
+// reads as poison.
 void Shadow::flip(u64 address, u64 byte, u32 bit, bool mirror) {
-  const u64 sector_size = disk_.options().sector_size;
-  const u64 offset = (address - 1) * disk_.options().block_size + byte / sector_size * sector_size;
-  alignas(4096) std::array<std::byte, 4096> sector;
-  const std::span<std::byte> bytes = std::span(sector).first(sector_size);
+  const u64 offset = (address - 1) * disk_.options().block_size;
+  std::vector<std::byte> bytes(disk_.options().block_size);
   disk_.image().read(disk_.offset_of(1, mirror) + offset, bytes);
-  bytes[byte % sector_size] ^= std::byte{1} << bit;
+  bytes[byte] ^= std::byte{1} << bit;
   bool done = false;
   Storage::Write write{.buffer = bytes,
                        .offset = offset,

@@ -97,7 +97,7 @@ TEST_CASE("a forged image has right checksums, and the decoder sees the lie", "[
       ++told;
     }
   }
-  CHECK(lies.size() == 35);
+  CHECK(lies.size() == 37);
   CHECK(told > 1000);
   runner_memory().parts().final_image.reset();
 }
@@ -129,11 +129,38 @@ TEST_CASE("a forged image of a groove, whose blocks and trees are right one by o
       ++told;
     }
   }
-  CHECK(lies.size() == 5);
+  CHECK(lies.size() == 6);
   CHECK(told > 50);
   CHECK(all.contains("an object has timestamp 0"));
   CHECK(all.contains("an index entry has timestamp 0"));
   CHECK(all.contains("an id is 0"));
+  runner_memory().parts().final_image.reset();
+}
+
+TEST_CASE("a forged image that does not open, and the decoder sees the lie", "[verify]") {
+  std::set<std::string> lies;
+  u64 files = 0;
+  for (u64 seed = first_seed + 400; files < 4; ++seed) {
+    REQUIRE(seed < first_seed + 420);
+    const RunResult result = plain_run(seed, 0).play();
+    check_passed(result);
+    if (result.counters.ended_full > 0) continue;
+    ++files;
+    const Image image = *runner_memory().parts().final_image;
+    const DecodedImage decoded = decode_image(image);
+    for (u64 random = 0; random < 200; ++random) {
+      Image lying = image;
+      const Forged forged = forge_opening(&lying, decoded, hash_of(seed << 16 | random));
+      if (forged.address == 0) continue;
+      INFO("seed " << seed << ": " << forged.lie << " at " << forged.address);
+      CHECK(forged.refused);
+      const DecodedImage seen = decode_image(lying, {.values = true});
+      CHECK(seen.outcome == DecodeOutcome::ok);
+      CHECK((!seen.damaged.empty() || !check_image(seen).empty()));
+      lies.insert(forged.lie);
+    }
+  }
+  CHECK(lies.size() == 14);
   runner_memory().parts().final_image.reset();
 }
 

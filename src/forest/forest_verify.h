@@ -8,7 +8,8 @@
 //   log         its blocks authenticate and form a chain; the latest record of each table is what the
 //               level holds, and each table has one
 //   trailers    their blocks authenticate; each is released and part of nothing else
-//   free set    the blocks reached are the acquired ones that are not released, each reached once
+//   free set    the blocks reached are the acquired ones that are not released, each reached once (of those
+//               that are not reached, the one with the least address is named)
 //
 // It reads the blocks of the disk, never the cache, each once; keys are compared as a scan does, the levels
 // of a tree side by side. Memory: two blocks for each level, and a bit for each block of the grid.
