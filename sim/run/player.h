@@ -457,9 +457,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
     Key key;
   };
   std::vector<Directed> directed_;
-  u64 directed_credit_ = 0;  // Lines played that have not paid for a check yet; full at first, so that
-                             // a scenario needs no lines only to pay.
-  bool muted_ = false;       // Marks and variation points: a shadow engine runs.
+  u64 directed_credit_ =
+      0;                // Lines that have not paid for a check yet; full at first: no line need only pay.
+  bool muted_ = false;  // Marks and variation points: a shadow engine runs.
   bool marks_told_ = false;  // Somebody else wants to hear of each.
   u64 commits_since_full_ = 0;
   u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
@@ -479,13 +479,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::vector<u64> tour_read_;             // Bit address - 1.
   std::vector<u64> tour_cured_;            // By a fault: the block is damaged, and what was delivered is not.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
-  struct Cured {
-    u64 address = 0;
-    bool mirror = false;
-  };
-  std::vector<Cured> cured_;        // Sides that a repair of this call found damaged.
-  std::vector<u64> tour_repaired_;  // Written again on one of its sides.
-  std::vector<u64> tour_left_;      // Legally not: somebody else was at it.
+  std::vector<CuredSide> cured_;           // That a repair of this call found damaged.
+  std::vector<u64> tour_repaired_;         // Written again on one of its sides.
+  std::vector<u64> tour_left_;             // Legally not: somebody else was at it.
 
   // The mirror.
   std::optional<RepairWatch> watch_;
@@ -495,8 +491,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::set<u64> half_repaired_;  // A crash has struck one side of these while it was written again.
   std::optional<Image> whole_;
   SidesComparison sides_;
-  u64 blocks_read_before_ = 0;  // By engines that are gone.
-  u64 blocks_written_before_ = 0;
+  u64 blocks_read_before_ = 0, blocks_written_before_ = 0;  // By engines that are gone.
   u64 bounds_checked_before_ = 0;
   u64 allocations_before_ = 0;         // By runs that are over.
   std::unique_ptr<SweepWatch> sweep_;  // If RunConfig::sweep.

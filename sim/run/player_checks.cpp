@@ -16,8 +16,9 @@ namespace {
 
 constexpr u32 window_rows = 24;
 constexpr u32 points_full = 32;
-constexpr u32 shadow_keys = 128;    // That a shadow engine is asked for through a groove, at least.
-constexpr u64 verified_one_in = 4;  // Of the full audits on a shadow.
+constexpr u32 shadow_keys = 128;       // That a shadow engine is asked for through a groove, at least.
+constexpr u32 shadow_cache_max = 256;  // Blocks; more push the run out of the processor's caches.
+constexpr u64 verified_one_in = 4;     // Of the full audits on a shadow.
 constexpr u32 recoveries_at_end_max = 1000;
 
 // Events after which it is worth looking at the key once more. The engine says where, never what.
@@ -268,6 +269,7 @@ void Player::shadow_audit(u64 op, bool full) {
   const bool known = config_->oracles.has(Oracle::structure) || config_->oracles.has(Oracle::protect);
   RunOptions options = known ? options_least() : options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, shadow_keys);
+  options.runtime.cache_blocks = std::min(options.runtime.cache_blocks, shadow_cache_max);
   muted_ = true;
   Shadow second(world_, whole(disk_->truth_durable()), options, memory_->shadow,
                 config_->oracles.has(Oracle::resource), config_->poison);

@@ -111,7 +111,7 @@ void Player::watch_mirror() {
 // Of several lookups at once one may end in an error, and the next one repair the block.
 bool Player::cured_now(u64 address, bool mirror) const {
   return std::any_of(cured_.begin(), cured_.end(),
-                     [&](const Cured& each) { return each.address == address && each.mirror == mirror; });
+                     [&](const CuredSide& each) { return each.address == address && each.mirror == mirror; });
 }
 
 bool Player::repairs_truly(u64 address, std::span<const std::byte> written) const {

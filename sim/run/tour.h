@@ -17,6 +17,12 @@ struct ScrubTarget {
   friend auto operator<=>(const ScrubTarget&, const ScrubTarget&) = default;
 };
 
+// A side of a block that was damaged.
+struct CuredSide {
+  u64 address = 0;
+  bool mirror = false;
+};
+
 // Of the tour that is going on, or was the last one.
 struct TourCounts {
   Scrubber::Counters before;  // When it began.
