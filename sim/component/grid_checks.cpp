@@ -109,6 +109,8 @@ void GridComponent::read_done(Asked& asked) {
     note(valid || (joined && root_result_ == read.result), "read: an error of nothing", what);
     note(!valid || read.cache_read || asked.writing || asked.mended || joined,
          "read: out of the cache, which it may not", what);
+    const bool cached = grid_->cached(read.block) != nullptr;
+    note(!(valid && joined && read.cache_write) || cached, "read: joined, and not in the cache", what);
   }
   note(!(valid && asked.stale), "read: what the address held before", what);
   note((read.data != nullptr) == valid, "read: data without a block", what);
@@ -119,6 +121,8 @@ void GridComponent::read_done(Asked& asked) {
   referee_->answer(address, static_cast<u64>(read.result));
   each_side([tag = read.tag.tree](GridTap& tap, GridSide) { tap.forget(tag); });
   check_visits();
+  // It is the reader's again: who joined its read must not be shown it.
+  if (read.buffer != nullptr) std::memset(read.buffer, 0xee, sizeof(BlockHeader));
   again(asked);
   --outstanding_;
   ended();

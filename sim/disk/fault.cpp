@@ -47,6 +47,7 @@ const char* fault_zone_name(FaultZone zone) {
     case FaultZone::mirror: return "mirror";
     case FaultZone::manifest: return "manifest";
     case FaultZone::trailer: return "trailer";
+    case FaultZone::repairs: return "repairs";
   }
   UNREACHABLE();
 }

@@ -68,10 +68,10 @@ inline constexpr u32 rot_shape_count = 7;
 const char* rot_shape_name(RotShape shape);
 
 // Where a kind may strike. `first` and `mirror` are the sides of the grid; `manifest` and `trailer` what is
-// done for the blocks of the manifest log and for the trailers of a checkpoint, on the first side: few among
-// all requests.
-enum class FaultZone : u8 { grid, superblock, both, first, mirror, manifest, trailer };
-inline constexpr u32 fault_zone_count = 7;
+// done for the blocks of the manifest log and for the trailers of a checkpoint, on the first side; `repairs`
+// the writes that repair a side of the grid: few among all requests.
+enum class FaultZone : u8 { grid, superblock, both, first, mirror, manifest, trailer, repairs };
+inline constexpr u32 fault_zone_count = 8;
 const char* fault_zone_name(FaultZone zone);
 
 inline constexpr u32 fault_sectors_max = 64;

@@ -19,6 +19,10 @@ bool of_trailer(IoPurpose purpose) {
   return purpose == IoPurpose::trailer_read || purpose == IoPurpose::trailer_write;
 }
 
+bool of_repair(IoPurpose purpose) {
+  return purpose == IoPurpose::repair || purpose == IoPurpose::mirror_repair;
+}
+
 bool in_zone(FaultZone filter, Zone zone, IoTag tag) {
   switch (filter) {
     case FaultZone::both: return true;
@@ -28,6 +32,7 @@ bool in_zone(FaultZone filter, Zone zone, IoTag tag) {
     case FaultZone::mirror: return zone != Zone::superblock && of_mirror(tag);
     case FaultZone::manifest: return of_manifest(tag.purpose);
     case FaultZone::trailer: return of_trailer(tag.purpose);
+    case FaultZone::repairs: return of_repair(tag.purpose);
   }
   UNREACHABLE();
 }

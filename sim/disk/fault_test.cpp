@@ -225,6 +225,23 @@ TEST_CASE("fault: a write that tears over what is nobody's leaves the same in a 
   }
 }
 
+// A repair, say, of a block that never reached the medium.
+TEST_CASE("fault: a write that fails takes nothing from the truth that it would have written", "[fault]") {
+  u32 torn = 0;
+  for (u64 random = 0; random < 32; ++random) {
+    FaultyDisk disk(small());
+    disk.strike(write_tag, 0, {.kind = FaultKind::lost_write});
+    CHECK(disk.write_now(3, 30));
+    disk.strike(write_tag, 1, {.kind = FaultKind::write_error, .times = 1, .random = random});
+    CHECK_FALSE(disk.write_now(3, 30));
+    CHECK(disk.truth(3) == 30);
+    const int delivered = disk.read_now(3);
+    CHECK(disk.damaged(3) == (delivered != 30));
+    torn += delivered == -2 ? 1 : 0;
+  }
+  CHECK(torn > 5);
+}
+
 TEST_CASE("fault: two units change places", "[fault]") {
   FaultyDisk disk(small());
   Disk::Io& io = disk.add();

@@ -192,11 +192,19 @@ void FaultyMedium::land_nobodys(const MediumWrite& write, Durability durability)
   std::array<std::byte, unit_size> bytes;
   bytes.fill(nobodys_byte);
   for (u64 at = 0; at < write.data.size(); at += unit_size) {
-    if (medium_->image().owned_any(write.offset + at, unit_size)) continue;
     MediumWrite unit = write;
     unit.offset += at;
     unit.data = bytes;
-    land(unit, durability);
+    const bool medium = !medium_->image().owned_any(unit.offset, unit_size);
+    const bool truth = !truth_.image().owned_any(unit.offset, unit_size);
+    if (medium && truth) {
+      land(unit, durability);
+    } else if (medium) {
+      // A write of the truth was lost here. What has replaced it is damage.
+      medium_->complete(unit, durability);
+      readable_again(unit.offset, unit_size);
+      suspect(unit.offset, unit_size);
+    }
   }
 }
 

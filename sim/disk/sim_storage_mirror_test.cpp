@@ -212,6 +212,22 @@ TEST_CASE("a kind strikes what is done for the zone's blocks only", "[mirror]") 
   }
 }
 
+TEST_CASE("a kind strikes repairs only", "[mirror]") {
+  DiskOptions options = mirrored();
+  options.faults.times_max = 1;
+  options.faults[FaultKind::write_error] = {.ratio = {1, 1}, .zone = FaultZone::repairs};
+  MirroredDisk disk(options);
+  disk.write_now(5, 3);
+  for (const IoPurpose purpose : {IoPurpose::repair, IoPurpose::mirror_repair, IoPurpose::compact_write,
+                                  IoPurpose::mirror_write, IoPurpose::superblock_repair}) {
+    INFO(io_purpose_name(purpose));
+    Disk::Io& io = disk.write(5, 3, {.purpose = purpose});
+    disk.run();
+    const bool repairs = purpose == IoPurpose::repair || purpose == IoPurpose::mirror_repair;
+    CHECK((io.write.result == IoResult::failed) == repairs);
+  }
+}
+
 // A sweep learns from its observer that a crash would leave something else; damage comes without a write.
 TEST_CASE("an observer is told of damage, and of healing", "[mirror]") {
   struct Seen final : DiskObserver {

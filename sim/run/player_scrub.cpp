@@ -36,6 +36,17 @@ std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
   return targets;
 }
 
+// The index block of the n-th table, modulo how many there are: level by level, tree by tree, by key.
+u64 table_at(const DecodedImage& decoded, u64 n) {
+  std::vector<const DecodedTable*> tables;
+  for (const DecodedTable& table : decoded.tables) tables.push_back(&table);
+  if (tables.empty()) return 0;
+  std::stable_sort(tables.begin(), tables.end(), [](const DecodedTable* a, const DecodedTable* b) {
+    return a->level != b->level ? a->level < b->level : a->tree < b->tree;
+  });
+  return tables[n % tables.size()]->index.address;
+}
+
 }  // namespace
 
 // At a checkpoint whose image was decoded just now.
@@ -62,8 +73,12 @@ void Player::scrub_begin(u64 op) {
   }
   const u64 random = scrubs_.at(op);
   tour_origin_ = (random & 1) != 0;
-  tour_counts_ = {.before = host_->scrubber().counters(), .going = true};
-  host_->scrub_begin(tour_origin_ ? random >> 1 : 0);
+  const u64 origin = tour_origin_ ? random >> 1 : 0;
+  tour_counts_ = {.before = host_->scrubber().counters(),
+                  .going = true,
+                  .op = host_->forest().op(),
+                  .first_due = tour_known_ ? table_at(decoded_, origin) : 0};
+  host_->scrub_begin(origin);
 }
 
 // Of the first side: what it leads to is looked at on the disk.
@@ -72,6 +87,7 @@ void Player::scrub_read(u64 address) {
   std::array<std::byte, PageStore::unit_size> header;
   disk_->image().read(disk_->offset_of(address), header);
   ++tour_counts_.reads;
+  if (tour_counts_.first == 0) tour_counts_.first = address;
   const u8 type = f::load<u8>(header, f::header_type);
   if (type == f::type_value) ++tour_counts_.values;
   if (type != f::type_index) return;
@@ -104,12 +120,21 @@ void Player::scrub(u64 op) {
   const Attribution before = disk_->attribution();
   disk_->set_attribution(aside("scrub", op));
   const u64 random = scrubs_.at(op, 1);
+  // Until the next op the tables are those of the image.
+  if (!std::exchange(tour_counts_.stepped, true) && tour_counts_.op != op) tour_counts_.first_due = 0;
   for (u64 left = 1 + below(random, 2); left > 0 && host_->scrubber().touring(); --left) {
     host_->scrub_step();
     if (left > 1 || (random & 1) != 0) host_->scrub_wait();
   }
   disk_->set_attribution(before);
   judge_scrub();
+  if (tour_counts_.first_due == 0 || tour_counts_.first == 0) return;
+  const u64 due = std::exchange(tour_counts_.first_due, 0);
+  ++result_.counters.checks;
+  if (tour_counts_.first == due) return;
+  fail(FailureClass::oracle, "scrub: a tour begins elsewhere",
+       fmt::format("a scrub tour has read block {} first; at its origin lies block {}", tour_counts_.first,
+                   due));
 }
 
 // What the scrubber has found since it was looked at last. Before anything that may repair it.

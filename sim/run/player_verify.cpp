@@ -61,6 +61,25 @@ struct BlockCounts {
   }
 };
 
+// Of a damaged block: its type, tree and level, as the scrubber should say.
+bool described(const DecodedImage& decoded, const Scrubber::Damage& damage) {
+  const auto is = [&damage](BlockType type, u16 tree, u32 level) {
+    return damage.type == type && damage.tree == tree && damage.level == level;
+  };
+  const u64 address = damage.block.address;
+  for (const DecodedTable& table : decoded.tables) {
+    if (table.index.address == address) return is(BlockType::index, table.tree, table.level);
+    for (const auto& value_block : table.value_blocks) {
+      if (value_block.ref.address == address) return is(BlockType::value, table.tree, table.level);
+    }
+  }
+  for (const DecodedBlock& block : decoded.blocks) {
+    if (block.ref.address != address) continue;
+    return is(block.use == BlockUse::manifest ? BlockType::manifest : BlockType::free_set, 0, 0);
+  }
+  return false;
+}
+
 // How many blocks of the image the engine has cached.
 u64 cached_count(EngineHost& host, const DecodedImage& decoded) {
   u64 count = 0;
@@ -153,6 +172,10 @@ void Player::scrub_intact(Shadow& shadow) {
          fmt::format("a scrub of an intact image says that block {} is damaged",
                      scrubber.damages().front().block.address));
   }
+  if (scrubber.counters().tours != 1) {
+    fail(FailureClass::oracle, "scrub: another number of tours",
+         fmt::format("one tour is over, and the scrubber counts {}", scrubber.counters().tours));
+  }
   if (const std::string text = expected.difference(scrubber.counters()); !text.empty()) {
     fail(FailureClass::oracle, "scrub: another number of blocks", "blocks scrubbed, " + text);
   }
@@ -199,7 +222,13 @@ void Player::verify_damaged(Shadow& shadow, u32 listed_max) {
   shadow.host().scrub_tour(remix(random, 3));
   const u64 found = scrubber.counters().damaged - found_before;
   u64 listed = 0;
-  for (const Scrubber::Damage& damage : scrubber.damages()) listed += damaged.erase(damage.block.address);
+  for (const Scrubber::Damage& damage : scrubber.damages()) {
+    listed += damaged.erase(damage.block.address);
+    if (described(decoded_, damage)) continue;
+    fail(FailureClass::oracle, "scrub: a damaged block is taken for another",
+         fmt::format("block {} is said to be of type {}, tree {} and level {}", damage.block.address,
+                     static_cast<u32>(damage.type), damage.tree, damage.level));
+  }
   if (found == listed + damaged.size() && listed == scrubber.damages().size() &&
       listed == std::min<u64>(found, listed_max))
     return;

@@ -27,10 +27,14 @@ struct CuredSide {
 struct TourCounts {
   Scrubber::Counters before;  // When it began.
   bool going = false;         // It is, or has not been looked at since.
-  u64 reads = 0;              // As the disk was asked for them.
-  u64 indexes = 0;            // Of those, index blocks,
-  u64 values = 0;             // and value blocks;
-  u64 values_due = 0;         // so many are named by those index blocks.
+  u64 op = 0;                 // After which it began.
+  bool stepped = false;
+  u64 first_due = 0;   // The index block of the table at its origin; 0 if that is not known.
+  u64 first = 0;       // That was read.
+  u64 reads = 0;       // As the disk was asked for them.
+  u64 indexes = 0;     // Of those, index blocks,
+  u64 values = 0;      // and value blocks;
+  u64 values_due = 0;  // so many are named by those index blocks.
 };
 
 }  // namespace tonearm::sim

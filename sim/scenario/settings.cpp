@@ -132,9 +132,9 @@ static_assert(static_cast<u64>(Timestamps::any) == timestamps_count - 1);
 constexpr u64 fault_profile_count = 3;
 constexpr const char* fault_profile_names[fault_profile_count + 1] = {"drawn", "full", "none", nullptr};
 static_assert(static_cast<u64>(FaultProfile::none) == fault_profile_count - 1);
-constexpr const char* zone_names[fault_zone_count + 1] = {"grid",   "superblock", "both",    "first",
-                                                          "mirror", "manifest",   "trailer", nullptr};
-static_assert(static_cast<u64>(FaultZone::trailer) == fault_zone_count - 1);
+constexpr const char* zone_names[fault_zone_count + 1] = {
+    "grid", "superblock", "both", "first", "mirror", "manifest", "trailer", "repairs", nullptr};
+static_assert(static_cast<u64>(FaultZone::repairs) == fault_zone_count - 1);
 constexpr u64 mirror_count = 2;
 constexpr const char* mirror_names[mirror_count + 1] = {"off", "on", nullptr};
 constexpr u64 profile_count = 2;

@@ -62,6 +62,12 @@ void draw_faults(u64 seed, RunOptions* o) {
     o->disk.profile = DurabilityProfile::cached;
     if (o->scrub == 0) o->scrub = draw.between("fault scrub", 1, 8);
   }
+  // Writes that repair are a few of the run, and each may be tried as often as others.
+  FaultOptions::Kind& write_errors = faults[FaultKind::write_error];
+  if (o->disk.mirror && write_errors.ratio.numerator == 0) {
+    write_errors = {.ratio = {.numerator = 1, .denominator = draw.one_of("fault repairs", {2, 4, 8})},
+                    .zone = FaultZone::repairs};
+  }
   o->full_blocks = draw.happens("fault full", 1, 4) ? draw.magnitude("fault full blocks", 6, 9) : 0;
   o->heal_lines = draw.one_of("fault heal lines", {0, 2, 10, 40, 150});
   o->weight_heal = draw.happens("fault heal", 1, 2) ? draw.between("fault heal weight", 1, 10) : 0;

@@ -95,6 +95,7 @@ TEST_CASE("every kind of fault is drawn, for each zone", "[swarm]") {
       CHECK(drawn[i][static_cast<u32>(FaultZone::trailer)] > 10);
     }
     CAPTURE(name);
+    CHECK(drawn[static_cast<u32>(FaultKind::write_error)][static_cast<u32>(FaultZone::repairs)] > 10);
     CHECK(full > 20);
     CHECK(mirrored > 20);
     CHECK(healing > 20);
