@@ -23,12 +23,12 @@ constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
 constexpr u64 damaged_twice_one_in = 4;
 constexpr u64 both_sides_one_in = 4;
-constexpr u64 again_one_in = 4;  // Verifications, and those of lies.
+constexpr u64 again_one_in = 8;  // Verifications, and those of lies.
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
 constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
-constexpr u64 lies_told_to_open = 4;  // A dozen kinds, and it ends there.
+constexpr u64 lies_told_to_open = 3;  // A dozen kinds, and it ends there.
 
 struct BlockCounts {
   u64 index = 0, value = 0, manifest = 0, trailer = 0;
