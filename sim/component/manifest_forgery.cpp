@@ -10,7 +10,7 @@ namespace {
 
 namespace f = disk_format;
 
-enum class Part : u8 { header, entry, previous, ends, twice, padding };
+enum class Part : u8 { header, entry, previous, ends, twice, behind, padding };
 enum class Change : u8 { set, add, toggle, keep_bits, set_bits };
 
 struct Forgery {
@@ -82,6 +82,12 @@ constexpr Forgery table[] = {
     {"the newest another", Part::ends, end(End::newest_checksum), 0, Change::toggle, 1, 255},
     {"the oldest elsewhere", Part::ends, end(End::oldest_address), 0, Change::set, u64{1} << 33, 99},
     {"the oldest another", Part::ends, end(End::oldest_checksum), 0, Change::toggle, 1, 255},
+    {"a table behind the limit, and one that came and went", Part::behind, 0, 0, Change::set, u64{1} << 31,
+     u64{1} << 30},
+    {"a release that is none", Part::header, f::header_release, 4, Change::set, 0},
+    {"a later release", Part::header, f::header_release, 4, Change::add, 1, 1000},
+    {"padding of the body's checksum", Part::header, f::header_body_padding, 1, Change::toggle, 1, 255, 16},
+    {"padding of the header's checksum", Part::header, f::header_padding, 1, Change::toggle, 1, 255, 16},
 };
 
 u64 changed(u64 number, const Forgery& forgery, u64 value) {
@@ -167,6 +173,22 @@ void forge_twice(std::vector<std::byte>& bytes, ForgedManifest* forged) {
   forged->error = true;
 }
 
+// From the last record on, as the log is read: a removal, the insertion before it, and a table that is there.
+// Of tables behind the limit only the number of removals is known.
+void forge_behind(std::vector<std::byte>& bytes, const Forgery& forgery, ForgedManifest* forged) {
+  constexpr u8 events[] = {f::event_insert, f::event_insert, f::event_remove};
+  if (forged->chain.blocks[forged->index].entries.size() < std::size(events)) return;
+  const u64 address = changed(0, forgery, forged->value);
+  for (u32 i = 0; i < std::size(events); ++i) {
+    std::byte* const entry = bytes.data() + f::header_size + i * f::entry_size;
+    const u64 number = address + (i == 0 ? 1 : 0);
+    std::memcpy(entry + f::entry_address, &number, sizeof number);
+    entry[f::entry_label] &= std::byte{63};
+    entry[f::entry_label] |= std::byte{events[i]} << 6;
+  }
+  forged->error = true;
+}
+
 }  // namespace
 
 u64 manifest_forgery_count() { return std::size(table); }
@@ -191,6 +213,7 @@ void forge_manifest(u64 kind, ForgedManifest* forged) {
       break;
     case Part::previous: forge_previous(forgery, forged); break;
     case Part::twice: forge_twice(bytes, forged); break;
+    case Part::behind: forge_behind(bytes, forgery, forged); break;
     case Part::padding: {
       // Behind the body, up to the end of the sector.
       const u64 size = f::load<u32>(bytes, f::header_block_size);

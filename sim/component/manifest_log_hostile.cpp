@@ -45,9 +45,11 @@ bool ManifestLogComponent::open_failing(const ManifestEnds& ends, u64 tables_max
   if (!run()) return false;
   const Error error = log_->error();
   referee_->answer(static_cast<u64>(error.kind), error.address);
-  require(error.kind == kind && error.address == address, "open ends otherwise", [&] {
-    return fmt::format("{}: {} of block {} ({}), expected {} of {}", what, error_name(error.kind),
-                       error.address, error.reason, error_name(kind), address);
+  const u64 given = kind == ErrorKind::manifest_full ? tables_max : 0;
+  require(error.kind == kind && error.address == address && error.given == given, "open ends otherwise", [&] {
+    return fmt::format("{}: {} of block {} ({}, given {}), expected {} of {}, given {}", what,
+                       error_name(error.kind), error.address, error.reason, error.given, error_name(kind),
+                       address, given);
   });
   ++referee_->counters().unanswered;
   crash();

@@ -109,11 +109,21 @@ bool holds(const Given& given, const Rule& rule) {
   return number >= rule.min(given) && number <= rule.max && step != 0 && number % step == 0;
 }
 
-std::string first_fault(const Given& given, std::span<const Rule> among) {
-  for (const Rule& rule : among) {
-    if (!holds(given, rule)) return std::string(rule.name).starts_with("reserved") ? "reserved" : rule.name;
-  }
-  return "";
+// Null: there is none.
+const Rule* first_fault(const Given& given, std::span<const Rule> among) {
+  const auto found =
+      std::find_if_not(among.begin(), among.end(), [&given](const Rule& rule) { return holds(given, rule); });
+  return found == among.end() ? nullptr : &*found;
+}
+
+std::string name_of(const Rule& rule) {
+  return std::string(rule.name).starts_with("reserved") ? "reserved" : rule.name;
+}
+
+// The error names that option, and what was given for it.
+bool refuses(const OptionsError& error, const Given& given, const Rule* expected) {
+  if (expected == nullptr) return !error;
+  return error && error.field == name_of(*expected) && error.given == get(given, *expected);
 }
 
 // At, beside and between the limits, a step too little or too much, or anything.
@@ -164,8 +174,8 @@ class OptionsComponent final : public Component {
     set(&groove, rule, number_at(given_, rule, a[1], a[2]));
     compare_groove(groove);
     if (verb != "keep") return;
-    if (first_fault(groove, groove_rules).empty()) changed.groove = groove.groove;
-    if (first_fault(changed, rules).empty()) given_ = changed;
+    if (first_fault(groove, groove_rules) == nullptr) changed.groove = groove.groove;
+    if (first_fault(changed, rules) == nullptr) given_ = changed;
   }
 
   void finish() override {
@@ -180,31 +190,32 @@ class OptionsComponent final : public Component {
   }
 
   void compare(const Given& given) {
-    const std::string expected = first_fault(given, rules);
     OptionsError error;
     {
       const EngineCode engine;
       error = validate(given.format, given.runtime);
     }
-    const std::string field = error ? error.field : "";
     referee_->answer(error ? 1 : 0, error.given);
-    check(*referee_, field == expected, "another option is refused", [&] {
-      return fmt::format("`{}` is refused ({}, given {}), expected `{}`", field,
-                         error ? error.expected : "nothing", error.given, expected);
-    });
+    check_refused(error, given, rules, "another option is refused");
   }
 
   void compare_groove(const Given& given) {
-    const std::string expected = first_fault(given, groove_rules);
     OptionsError error;
     {
       const EngineCode engine;
       error = validate(given.groove);
     }
-    const bool same = error ? error.field == expected : expected.empty();
-    check(*referee_, same, "another option of a groove is refused", [&] {
-      return fmt::format("`{}` is refused (given {}), expected `{}`", error ? error.field : "", error.given,
-                         expected);
+    check_refused(error, given, groove_rules, "another option of a groove is refused");
+  }
+
+  void check_refused(const OptionsError& error, const Given& given, std::span<const Rule> among,
+                     const char* site) {
+    const Rule* const expected = first_fault(given, among);
+    check(*referee_, refuses(error, given, expected), site, [&] {
+      return fmt::format("`{}` is refused ({}, given {}), expected `{}`, given {}", error ? error.field : "",
+                         error ? error.expected : "nothing", error.given,
+                         expected == nullptr ? "" : name_of(*expected),
+                         expected == nullptr ? 0 : get(given, *expected));
     });
   }
 
@@ -231,9 +242,11 @@ class OptionsComponent final : public Component {
       error = table_layout(f, 7, key_size, value_size, &made);
     }
     referee_->answer(error ? 1 : 0, error.given);
-    const bool same = fits ? !error : error && std::string(error.field) == expected;
-    check(*referee_, same, "another layout is refused", [&] {
-      return fmt::format("{}, expected {}", error ? error.field : "nothing", fits ? "nothing" : expected);
+    const u64 number = any && capped ? f.value_blocks_max : f.block_size;
+    const bool named = error && std::string(error.field) == expected && error.given == number;
+    check(*referee_, fits ? !error : named, "another layout is refused", [&] {
+      return fmt::format("{}, given {}, expected {} {}", error ? error.field : "nothing", error.given,
+                         fits ? "nothing" : expected, fits ? 0 : number);
     });
     if (!fits) return;
     check(*referee_,

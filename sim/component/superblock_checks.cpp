@@ -282,6 +282,15 @@ ErrorKind SuperblockComponent::expected_of_write(const CopyBytes& header) {
   }
   const CopiesVerdict verdict = judge_copies(read, 3);
   const bool good = verdict.outcome == DecodeOutcome::ok && verdict.checksum == checksum_in(header);
+  const Error error = engine_->error();
+  if (!good && error.kind == ErrorKind::checkpoint_failed) {
+    const bool older = std::string_view(error.reason) == "the superblock read back is an older one";
+    require(older == (verdict.outcome == DecodeOutcome::ok), "a checkpoint has failed for another reason",
+            [&] {
+              return fmt::format("{}; of what was read back it is said: {}",
+                                 decode_outcome_name(verdict.outcome), error.reason);
+            });
+  }
   return good ? ErrorKind::none : ErrorKind::checkpoint_failed;
 }
 

@@ -332,6 +332,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_intact(Shadow& shadow, u64 again = 0);
   void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow, u32 listed_max);
+  void verify_damaged_twice(Shadow& shadow, u64 random);
   void prefetch_few(Shadow& shadow, u32 keys_max);
   void query_damaged(Shadow& shadow, u64 address, u64 random);
   void verify_forged(u64 random, bool opening);
@@ -340,8 +341,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_both_sides(u64 random);
   void verify_limit();
   void verify_end();
-
-  // --- player_running.cpp
+  // player_running.cpp
   void verify_running();
   void replay_aside(EngineHost& shadow, const LoggedOp& op);
 

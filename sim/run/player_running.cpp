@@ -14,9 +14,10 @@ namespace tonearm::sim {
 
 namespace {
 
+constexpr u64 runs_one_in = 2;
 // Of the moments at which it may be, beside the last one.
 constexpr u64 verified_one_in = 3;
-constexpr u64 verified_max = 4;  // Of a run.
+constexpr u64 verified_max = 1;
 
 // What there is to count, by what the forest knows of itself.
 ForestVerify::Counts counts_of(const Forest& forest) {
@@ -75,6 +76,7 @@ void Player::replay_aside(EngineHost& shadow, const LoggedOp& op) {
 void Player::verify_running() {
   const std::deque<LoggedOp>& log = model_.log();
   if (!config_->oracles.has(Oracle::verify) || log.empty()) return;
+  if (below(scrubs_.at(0, 16), runs_one_in) != 0) return;
   RunOptions options = options_;
   options.prefetch_keys_max = std::max(options_.prefetch_keys_max, options_.format.batch_values_max);
   muted_ = true;

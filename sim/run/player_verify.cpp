@@ -21,13 +21,14 @@ namespace {
 // Of the runs.
 constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
+constexpr u64 damaged_twice_one_in = 4;
 constexpr u64 both_sides_one_in = 4;
-constexpr u64 again_one_in = 4;  // Verifications, and those of lies.
+constexpr u64 again_one_in = 8;  // Verifications, and those of lies.
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
 constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
-constexpr u64 lies_told_to_open = 4;  // A dozen kinds, and it ends there.
+constexpr u64 lies_told_to_open = 3;  // A dozen kinds, and it ends there.
 
 struct BlockCounts {
   u64 index = 0, value = 0, manifest = 0, trailer = 0;
@@ -238,6 +239,32 @@ void Player::verify_damaged(Shadow& shadow, u32 listed_max) {
                    where, listed + damaged.size(), found, scrubber.damages().size(), listed_max));
 }
 
+// The first blocks of two levels are asked for one after the other, and together: what is wrong with the one
+// that is delivered first is said, and a shadow's disk keeps the order.
+void Player::verify_damaged_twice(Shadow& shadow, u64 random) {
+  std::vector<std::pair<BlockRef, BlockRef>> pairs;
+  const DecodedTable* before = nullptr;  // The first one of the level before.
+  for (const DecodedTable& table : decoded_.tables) {
+    if (before != nullptr && before->tree == table.tree) {
+      if (before->level == table.level) continue;
+      pairs.emplace_back(before->index, table.index);
+    }
+    before = &table;
+  }
+  if (pairs.empty()) return;
+  const auto& [first, second] = pairs[below(random, pairs.size())];
+  const u64 byte = below(remix(random, 1), f::header_size);
+  for (const BlockRef& block : {first, second}) shadow.flip(block.address, byte, 0);
+  const Verified verified(shadow.host());
+  for (const BlockRef& block : {first, second}) shadow.flip(block.address, byte, 0);
+  ++result_.counters.damages_shown;
+  ++result_.counters.checks;
+  if (names(verified.error, ErrorKind::block_damaged, first)) return;
+  fail(FailureClass::oracle, "verify: another one of two damages",
+       fmt::format("block {}, checksum {}, and then {} are damaged; verification ended in {}", first.address,
+                   f::hex(first.checksum), second.address, verified.text()));
+}
+
 // Damaged otherwise on each side: what is wrong with the first one is said.
 void Player::verify_both_sides(u64 random) {
   const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
@@ -430,6 +457,7 @@ void Player::verify_end() {
            "verification or a scrub tour put blocks into the cache");
     }
     prefetch_few(shadow, options.prefetch_keys_max);
+    if (below(scrubs_.at(0, 13), damaged_twice_one_in) == 0) verify_damaged_twice(shadow, scrubs_.at(0, 15));
     // Nothing was ever written: there is no block to damage.
     const bool any = !decoded_.blocks.empty();
     if (any && below(scrubs_.at(0, 5), damaged_one_in) == 0) verify_damaged(shadow, options.scrub_damages);

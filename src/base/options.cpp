@@ -38,7 +38,7 @@ OptionsError validate(const FormatOptions& f, const RuntimeOptions& r) {
        f.manifest_extra_blocks},
       {f.values_per_block_max <= 65536, "values_per_block_max", "0 to 65536", f.values_per_block_max},
       {f.value_blocks_max <= 65536, "value_blocks_max", "0 to 65536", f.value_blocks_max},
-      {f.reserved == 0 && f.reserved2 == 0, "reserved", "0", f.reserved},
+      {f.reserved == 0 && f.reserved2 == 0, "reserved", "0", f.reserved != 0 ? f.reserved : f.reserved2},
       {r.blocks_count >= 64 && r.blocks_count % 64 == 0 && r.blocks_count <= storage_blocks_max,
        "blocks_count", "a multiple of 64, from 64 to 4294967296", r.blocks_count},
       {r.cache_blocks >= 16 && r.cache_blocks % 16 == 0 && r.cache_blocks <= (1U << 24), "cache_blocks",

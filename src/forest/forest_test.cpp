@@ -32,6 +32,8 @@ TEST_CASE("forest: what is impossible is refused by name") {
   CHECK(std::string_view(small.field) == "block_size");
   CHECK(small.given == 1024);
   CHECK(std::string_view(Forest::validate(changed(&FormatOptions::beats, 3U)).field) == "beats");
+  CHECK(Forest::validate(changed(&FormatOptions::reserved, 3U)).given == 3);
+  CHECK(Forest::validate(changed(&FormatOptions::reserved2, u64{4})).given == 4);
 }
 
 // Which field `options` is refused for; empty: accepted.
@@ -160,14 +162,21 @@ TEST_CASE("forest: another format option at open is named") {
     CHECK_FALSE(forest.reopen(test_options()));
   }
   SECTION("and so are other trees") {
-    const TreeConfig other[] = {test_trees[0], {.id = 3, .name = "id", .kernel = &id_kernel}};
-    TestForest forest(test_options());
-    forest.begin();
-    ForestOptions options = test_options();
-    options.trees = other;
-    const Error error = forest.reopen(options);
-    CHECK(error.kind == ErrorKind::options_mismatch);
-    CHECK(std::string_view(error.field) == "schema_hash");
+    const auto opened = [](const TreeConfig& second) {
+      ForestOptions options = test_options();
+      options.format.batch_values_max = 2;  // So that an index has room for twice as many values.
+      TestForest forest(options);
+      forest.begin();
+      const TreeConfig trees[] = {test_trees[0], second};
+      options.trees = trees;
+      const Error error = forest.reopen(options);
+      return error ? std::string(error.field) : "opened";
+    };
+    CHECK(opened(test_trees[1]) == "opened");
+    CHECK(opened({.id = 3, .name = "id", .kernel = &id_kernel}) == "schema_hash");
+    TreeConfig changed_twice = test_trees[1];
+    changed_twice.values_per_change = 2;
+    CHECK(opened(changed_twice) == "schema_hash");
   }
 }
 
