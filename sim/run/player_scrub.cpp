@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "sim/decode/disk_format.h"
 #include "sim/run/player.h"
@@ -38,13 +39,14 @@ std::vector<ScrubTarget> targets_of(const DecodedImage& decoded) {
 
 // The index block of the n-th table, modulo how many there are: level by level, tree by tree, by key.
 u64 table_at(const DecodedImage& decoded, u64 n) {
-  std::vector<const DecodedTable*> tables;
-  for (const DecodedTable& table : decoded.tables) tables.push_back(&table);
+  // Of a tree and level they are decoded in the order of their keys.
+  std::vector<std::tuple<u32, u16, std::size_t>> tables;
+  for (std::size_t i = 0; i < decoded.tables.size(); ++i) {
+    tables.emplace_back(decoded.tables[i].level, decoded.tables[i].tree, i);
+  }
   if (tables.empty()) return 0;
-  std::stable_sort(tables.begin(), tables.end(), [](const DecodedTable* a, const DecodedTable* b) {
-    return a->level != b->level ? a->level < b->level : a->tree < b->tree;
-  });
-  return tables[n % tables.size()]->index.address;
+  std::sort(tables.begin(), tables.end());
+  return decoded.tables[std::get<2>(tables[n % tables.size()])].index.address;
 }
 
 }  // namespace
