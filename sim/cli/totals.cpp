@@ -158,6 +158,8 @@ std::string Totals::text() const {
                    counters.twins, counters.twins_idle, counters.twin_checkpoints, counters.twin_blocks,
                    counters.twin_answers, counters.poison_twins));
   number("unanswered", counters.unanswered);
+  if (counters.visits_unwatched > 0) number("visits unwatched", counters.visits_unwatched);
+  if (counters.running_skipped > 0) number("last ops unverified", counters.running_skipped);
   if (counters.ended_full > 0) number("ended full", counters.ended_full);
   if (counters.disk_full > 0) {
     line("full disks", fmt::format("{}, of which {} on a disk too small to say whether there was room",

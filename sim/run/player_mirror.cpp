@@ -91,6 +91,7 @@ void Player::judge_watch() {
   const std::string complaint =
       watch_->complaint(host_->scrubber().counters(), host_->forest().grid().counters());
   for (const u64 address : watch_->take_left()) set_bit(&tour_left_, address);
+  result_.counters.visits_unwatched += watch_->take_unwatched();
   ++result_.counters.checks;
   if (complaint.empty() || !config_->oracles.has(Oracle::structure)) return;
   fail(FailureClass::oracle, "scrub or mirror: not what a damaged side calls for", complaint);

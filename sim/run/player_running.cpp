@@ -117,6 +117,7 @@ void Player::verify_running() {
     if (shadow.forest().checkpoint_due(op.op)) break;
     if (!shadow.forest().checkpoint_durable()) shadow.mark_checkpoint_durable();
   }
+  if (verified == 0) ++result_.counters.running_skipped;
   muted_ = false;
 }
 

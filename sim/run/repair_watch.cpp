@@ -70,7 +70,7 @@ void RepairWatch::submitted(IoTag tag, u64 address, u128 checkpoint) {
   Visit* const visit = visit_at(address, true);
   const bool two = visit != nullptr && visit->in_flight > 0 && step == Step::scrub_first;
   if (visit != nullptr && (visit->vague || two)) {
-    visit->vague = vague_ = true;
+    give_up(*visit);
     ++visit->in_flight;
     return;
   }
@@ -78,6 +78,11 @@ void RepairWatch::submitted(IoTag tag, u64 address, u128 checkpoint) {
   // One that waited until this one had written.
   if (visit != nullptr) std::erase_if(visits_, [visit](const Visit& each) { return &each == visit; });
   visits_.push_back({.address = address, .step = step, .checkpoint = checkpoint, .scrubs = true});
+}
+
+void RepairWatch::give_up(Visit& visit) {
+  if (!visit.vague) ++unwatched_;
+  visit.vague = vague_ = true;
 }
 
 void RepairWatch::settle_last() {
@@ -135,7 +140,7 @@ void RepairWatch::completed(IoTag tag, u64 address, const Sight& sight) {
   if (visit == nullptr) return;  // It was complained about.
   --visit->in_flight;
   visit->released = sight.trailer ? sight.checkpoint != visit->checkpoint : sight.released;
-  if (!sight.known) visit->vague = vague_ = true;
+  if (!sight.known) give_up(*visit);
   if (visit->vague) return;
   if (repairs) return repair_written(*visit, sight);
   scrub_read(*visit, sight);
@@ -150,7 +155,9 @@ void RepairWatch::grid_read(u64 address, const Sight& sight) {
           .instead = Step::read_mirror,
           .must = sight.known && !visited,
           .known = sight.known};
-  if (!sight.known) vague_ = true;
+  if (sight.known) return;
+  vague_ = true;
+  ++unwatched_;
 }
 
 void RepairWatch::scrub_read(Visit& visit, const Sight& sight) {

@@ -50,6 +50,8 @@ class RepairWatch {
   std::string complaint(const Scrubber::Counters& scrubber, const Grid::Counters& grid);
   // That the scrubber has legally left damaged on one side: from these on since the last call.
   std::vector<u64> take_left() { return std::exchange(left_, {}); }
+  // Visits that were given up since the last call.
+  u64 take_unwatched() { return std::exchange(unwatched_, 0); }
 
  private:
   enum class Step : u8 { none, scrub_first, scrub_mirror, read_mirror, repair_first, repair_mirror };
@@ -86,6 +88,7 @@ class RepairWatch {
   void scrub_read(Visit& visit, const Sight& sight);
   void repair_written(Visit& visit, const Sight& sight);
   void again(const Visit& visit);
+  void give_up(Visit& visit);
   void settle_last();
   void complain(u64 address, std::string what);
 
@@ -97,6 +100,7 @@ class RepairWatch {
   bool unsettled_ = false;
   Counts counts_;
   bool vague_ = false;  // Some counts are not known.
+  u64 unwatched_ = 0;
   std::vector<u64> left_;
   std::string complaint_;
 };

@@ -125,6 +125,8 @@ struct RunCounters {
   u64 damages_scrubbed = 0;  // Found by the live engine's scrubber.
   u64 damages_shown = 0;     // To the engine's verification and scrubber; damaged blocks and lies.
   u64 shadows_skipped = 0;   // Checkpoints that no shadow engine looked at.
+  u64 running_skipped = 0;   // Runs of which the last ops do not fit on a shadow engine.
+  u64 visits_unwatched = 0;  // Of the scrubber and of reads on the mirror: see RepairWatch.
   u64 faults_missed = 0;     // Explicit faults and latencies that never struck.
   u64 checkpoints = 0;
   u64 checkpoints_failed = 0;  // By an injected fault.
