@@ -457,9 +457,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
     Key key;
   };
   std::vector<Directed> directed_;
-  u64 directed_credit_ =
-      0;                // Lines that have not paid for a check yet; full at first: no line need only pay.
-  bool muted_ = false;  // Marks and variation points: a shadow engine runs.
+  u64 directed_credit_ = 0;  // Lines that have not paid for a check yet; full at first.
+  bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   bool marks_told_ = false;  // Somebody else wants to hear of each.
   u64 commits_since_full_ = 0;
   u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
