@@ -26,6 +26,8 @@ namespace {
 constexpr u32 trees = 3;
 constexpr u32 value_size_max = 32;
 constexpr u64 scatter = 7919;
+constexpr u64 bar_of_runs =
+    8192;  // Values that the runs of lines are made for; a larger bar has longer ones.
 const TableKernel* const kernels[trees] = {&kv_kernel, &index_kernel, &id_kernel};
 
 struct Put {
@@ -174,7 +176,8 @@ class TableMemoryComponent final : public Component {
     const auto& a = line.arguments;
     tree_ = static_cast<u32>(a[0]);
     if (verb == "put" || verb == "remove") {
-      put(a[1], a[2] % std::max<u64>(1, capacity_ / 2), a[3], verb == "remove");
+      const u64 run = a[2] * std::max<u64>(1, capacity_ / bar_of_runs);
+      put(a[1], run % std::max<u64>(1, capacity_ / 2), a[3], verb == "remove");
     } else if (verb == "get") {
       for (u64 i = 0; i <= a[2]; ++i) get((a[1] + i) % universe_);
     } else if (verb == "sort") {

@@ -289,6 +289,7 @@ void SimStorage::write_to(Write& write, bool mirror) {
   const bool repair_writes_what_is_true =
       !repairs || repair_listener_ == nullptr || repair_listener_(repair_context_, address_at(begin), write);
   ASSERT(repair_writes_what_is_true);
+  if (!superblock && !repairs && write.tag.purpose != IoPurpose::audit) ++grid_writes_;
   Request& request = submit({.begin = begin,
                              .end = begin + write.buffer.size(),
                              .kind = RequestKind::write,

@@ -95,6 +95,8 @@ class SimStorage final : public Storage {
   u64 grid_reads() const { return grid_reads_; }
   u64 scrub_reads() const { return scrub_reads_; }
   u64 lookup_reads() const { return lookup_reads_; }
+  // To either side; without repairs and what the harness itself writes.
+  u64 grid_writes() const { return grid_writes_; }
   bool pending() const { return !pending_.empty() || !ticks_.empty(); }
 
   // Drops all queues (no callback will ever run) and decides every write that is not durable. The
@@ -390,6 +392,7 @@ class SimStorage final : public Storage {
   u64 submissions_ = 0;
   u64 grid_reads_ = 0;
   u64 scrub_reads_ = 0;
+  u64 grid_writes_ = 0;
   u64 lookup_reads_ = 0;
   bool stepping_ = false;
 

@@ -87,7 +87,8 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
       tries_max_(tries_of_block(options)),
       scrub_reads_max_(scrub_options(options).reads_max),
       scan_sort_max_(options.scan_sort_timestamps),
-      lookup_workers_(options.lookup_workers) {
+      lookup_workers_(options.lookup_workers),
+      grid_requests_before_(grid_requests()) {
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;
   Scrubber::measure(beside, options.format, scrub_options(options));
@@ -141,6 +142,7 @@ Error EngineHost::open() {
   call.engine([&] { engine_->open(Callback<>::to<&EngineHost::call_done>(this)); });
   pump(all_blocks);
   call.end();
+  check_counters("open");
   return forest_->error();
 }
 
@@ -157,6 +159,7 @@ Error EngineHost::checkpoint() {
   call.engine([&] { engine_->checkpoint(Callback<>::to<&EngineHost::call_done>(this)); });
   pump(all_blocks);
   call.end();
+  check_counters("checkpoint");
   return forest_->error();
 }
 
@@ -253,6 +256,21 @@ void EngineHost::check_reads(const char* bound, u64 reads_max, u64 queries, u64 
   interrupt_->exceeded(
       bound, fmt::format("{}: {} for {}, expected at most {}: two for each level with a table", bound, reads,
                          queries, reads_max));
+}
+
+// What the grid has counted is what the disk was asked for.
+void EngineHost::check_counters(const char* when) {
+  if (forest_->error()) return;
+  const Grid::Counters& counters = forest_->grid().counters();
+  const u64 sides = disk_->options().mirror ? 2 : 1;
+  const u64 counted = counters.reads_storage + counters.writes * sides + counters.retries;
+  const u64 asked = grid_requests() - grid_requests_before_;
+  ++bounds_checked_;
+  if (counted == asked) return;
+  interrupt_->exceeded(
+      fmt::format("{}: what the grid has counted", when).c_str(),
+      fmt::format("the disk was asked {} times; the grid counts {} reads, {} writes to {} sides, {} retries",
+                  asked, counters.reads_storage, counters.writes, sides, counters.retries));
 }
 
 // What memory or the cached blocks say; else `lookup` says where to go on.

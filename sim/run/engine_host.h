@@ -235,6 +235,9 @@ class EngineHost {
   u64 blocks_asked() const {
     return disk_->grid_reads() - disk_->scrub_reads() - forest_->grid().counters().retries;
   }
+  u64 grid_requests() const { return disk_->grid_reads() - disk_->scrub_reads() + disk_->grid_writes(); }
+  // While nothing is in flight.
+  void check_counters(const char* when);
   // An index block and a value block of each level that has a table.
   u64 reads_allowed(const Tree& tree) const;
   void check_reads(const char* bound, u64 reads_max, u64 queries, u64 asked_before);
@@ -256,6 +259,7 @@ class EngineHost {
   u64 scrub_reads_max_;
   u64 scan_sort_max_;
   u64 lookup_workers_;
+  u64 grid_requests_before_;
   u64 bounds_checked_ = 0;
   bool done_ = false;
   std::array<Tree::Lookup, together_max> lookups_;

@@ -12,7 +12,8 @@ constexpr VerbArgument order{.name = "order", .max = 3, .spread = Spread::unifor
 
 constexpr Verb verbs[] = {
     {.name = "put",
-     .help = "So many values from a key on, modulo half of a bar; order: up, down, the same key, scattered.",
+     .help = "So many values from a key on (of a bar of n times 8192 n times as many), modulo half of a bar; "
+             "order: up, down, the same key, scattered.",
      .weight = 30,
      .essential = true,
      .arguments = {tree, key, run, order}},

@@ -56,16 +56,20 @@ void draw_table_memory(u64 seed, RunOptions* options) {
   f.beats = draw.one_of("memory beats", beats);
   f.checkpoint_interval = 2 * f.beats;
   options->durability_delay_ops_max = 0;
+  // More values than 16 bits count are seldom needed, and take their time.
+  const bool large = draw.happens("memory large", 1, 32);
+  if (large) options->ops = std::min<u64>(options->ops, 100);
   // The largest table still has an index block for it.
-  const u64 capacity = std::max<u64>(f.beats, draw.magnitude("memory capacity", 0, 13));
-  f.batch_values_max = static_cast<u32>(capacity / f.beats);
+  const u64 capacity = std::max<u64>(
+      f.beats, large ? draw.magnitude("memory capacity", 16, 17) : draw.magnitude("memory capacity", 0, 13));
+  f.batch_values_max = static_cast<u32>(std::min<u64>(capacity / f.beats, 65536));
   f.values_per_block_max = 0;
   f.value_blocks_max = 0;
   f.block_size = 4096;
   while (!index_fits(f, world_tree)) f.block_size *= 2;
   options->disk.block_size = f.block_size;
   // Few keys: versions meet. Many: they hardly do.
-  const u64 keys = draw.magnitude("memory keys", 2, 12);
+  const u64 keys = large ? draw.magnitude("memory keys", 15, 18) : draw.magnitude("memory keys", 2, 12);
   options->key_universe = static_cast<u32>(keys);
 }
 
