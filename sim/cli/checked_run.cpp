@@ -47,8 +47,14 @@ Failure compare_digests(const char* what, const Digests& result, const Digests& 
   return failure;
 }
 
+u64 elsewhere(const RunConfig& config) {
+  return Stream("elsewhere", stream_seed(config.seed, "elsewhere")).at(0) | 1;
+}
+
 void compare_again(const RunConfig& config, RunResult* result, RunnerMemory& memory) {
-  const RunResult second = run(silent(config), memory);
+  RunConfig other = silent(config);
+  other.elsewhere = elsewhere(config);
+  const RunResult second = run(other, memory);
   Failure failure = compare_digests("second run", result->digests, second.digests);
   if (failure.failure_class == FailureClass::none) {
     if (second.failed() == result->failed()) return;
@@ -56,7 +62,7 @@ void compare_again(const RunConfig& config, RunResult* result, RunnerMemory& mem
     failure.site = "second run: another verdict";
     failure.message = "played twice, the run failed once";
   }
-  failure.story = first_difference(config, config, memory);
+  failure.story = first_difference(config, other, memory);
   result->failure = std::move(failure);
 }
 
@@ -80,6 +86,7 @@ RunConfig poisoned(const RunConfig& config) {
   RunConfig other = silent(config);
   other.role = "the poison twin";
   other.poison = stream.at(1) | 1;
+  other.elsewhere = elsewhere(config);
   other.options.disk.seed_poison = stream.at(2) | 1;
   return other;
 }

@@ -7,7 +7,7 @@
 
 namespace tonearm::sim {
 
-inline constexpr u128 grid_block_cluster = 0x6e1d;
+inline constexpr u128 grid_block_cluster = u128{0xb7e2094f5d3ac681} << 64 | 0x9a65f81c27d04e3b;
 
 struct GridBlock {
   enum class State : u8 { writing, written, failed, released };

@@ -16,6 +16,7 @@
 #include "groove/groove_options.h"
 #include "sim/component/support.h"
 #include "sim/disk/engine_code.h"
+#include "sim/model/checkpoints.h"
 #include "table/schema.h"
 
 namespace tonearm::sim {
@@ -159,6 +160,8 @@ class OptionsComponent final : public Component {
     const auto& a = line.arguments;
     if (verb == "reset") return reset();
     if (verb == "layout") return layout(8U << a[0], 8U << a[1], a[2]);
+    if (verb == "levels") return levels(a[0], a[1]);
+    if (verb == "trigger") return triggers(a[0], a[1]);
     const u64 index = a[0] % std::size(rules);
     Given changed = given_;
     set(&changed, rules[index], number_at(given_, rules[index], a[1], a[2]));
@@ -261,6 +264,54 @@ class OptionsComponent final : public Component {
                                made.values_per_block, made.value_blocks_max, made.index_size, per_block,
                                slots, index_size);
           });
+  }
+
+  // How many tables a level may hold, and a tree on so many blocks. `drawn`: the growth may be any.
+  void levels(u64 drawn, u64 blocks) {
+    FormatOptions f = given_.format;
+    if (drawn >= 2 && drawn <= 16) f.growth = static_cast<u32>(drawn);
+    u128 level_max = 1;
+    u128 sum = 0;
+    for (u32 level = 0; level < f.levels; ++level) {
+      level_max *= f.growth;
+      sum += level_max;
+      u64 made = 0;
+      {
+        const EngineCode engine;
+        made = level_tables_max(f, level);
+      }
+      check(*referee_, made == level_max, "another number of tables in a level",
+            [&] { return fmt::format("{} tables in level {} of growth {}", made, level, f.growth); });
+    }
+    const u128 tables = sum * 2 <= blocks ? sum : blocks / 2;
+    u64 made = 0;
+    {
+      const EngineCode engine;
+      made = tree_tables_max(f, blocks);
+    }
+    referee_->answer(made);
+    check(*referee_, made == tables, "another number of tables in a tree", [&] {
+      return fmt::format("{} tables of {} levels of growth {} on {} blocks", made, f.levels, f.growth,
+                         blocks);
+    });
+  }
+
+  // Around the end of the interval that an op lies in.
+  void triggers(u64 magnitude, u64 value) {
+    const FormatOptions& f = given_.format;
+    const Checkpoints checkpoints{.interval = f.checkpoint_interval, .beats = f.beats};
+    const u64 near = value >> (magnitude % 64);
+    const u64 end = near / f.checkpoint_interval * f.checkpoint_interval + f.checkpoint_interval;
+    for (u64 op = end - 2; op <= end + f.beats + 1; ++op) {
+      bool due = false;
+      {
+        const EngineCode engine;
+        due = checkpoint_trigger(f, op);
+      }
+      referee_->answer(due);
+      check(*referee_, due == checkpoints.due(op, 0), "a checkpoint is due otherwise",
+            [&] { return fmt::format("after op {}, of every {}", op, f.checkpoint_interval); });
+    }
   }
 
   Referee* referee_;

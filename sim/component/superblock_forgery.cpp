@@ -71,6 +71,9 @@ constexpr Forgery table[] = {
     {"tail checkpoint id", f::copy_tail + 16, 1, Change::toggle, 1, 255, 32, false},
     {"other options", f::copy_format, 1, Change::toggle, 1, 255, 64},
     {"a wrong checksum", 0, 1, Change::toggle, 1, 255, 16, true, false},
+    {"last sequence of 8 bits", f::copy_sequence, 8, Change::set, 0xff},
+    {"last sequence of 16 bits", f::copy_sequence, 8, Change::set, 0xffff},
+    {"last sequence of 32 bits", f::copy_sequence, 8, Change::set, 0xffff'ffff},
 };
 
 // Where each field begins. The next one ends it.

@@ -23,16 +23,19 @@ class EngineMemory {
   EngineMemory() = default;
   explicit EngineMemory(Pages pages) : pages_(pages) {}
 
+  // What is taken from now on begins so many pages behind where it would.
+  void skip(u64 pages) { skip_ = pages * page_size; }
+
   // So many bytes, aligned to a page. What was taken before is gone.
   std::span<std::byte> take(u64 size) {
-    if (size > size_) {
-      const u64 whole = round_up(size, page_size);
+    if (size + skip_ > size_) {
+      const u64 whole = round_up(size + skip_, page_size);
       memory_.reset(static_cast<std::byte*>(std::aligned_alloc(page_size, whole)));
       ASSERT(memory_ != nullptr);
       if (pages_ == Pages::large) prefer_large_pages(memory_.get(), whole);
-      size_ = size;
+      size_ = size + skip_;
     }
-    return {memory_.get(), size};
+    return {memory_.get() + skip_, size};
   }
 
   std::span<std::byte> contents() { return {memory_.get(), size_}; }  // All that was ever taken.
@@ -47,6 +50,7 @@ class EngineMemory {
   Pages pages_ = Pages::large;
   std::unique_ptr<std::byte, Free> memory_;
   u64 size_ = 0;
+  u64 skip_ = 0;
 };
 
 }  // namespace tonearm::sim

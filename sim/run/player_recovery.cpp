@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "sim/model/checkpoints.h"
 #include "sim/run/player.h"
 
 namespace tonearm::sim {
@@ -64,14 +65,22 @@ void Player::commit_op(u64 op) {
 }
 
 void Player::after_compact(u64 op) {
-  if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
+  const Checkpoints checkpoints{.interval = options_.format.checkpoint_interval,
+                                .beats = options_.format.beats};
+  const bool due = checkpoints.due(op, host_->forest().checkpoint_op());
+  if (host_->forest().checkpoint_due(op) != due) {
+    fail(FailureClass::oracle, "checkpoint: due otherwise",
+         fmt::format("after op {}, a checkpoint every {} ops: the engine says {}", op, checkpoints.interval,
+                     due ? "not yet" : "now"));
+  }
+  if (due) take_checkpoint(op);
   if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
   scrub(op);
 }
 
 void Player::take_checkpoint(u64 op) {
   // One that failed may have left copies of its superblock: it is taken again at the same op.
-  const u64 taken = checkpoint_op(options_.format, op);
+  const u64 taken = op - options_.format.beats;
   if (pending_op_ != taken) superblock_submitted_ = false;
   pending_op_ = taken;
   const bool submitted_before = std::exchange(superblock_submitted_, false);

@@ -1,4 +1,5 @@
 #include "sim/run/recovery.h"
+#include "sim/model/checkpoints.h"
 
 #include <fmt/format.h>
 
@@ -422,12 +423,20 @@ void Recovery::replay_objects(const LoggedOp& op) {
 }
 
 void Recovery::after_compact(u64 op) {
-  if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
+  const Checkpoints checkpoints{.interval = options_.format.checkpoint_interval,
+                                .beats = options_.format.beats};
+  const bool due = checkpoints.due(op, host_->forest().checkpoint_op());
+  if (host_->forest().checkpoint_due(op) != due) {
+    fail(FailureClass::oracle, "checkpoint: due otherwise",
+         fmt::format("replaying op {}, a checkpoint every {} ops: the engine says {}", op,
+                     checkpoints.interval, due ? "not yet" : "now"));
+  }
+  if (due) take_checkpoint(op);
   if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
 }
 
 void Recovery::take_checkpoint(u64 op) {
-  pending_op_ = checkpoint_op(options_.format, op);
+  pending_op_ = op - options_.format.beats;
   check_error(host_->checkpoint(), "checkpoint");
   const u64 verified = std::exchange(pending_op_, 0);
   if (host_->forest().checkpoint_op() != verified) {

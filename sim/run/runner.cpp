@@ -101,6 +101,14 @@ std::string validate_run(std::string_view workload, const RunOptions& options) {
 
 RunResult run(const RunConfig& config, RunnerMemory& memory) {
   ASSERT(config.source != nullptr);
+  memory.parts().engine.skip(config.elsewhere % 16);
+  memory.parts().shadow.skip(config.elsewhere % 16);
+  if (config.elsewhere != 0) {
+    // As much is changed in an address as two runs in one process can change.
+    constexpr u64 step = 16, reach = 64 << 10;
+    void* const below_here = __builtin_alloca(step + config.elsewhere * step % reach);
+    asm volatile("" : : "r"(below_here) : "memory");
+  }
   if (find_alphabet(config.workload) == nullptr) {
     Player player(config, memory);
     return play_active(player);

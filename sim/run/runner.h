@@ -41,6 +41,8 @@ struct RunConfig {
   bool record_image = false;   // RunnerMemory keeps the durable image at the end.
   // Not 0: what fresh engine memory and the rest of rewritten blocks hold. Nothing may depend on it.
   u64 poison = 0;
+  // Not 0: by this, stack and engine memory lie elsewhere. Nothing may depend on it either.
+  u64 elsewhere = 0;
   // Of a twin, which is played with other lines: it prefetches each key once, whatever its lines say.
   bool twin = false;
   std::string role;  // "twin 1": said of its failures, whose line ids are not those of the scenario.

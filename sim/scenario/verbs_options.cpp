@@ -26,6 +26,17 @@ constexpr Verb verbs[] = {
      .weight = 30,
      .arguments = {VerbArgument{.name = "key", .max = 2, .spread = Spread::uniform},
                    VerbArgument{.name = "value", .max = 5, .spread = Spread::uniform}, place}},
+    {.name = "levels",
+     .help =
+         "The tables of each level, and of a tree on so many blocks; growth: from 2 to 16, or else as it is.",
+     .weight = 10,
+     .arguments = {VerbArgument{.name = "growth", .max = 20, .spread = Spread::uniform},
+                   VerbArgument{.name = "blocks", .max = u64{1} << 40, .spread = Spread::magnitude}}},
+    {.name = "trigger",
+     .help = "When checkpoints are due, around the end of an interval somewhere.",
+     .weight = 10,
+     .arguments = {VerbArgument{.name = "shift", .max = 63, .spread = Spread::uniform},
+                   VerbArgument{.name = "op", .max = u64{1} << 40, .spread = Spread::uniform}}},
     {.name = "reset", .help = "Back to the options of the run.", .weight = 4},
 };
 

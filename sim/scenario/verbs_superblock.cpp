@@ -65,7 +65,7 @@ constexpr Verb verbs[] = {
     {.name = "forge",
      .help = "Copies with a right checksum and contents that no engine writes.",
      .weight = 8,
-     .arguments = {slots, VerbArgument{.name = "kind", .max = 41, .spread = Spread::uniform},
+     .arguments = {slots, VerbArgument{.name = "kind", .max = 44, .spread = Spread::uniform},
                    VerbArgument{.name = "value", .max = 65535, .spread = Spread::uniform}}},
     {.name = "alter",
      .help =

@@ -39,11 +39,17 @@ void draw_free_set(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   const Draw draw(seed);
   const bool large = draw.happens("free set large", 1, 10);
-  const u64 blocks =
-      large ? draw.magnitude("free set blocks", 13, 14) : draw.magnitude("free set blocks", 5, 11);
+  const bool vast = draw.happens("free set vast", 1, 20);
+  const u64 blocks = vast    ? draw.magnitude("free set blocks", 16, 17)
+                     : large ? draw.magnitude("free set blocks", 13, 14)
+                             : draw.magnitude("free set blocks", 5, 11);
   options->runtime.blocks_count = round_up(blocks, 64);
   // Comparing all blocks takes its time.
   if (large) options->ops = std::min<u64>(options->ops, 3000);
+  if (vast) {
+    options->ops = std::min<u64>(options->ops, 300);
+    options->format.block_size = options->disk.block_size = 4096;  // No disk is larger than a run may have.
+  }
   options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
   options->disk.blocks_count = options->runtime.blocks_count;
 }
