@@ -27,7 +27,8 @@ tonearm_unity(sim_disk 6 ALONE faulty_medium_rot.cpp image.cpp medium.cpp sim_st
 tonearm_unity(sim_run 6 ALONE engine_host.cpp groove_engine.cpp)
 tonearm_unity(sim_scenario 6 ALONE operation_parser.cpp verbs_cache.cpp verbs_cache_map.cpp
   verbs_free_set.cpp verbs_grid.cpp verbs_manifest_level.cpp verbs_manifest_log.cpp verbs_merge.cpp
-  verbs_options.cpp verbs_segmented_array.cpp verbs_superblock.cpp verbs_table_memory.cpp)
+  verbs_options.cpp verbs_segmented_array.cpp verbs_superblock.cpp verbs_table_memory.cpp
+  verbs_trailer.cpp)
 tonearm_unity(sim_workload 6 ALONE groove_source.cpp schedule.cpp swarm_groove.cpp tree_workload.cpp)
 tonearm_unity(tonearm 6 ALONE arguments.cpp json.cpp prepared_run.cpp shrinking.cpp)
 

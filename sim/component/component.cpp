@@ -21,6 +21,7 @@ constexpr Maker makers[] = {
     {"segmented_array", make_segmented_array},
     {"superblock", make_superblock},
     {"table_memory", make_table_memory},
+    {"trailer", make_trailer},
 };
 
 }  // namespace

@@ -90,5 +90,6 @@ std::unique_ptr<Component> make_options(Referee& referee);
 std::unique_ptr<Component> make_segmented_array(Referee& referee);
 std::unique_ptr<Component> make_superblock(Referee& referee);
 std::unique_ptr<Component> make_table_memory(Referee& referee);
+std::unique_ptr<Component> make_trailer(Referee& referee);
 
 }  // namespace tonearm::sim

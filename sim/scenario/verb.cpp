@@ -6,7 +6,7 @@ namespace {
 constexpr const Alphabet* alphabets[] = {
     &cache_alphabet,           &cache_map_alphabet,    &free_set_alphabet,     &grid_alphabet,
     &manifest_level_alphabet,  &manifest_log_alphabet, &merge_alphabet,        &options_alphabet,
-    &segmented_array_alphabet, &superblock_alphabet,   &table_memory_alphabet,
+    &segmented_array_alphabet, &superblock_alphabet,   &table_memory_alphabet, &trailer_alphabet,
 };
 }  // namespace
 

@@ -65,5 +65,6 @@ extern const Alphabet options_alphabet;
 extern const Alphabet segmented_array_alphabet;
 extern const Alphabet superblock_alphabet;
 extern const Alphabet table_memory_alphabet;
+extern const Alphabet trailer_alphabet;
 
 }  // namespace tonearm::sim

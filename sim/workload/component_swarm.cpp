@@ -84,6 +84,30 @@ void draw_merge(u64 seed, RunOptions* options) {
   options->key_universe = static_cast<u32>(Draw(seed).magnitude("merge universe", 2, 11));
 }
 
+void draw_trailer(u64 seed, RunOptions* options) {
+  draw_component(seed, options);
+  const Draw draw(seed);
+  FormatOptions& f = options->format;
+  RuntimeOptions& r = options->runtime;
+  // Many blocks for few bytes.
+  static constexpr u32 sizes[] = {512, 512, 1024, 4096};
+  f.beats = 2;
+  f.checkpoint_interval = 4;
+  options->durability_delay_ops_max = 0;
+  f.batch_values_max = 1;
+  f.values_per_block_max = f.value_blocks_max = 0;
+  f.block_size = std::max(f.sector_size, draw.one_of("trailer block", sizes));
+  while (!index_fits(f, world_tree)) f.block_size *= 2;
+  static constexpr u32 iops[] = {1, 1, 2, 3, 8, 32};
+  r.read_iops = draw.one_of("trailer read iops", iops);
+  r.write_iops = draw.one_of("trailer write iops", iops);
+  r.read_attempts_max = draw.between("trailer attempts", 1, 4);
+  r.blocks_count = u64{64} << draw.below("trailer blocks", 3);
+  options->disk.block_size = f.block_size;
+  options->disk.blocks_count = r.blocks_count;
+  options->ops = std::min<u64>(options->ops, 1000);
+}
+
 void draw_superblock(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   options->ops = Draw(seed).skewed("superblock lines", 3000, 6000);

@@ -38,6 +38,7 @@ void draw_manifest_level(u64 seed, RunOptions* options);
 void draw_merge(u64 seed, RunOptions* options);
 void draw_manifest_log(u64 seed, RunOptions* options);
 void draw_superblock(u64 seed, RunOptions* options);
+void draw_trailer(u64 seed, RunOptions* options);
 
 // Of `segmented_array`: arrays of a few elements, and of enough for many nodes.
 void draw_segmented_array(u64 seed, RunOptions* options);

@@ -124,6 +124,11 @@ constexpr Workload table[] = {
      .help = "The memory tables of three trees through ops, scopes and bars, against the list of puts.",
      .draw = draw_table_memory,
      .source = calls<table_memory_alphabet>},
+    {.name = "trailer",
+     .help =
+         "Chains of blocks that keep a checkpoint's bitmaps, against the bytes on the disk; hostile blocks.",
+     .draw = draw_trailer,
+     .source = calls<trailer_alphabet>},
 };
 
 }  // namespace

@@ -52,7 +52,38 @@ struct Fixture {
   TestGrid grid;
 };
 
+// A disk without bytes: where requests go, and none of them completes.
+class FarStorage final : public Storage {
+ public:
+  void read(Read& read) override { offsets.push_back(read.offset); }
+  void write(Write& write) override { offsets.push_back(write.offset); }
+  void sync(Sync&) override { FAIL("the grid never syncs"); }
+  void next_tick(NextTick& next_tick) override { tick = &next_tick; }
+
+  std::vector<u64> offsets;
+  NextTick* tick = nullptr;
+};
+
 }  // namespace
+
+TEST_CASE("a block beyond four gigabytes lies where its address says", "[grid]") {
+  constexpr u64 blocks = (u64{4} << 30) / block_size;
+  FarStorage storage;
+  Grid::Options options = TestGrid::options(2, 2);
+  options.runtime.blocks_count = blocks + 64;
+  TestGrid grid(storage, options);
+  grid->free_set().open_empty();
+  Reservation reservation = *grid->reserve(blocks + 2);
+  for (u64 address = 1; address <= blocks; ++address) (void)grid->acquire(reservation);
+  TestRead read({.address = blocks, .checksum = 1});
+  grid->read(read.read);
+  REQUIRE(storage.tick != nullptr);
+  storage.tick->done(*storage.tick);
+  TestWrite write(grid->acquire(reservation), 1);
+  grid->write(write.write);
+  CHECK(storage.offsets == std::vector<u64>{(blocks - 1) * block_size, blocks * block_size});
+  CHECK(storage.offsets[1] == u64{1} << 32);
+}
 
 TEST_CASE("what was written is cached, and reads of it never touch the storage", "[grid]") {
   Fixture f;

@@ -52,8 +52,6 @@ class KWayMergeOf {
   // Forgets the heads (the streams were moved), keeps the last key returned.
   void reset();
 
-  // Whether the last value returned has this key or one beyond it: then no stream has it any more.
-  bool returned(const Key& key) const;
   u64 versions_dropped() const { return versions_dropped_; }
 
  private:
@@ -97,12 +95,6 @@ template <class Source>
 void KWayMergeOf<Source>::reset() {
   loaded_ = false;
   winner_taken_ = false;
-}
-
-template <class Source>
-bool KWayMergeOf<Source>::returned(const Key& key) const {
-  if (!key_popped_valid_) return false;
-  return (direction_ == Direction::ascending ? key : Key{.lo = ~key.lo, .hi = ~key.hi}) <= key_popped_;
 }
 
 // Straight into its place: copying a key that was just written is dearer than comparing it.
