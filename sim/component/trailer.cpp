@@ -115,10 +115,11 @@ void TrailerComponent::write(u64 size, u64 kind, u64 fails) {
   const Bytes payload = content(size, kind);
   const u64 count = (size + chunk() - 1) / chunk();
   std::vector<u64> free;
-  for (u64 address = 1; address <= blocks_count() && free.size() < count; ++address) {
+  for (u64 address = 1; address <= blocks_count() && free.size() < std::max<u64>(1, count); ++address) {
     if (grid_->free_set().is_free(address)) free.push_back(address);
   }
   if (free.size() < std::max<u64>(1, count)) return referee_->skip();
+  free.resize(count);
   std::copy(payload.begin(), payload.end(), trailer_->payload().begin());
   const u32 blocks = CheckpointTrailer::blocks_for(size, grid_options_.format.block_size);
   require(blocks == count, "another number of blocks",

@@ -83,6 +83,26 @@ TEST_CASE("components: each verb and the ends of each of its numbers are generat
   }
 }
 
+TEST_CASE("components: the seeds of trailer reach what is rare", "[component]") {
+  std::array<u64, mark_count> hits{};
+  u64 failed = 0;
+  for (u64 seed = 1; seed <= repeats(20); ++seed) {
+    const RunResult result = SeedRun(seed, "trailer").play();
+    check_passed(result);
+    for (u32 i = 0; i < mark_count; ++i) hits[i] += result.marks[i];
+    failed += result.counters.unanswered;
+  }
+  for (const Mark mark :
+       {Mark::checkpoint_unchanged_trailer, Mark::checkpoint_trailer_chained, Mark::free_set_reused,
+        Mark::grid_read_retried, Mark::grid_write_queued, Mark::read_block_failed,
+        Mark::read_block_invalid_checksum, Mark::read_block_invalid_checksum_body,
+        Mark::read_block_invalid_padding, Mark::read_block_unexpected_checksum}) {
+    INFO(mark_name(mark));
+    CHECK(hits[static_cast<u32>(mark)] > 0);
+  }
+  CHECK(failed > 0);
+}
+
 TEST_CASE("components: a malformed line says what was expected", "[component]") {
   const auto refused = [](const std::string& line) {
     const auto parsed = parse_scenario("tonearm 1\nworkload segmented_array\n---\n" + line + "\n");
