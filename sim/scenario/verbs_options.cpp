@@ -26,6 +26,11 @@ constexpr Verb verbs[] = {
      .weight = 30,
      .arguments = {VerbArgument{.name = "key", .max = 2, .spread = Spread::uniform},
                    VerbArgument{.name = "value", .max = 5, .spread = Spread::uniform}, place}},
+    {.name = "trees",
+     .help =
+         "A forest of so many trees, maybe one of them with an id that is no more than the one before it.",
+     .weight = 6,
+     .arguments = {VerbArgument{.name = "count", .max = 67, .spread = Spread::uniform}, place, value}},
     {.name = "reset", .help = "Back to the options of the run.", .weight = 4},
 };
 
