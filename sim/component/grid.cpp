@@ -181,7 +181,7 @@ void GridComponent::write(u64 count) {
           [&] { return fmt::format("block {}", address); });
     one.address = address;
     one.write = Grid::Write{.block = bytes_of(one.block),
-                            .tag = {.purpose = IoPurpose::compact_write, .tree = new_id()},
+                            .tag = write_tag(new_id()),
                             .done = Callback<Grid::Write&>::to<&Writing::done>(&one)};
     ++outstanding_;
     ++writes_begun_;
@@ -208,7 +208,7 @@ void GridComponent::begin(Asked& asked, const BlockReference& block, u64 how) {
   asked.mended = mending(block.address);
   asked.repair = Repair::none;
   asked.read = Grid::Read{.block = block,
-                          .tag = {.purpose = IoPurpose::lookup, .tree = new_id()},
+                          .tag = read_tag(new_id()),
                           .cache_read = (how & 2) == 0,
                           .cache_write = (how & 4) == 0,
                           .buffer = (how & 1) == 0 ? nullptr : bytes_of(asked.buffer),

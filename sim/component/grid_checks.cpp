@@ -22,7 +22,7 @@ void GridComponent::judge_request(const Storage::Write& write, GridSide side) {
   make(address, block.version, bytes_of(scratch_));
   const u64 size = round_up(u64{block.size}, u64{options_.format.sector_size});
   note(block.state == State::writing && write.zone == Zone::grid &&
-           write.tag.purpose == (mirror ? IoPurpose::mirror_write : IoPurpose::compact_write) &&
+           write.tag.purpose == (mirror ? IoPurpose::mirror_write : write_tag(write.tag.tree).purpose) &&
            write.durability == Durability::on_sync && write.buffer.size() == size &&
            write.offset % options_.format.block_size == 0 &&
            std::memcmp(write.buffer.data(), bytes_of(scratch_), size) == 0,

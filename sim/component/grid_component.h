@@ -75,6 +75,18 @@ class GridComponent final : public Component {
   static std::byte* bytes_of(Pages& pages) { return pages.data()->bytes; }
   static BlockReference reference(u64 address, const Block& block) { return {address, block.checksum}; }
   u32 attempts_max() const { return options_.runtime.read_attempts_max; }
+  // Whoever asks, a block is read and written alike: by the id of the request, whose tag has it as a tree.
+  static IoTag read_tag(u16 id) {
+    constexpr IoPurpose purposes[] = {IoPurpose::lookup,        IoPurpose::scan,
+                                      IoPurpose::compact_read,  IoPurpose::manifest_compact,
+                                      IoPurpose::manifest_read, IoPurpose::trailer_read};
+    return {.purpose = purposes[id % std::size(purposes)], .tree = id};
+  }
+  static IoTag write_tag(u16 id) {
+    constexpr IoPurpose purposes[] = {IoPurpose::compact_write, IoPurpose::manifest_write,
+                                      IoPurpose::trailer_write};
+    return {.purpose = purposes[id % std::size(purposes)], .tree = id};
+  }
   bool mirrored() const { return mirror_.has_value(); }
   u64 pick(u64 place, u64 n) const;
   u64 pick_asked(u64 place, u64 n) const;

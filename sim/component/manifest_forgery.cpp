@@ -58,6 +58,8 @@ constexpr Forgery table[] = {
     {"fewer entries", Part::header, metadata + f::manifest_count, 4, Change::add, ~u64{0}},
     {"very many entries", Part::header, metadata + f::manifest_count, 4, Change::set, 0xffffffff},
     {"as many entries as overflow", Part::header, metadata + f::manifest_count, 4, Change::set, u64{1} << 25},
+    {"the entries that there are, and as many as overflow", Part::header, metadata + f::manifest_count, 4,
+     Change::add, u64{1} << 25},
     {"reserved metadata", Part::header, metadata + 44, 1, Change::toggle, 1, 255, 52},
     {"previous checksum's padding", Part::header, metadata + 16, 1, Change::toggle, 1, 255, 16},
     {"another type", Part::header, f::header_type, 1, Change::add, 1, 200},

@@ -13,11 +13,14 @@
 #include <span>
 #include <string>
 
+#include "forest/forest.h"
 #include "groove/groove_options.h"
+#include "sim/component/many_trees.h"
 #include "sim/component/support.h"
 #include "sim/disk/engine_code.h"
 #include "sim/model/checkpoints.h"
 #include "table/schema.h"
+#include "table/tree_types.h"
 
 namespace tonearm::sim {
 
@@ -151,6 +154,35 @@ u64 number_at(const Given& given, const Rule& rule, u64 place, u64 value) {
   }
 }
 
+constexpr u64 trees_max = 64;
+
+// The tables of a tree as the format says.
+struct Layout {
+  u64 per_block, values, slots, index_size;
+  const char* refused;  // Which option makes them impossible, or null.
+  u64 given;            // That option.
+};
+Layout layout_of(const FormatOptions& f, u64 key_size, u64 value_size) {
+  const u64 body = f.block_size - std::min<u32>(256, f.block_size);
+  u64 per_block = body / value_size;
+  const bool any = per_block > 0;
+  if (f.values_per_block_max != 0) per_block = std::min<u64>(per_block, f.values_per_block_max);
+  const u64 values = u64{f.beats} * f.batch_values_max;
+  const u64 needed = any ? (values + per_block - 1) / per_block : 0;
+  const bool capped = any && f.value_blocks_max != 0 && f.value_blocks_max < needed;
+  const u64 slots = std::max<u64>(needed, f.value_blocks_max);
+  const u64 index_size = 256 + slots * (32 + 2 * key_size + 8);
+  const bool fits = any && !capped && index_size <= f.block_size;
+  return {.per_block = per_block,
+          .values = values,
+          .slots = slots,
+          .index_size = index_size,
+          .refused = fits     ? nullptr
+                     : capped ? "value_blocks_max"
+                              : "block_size",
+          .given = capped ? f.value_blocks_max : f.block_size};
+}
+
 class OptionsComponent final : public Component {
  public:
   explicit OptionsComponent(Referee& referee) : referee_(&referee) { reset(); }
@@ -162,6 +194,7 @@ class OptionsComponent final : public Component {
     if (verb == "layout") return layout(8U << a[0], 8U << a[1], a[2]);
     if (verb == "levels") return levels(a[0], a[1]);
     if (verb == "trigger") return triggers(a[0], a[1]);
+    if (verb == "trees") return trees(a[0], a[1], a[2]);
     const u64 index = a[0] % std::size(rules);
     Given changed = given_;
     set(&changed, rules[index], number_at(given_, rules[index], a[1], a[2]));
@@ -184,6 +217,9 @@ class OptionsComponent final : public Component {
   void finish() override {
     compare(given_);
     compare_groove(given_);
+    if (forest_.empty()) return;
+    for (TreeConfig& tree : forest_) tree.kernel = &kv_kernel;
+    play_many_trees(*referee_, forest_);
   }
 
  private:
@@ -227,17 +263,7 @@ class OptionsComponent final : public Component {
     FormatOptions f = given_.format;
     if (place >= 8) f.batch_values_max = std::max<u32>(1, f.batch_values_max << (place - 8));
     f.batch_values_max = std::min<u32>(f.batch_values_max, 65536);
-    const u64 body = f.block_size - std::min<u32>(256, f.block_size);
-    u64 per_block = body / value_size;
-    const bool any = per_block > 0;
-    if (f.values_per_block_max != 0) per_block = std::min<u64>(per_block, f.values_per_block_max);
-    const u64 values = u64{f.beats} * f.batch_values_max;
-    const u64 needed = any ? (values + per_block - 1) / per_block : 0;
-    const bool capped = f.value_blocks_max != 0 && f.value_blocks_max < needed;
-    const u64 slots = std::max<u64>(needed, f.value_blocks_max);
-    const u64 index_size = 256 + slots * (32 + 2 * key_size + 8);
-    const char* expected = !any ? "block_size" : capped ? "value_blocks_max" : "block_size";
-    const bool fits = any && !capped && index_size <= f.block_size;
+    const Layout expected = layout_of(f, key_size, value_size);
     TableLayout made;
     OptionsError error;
     {
@@ -245,24 +271,20 @@ class OptionsComponent final : public Component {
       error = table_layout(f, 7, key_size, value_size, &made);
     }
     referee_->answer(error ? 1 : 0, error.given);
-    const u64 number = any && capped ? f.value_blocks_max : f.block_size;
-    const bool named = error && std::string(error.field) == expected && error.given == number;
-    check(*referee_, fits ? !error : named, "another layout is refused", [&] {
-      return fmt::format("{}, given {}, expected {} {}", error ? error.field : "nothing", error.given,
-                         fits ? "nothing" : expected, fits ? 0 : number);
-    });
-    if (!fits) return;
+    check_layout(error, expected.refused, expected.given);
+    if (expected.refused != nullptr) return;
     check(*referee_,
           made.tree_id == 7 && made.key_size == key_size && made.value_size == value_size &&
-              made.values_per_block == per_block && made.value_count_max == values &&
-              made.value_blocks_max == slots && made.index_size == index_size &&
-              made.keys_min_offset() == 256 + slots * 32 &&
-              made.keys_max_offset() == 256 + slots * (32 + key_size) &&
-              made.addresses_offset() == 256 + slots * (32 + 2 * key_size) && made.blocks_max() == 1 + slots,
+              made.values_per_block == expected.per_block && made.value_count_max == expected.values &&
+              made.value_blocks_max == expected.slots && made.index_size == expected.index_size &&
+              made.keys_min_offset() == 256 + expected.slots * 32 &&
+              made.keys_max_offset() == 256 + expected.slots * (32 + key_size) &&
+              made.addresses_offset() == 256 + expected.slots * (32 + 2 * key_size) &&
+              made.blocks_max() == 1 + expected.slots,
           "another layout", [&] {
             return fmt::format("{} values a block, {} blocks, {} bytes; expected {}, {}, {}",
-                               made.values_per_block, made.value_blocks_max, made.index_size, per_block,
-                               slots, index_size);
+                               made.values_per_block, made.value_blocks_max, made.index_size,
+                               expected.per_block, expected.slots, expected.index_size);
           });
   }
 
@@ -314,8 +336,52 @@ class OptionsComponent final : public Component {
     }
   }
 
+  void check_layout(const OptionsError& error, const char* field, u64 given) {
+    const bool named =
+        error && field != nullptr && std::string_view(error.field) == field && error.given == given;
+    check(*referee_, field == nullptr ? !error : named, "another layout is refused", [&] {
+      return fmt::format("{}, given {}, expected {} {}", error ? error.field : "nothing", error.given,
+                         field == nullptr ? "nothing" : field, field == nullptr ? 0 : given);
+    });
+  }
+
+  // The first of them that is impossible is named.
+  void trees(u64 count, u64 place, u64 value) {
+    constexpr const TableKernel* kernels[] = {&kv_kernel, &existence_kernel, &index_kernel,
+                                              &wide_index_kernel, &id_kernel};
+    std::vector<TreeConfig> given(count);
+    for (u64 i = 0; i < count; ++i) {
+      given[i].id = static_cast<u16>(1 + value % 9 + i * (1 + value % 3));
+      given[i].kernel = kernels[(value + i) % std::size(kernels)];
+    }
+    if (count > 0 && place < 8) {
+      const u64 at = (value >> 8) % count;
+      const u16 before = at == 0 ? u16{0} : given[at - 1].id;
+      given[at].id = static_cast<u16>(before - std::min<u64>(before, place / 2));
+    }
+    const char* field = count < 1 || count > trees_max ? "trees" : nullptr;
+    u64 number = count;
+    u64 before = 0;
+    for (const TreeConfig& tree : given) {
+      if (field != nullptr) break;
+      const Layout layout = layout_of(given_.format, tree.kernel->key_size(), tree.kernel->value_size());
+      field = tree.id <= before ? "tree id" : layout.refused;
+      number = tree.id <= before ? tree.id : layout.given;
+      before = tree.id;
+    }
+    OptionsError error;
+    {
+      const EngineCode engine;
+      error = Forest::validate({.format = given_.format, .runtime = given_.runtime, .trees = given});
+    }
+    referee_->answer(error ? 1 : 0, error.given);
+    check_layout(error, field, number);
+    if (field == nullptr) forest_ = std::move(given);
+  }
+
   Referee* referee_;
   Given given_;
+  std::vector<TreeConfig> forest_;  // The last one that is possible.
 };
 
 }  // namespace

@@ -140,7 +140,7 @@ const char* forgery_name(u64 kind) { return table[kind].name; }
 void forge_copy(CopyBytes& copy, u64 kind, u64 value) {
   ASSERT(kind < std::size(table));
   const Forgery& forgery = table[kind];
-  const u64 offset = forgery.offset + (forgery.places == 0 ? 0 : value % forgery.places);
+  const u64 offset = forgery.offset + (forgery.places == 0 ? 0 : place_of(value, forgery.places));
   const u64 operand = forgery.operand + value % forgery.choices;
   u64 number = load_number(copy, offset, forgery.size);
   switch (forgery.change) {
@@ -159,7 +159,7 @@ void change_copy(CopyBytes& copy, u64 field, u64 change, u64 value, f::Bytes old
   constexpr u32 word = 8;
   const u32 length = fields[field + 1] - fields[field];
   const u32 size = std::min(length, word);
-  const u64 offset = fields[field] + word * below(remix(value, 1), length / size);
+  const u64 offset = fields[field] + word * place_of(remix(value, 1), length / size);
   u64 number = load_number(copy, offset, size);
   switch (change) {
     case 0: number ^= u64{1} << below(remix(value, 2), u64{8} * size); break;

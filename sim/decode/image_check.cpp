@@ -111,6 +111,16 @@ void check_state(const DecodedImage& decoded, Report* report) {
   for (const DecodedBlock& block : decoded.blocks) {
     if (trailer(block.use)) last = std::max(last, block.ref.address);
   }
+  // One reservation is for both.
+  u64 before = 0;
+  for (const BlockUse use : {BlockUse::trailer_acquired, BlockUse::trailer_released}) {
+    for (auto block = decoded.blocks.rbegin(); block != decoded.blocks.rend(); ++block) {
+      if (block->use != use) continue;
+      if (block->ref.address <= before)
+        report->add(fmt::format("trailer block {} does not follow block {}", block->ref.address, before));
+      before = block->ref.address;
+    }
+  }
   const u64 size = u64{f::copies} * f::copy_size + last * decoded.format.block_size;
   if (decoded.storage_size != size)
     report->add(fmt::format("storage size {}, expected {}", decoded.storage_size, size));

@@ -65,13 +65,17 @@ constexpr std::array lies_of_tables = std::to_array<Lie>({
 std::span<const Lie> table_lies() { return lies_of_tables; }
 
 const char* header_lies(std::span<std::byte> block, u64 random) {
-  const u64 byte = below(remix(random, 1), 16);
+  const u64 byte = remix(random, 1);
   switch (below(random, 5)) {
-    case 0: put<u8>(block, f::header_padding + byte, 1); return "a header's checksum has padding";
-    case 1: put<u8>(block, f::header_body_padding + byte, 1); return "a body's checksum has padding";
+    case 0:
+      put<u8>(block, f::header_padding + place_of(byte, 16), 1);
+      return "a header's checksum has padding";
+    case 1:
+      put<u8>(block, f::header_body_padding + place_of(byte, 16), 1);
+      return "a body's checksum has padding";
     case 2: put<u32>(block, f::header_release, 0); return "a block of no release";
-    case 3: add<u32>(block, f::header_release, 1 + byte); return "a block of a later release";
-    default: add<u8>(block, f::header_command, 1 + byte); return "a header that is no block's";
+    case 3: add<u32>(block, f::header_release, 1 + byte % 16); return "a block of a later release";
+    default: add<u8>(block, f::header_command, 1 + byte % 16); return "a header that is no block's";
   }
 }
 

@@ -130,7 +130,7 @@ u64 value_count_impossible(Pieces& p) {
 }
 
 u64 value_reserved_used(Pieces& p) {
-  put<u8>(p.value, f::header_metadata + f::value_reserved + below(p.random, f::value_reserved_size), 1);
+  put<u8>(p.value, f::header_metadata + f::value_reserved + place_of(p.random, f::value_reserved_size), 1);
   return p.value_address();
 }
 
@@ -179,12 +179,12 @@ u64 index_count_impossible(Pieces& p) {
 }
 
 u64 index_reserved_used(Pieces& p) {
-  put<u8>(p.index, f::header_metadata + f::index_reserved + below(p.random, f::index_reserved_size), 1);
+  put<u8>(p.index, f::header_metadata + f::index_reserved + place_of(p.random, f::index_reserved_size), 1);
   return p.index_lies();
 }
 
 u64 index_padding_used(Pieces& p) {
-  put<u8>(p.index, p.checksum_offset(p.slot) + 16 + below(p.random, 16), 1);
+  put<u8>(p.index, p.checksum_offset(p.slot) + 16 + place_of(p.random, 16), 1);
   return p.index_lies();
 }
 
@@ -193,10 +193,10 @@ u64 index_slot_unused(Pieces& p) {
   const u64 i = p.used() + below(p.random, p.slots - p.used());
   const u64 byte = remix(p.random, 1);
   switch (below(remix(p.random, 2), 4)) {
-    case 0: put<u8>(p.index, p.checksum_offset(i) + below(byte, 32), 1); break;
-    case 1: put<u8>(p.index, p.key_min_offset(i) + below(byte, p.key_size), 1); break;
-    case 2: put<u8>(p.index, p.key_max_offset(i) + below(byte, p.key_size), 1); break;
-    default: put<u8>(p.index, p.address_offset(i) + below(byte, 8), 1); break;
+    case 0: put<u8>(p.index, p.checksum_offset(i) + place_of(byte, 32), 1); break;
+    case 1: put<u8>(p.index, p.key_min_offset(i) + place_of(byte, p.key_size), 1); break;
+    case 2: put<u8>(p.index, p.key_max_offset(i) + place_of(byte, p.key_size), 1); break;
+    default: put<u8>(p.index, p.address_offset(i) + place_of(byte, 8), 1); break;
   }
   return p.index_lies();
 }

@@ -99,4 +99,12 @@ u64 remix(u64 random, u64 salt) {
   return z ^ z >> 31;
 }
 
+u64 place_of(u64 random, u64 count) {
+  switch (below(remix(random, 1), 4)) {
+    case 0: return 0;
+    case 1: return count - 1;
+    default: return below(remix(random, 2), count);
+  }
+}
+
 }  // namespace tonearm::sim

@@ -63,5 +63,7 @@ u64 between(u64 random, u64 min, u64 max);  // Uniform in [min, max].
 bool chance(u64 random, Ratio ratio);
 u64 exponential(u64 random, u64 mean);  // Integer, mean about `mean`, 0 for mean 0, at most 20x.
 u64 remix(u64 random, u64 salt);        // Another 64 bits from the same draw.
+// One of so many places: often the first or the last one, where loops begin and end.
+u64 place_of(u64 random, u64 count);
 
 }  // namespace tonearm::sim

@@ -28,7 +28,8 @@ constexpr u64 again_one_in = 8;  // Verifications, and those of lies.
 // about grooves are of a dozen kinds that need more than one tree.
 constexpr u64 lies_told = 6;
 constexpr u64 lies_told_of_grooves = 16;
-constexpr u64 lies_told_to_open = 3;  // A dozen kinds, and it ends there.
+constexpr u64 trees_opened = 2;
+constexpr u64 lies_told_to_open = 6;  // Some thirty kinds, and it ends there.
 
 struct BlockCounts {
   u64 index = 0, value = 0, manifest = 0, trailer = 0;
@@ -101,6 +102,12 @@ bool agrees(const GrooveDisagreement& found, const Forged& forged) {
     case ForgedDisagreement::entry_differs: return found.kind == Kind::entry_differs;
   }
   UNREACHABLE();
+}
+
+// As opening must.
+bool refuses(const Error& error, const Forged& forged) {
+  return error.kind == forged.error && error.address == forged.address && error.checksum == forged.checksum &&
+         error.stored == forged.stored && error.given == forged.given && *error.reason != 0;
 }
 
 bool names(const Error& error, ErrorKind kind, const BlockRef& block) {
@@ -360,9 +367,9 @@ void Player::query_damaged(Shadow& shadow, u64 address, u64 random) {
 // Every checksum is right, and yet the image cannot be. `opening`: that shows as soon as it is opened.
 void Player::verify_forged(u64 random, bool opening) {
   Image image = whole(disk_->truth_durable());
-  const Forged forged =
-      opening ? forge_opening(&image, decoded_, random) : forge_image(&image, decoded_, random);
-  if (forged.address == 0) return;
+  const Forged forged = opening ? forge_opening(&image, decoded_, options_.runtime.blocks_count, random)
+                                : forge_image(&image, decoded_, random);
+  if (!forged.told()) return;
   RunOptions options = options_;
   options.scrub_damages = 1;
   Shadow shadow(world_, image, options, memory_->shadow, config_->oracles.has(Oracle::resource),
@@ -371,14 +378,16 @@ void Player::verify_forged(u64 random, bool opening) {
   ++result_.counters.checks;
   const BlockRef block{.address = forged.address, .checksum = forged.checksum};
   const Error opened = shadow.host().open();
-  if (names(opened, ErrorKind::block_damaged, block)) return;  // Seen already.
+  if (refuses(opened, forged)) return;  // Seen already.
   if (opened || forged.refused) {
     fail(forged.refused ? FailureClass::oracle : FailureClass::sim,
          forged.refused ? fmt::format("open: a lie is believed: {}", forged.lie)
                         : "a forged image does not open",
-         fmt::format("{} at block {}, checksum {}; open ended in {} ({} at {}, checksum {})", forged.lie,
-                     block.address, f::hex(block.checksum), error_name(opened.kind), opened.reason,
-                     opened.address, f::hex(opened.checksum)));
+         fmt::format("{}: {} at block {}, checksum {}, stored {}, given {}; open ended in {} ({}) at {}, "
+                     "checksum {}, stored {}, given {}",
+                     forged.lie, error_name(forged.error), block.address, f::hex(block.checksum),
+                     forged.stored, forged.given, error_name(opened.kind), opened.reason, opened.address,
+                     f::hex(opened.checksum), opened.stored, opened.given));
   }
   const Verified verified(shadow.host());
   const ErrorKind expected = forged.damaged ? ErrorKind::block_damaged : ErrorKind::inconsistent;
@@ -479,6 +488,7 @@ void Player::verify_end() {
   const bool both = mirrored() && !decoded_.blocks.empty();
   if (both && below(scrubs_.at(0, 10), both_sides_one_in) == 0) verify_both_sides(scrubs_.at(0, 11));
   verify_limit();
+  for (u64 i = 0; i < trees_opened; ++i) verify_trees(scrubs_.at(0, 16, i));
   const u64 lies = world_.groove_count > 0 ? lies_told_of_grooves : lies_told;
   for (u64 i = 0; can_forge(decoded_) && i < lies; ++i) verify_forged(scrubs_.at(decoded_.op, 4, i), false);
   for (u64 i = 0; can_forge(decoded_) && i < lies_told_to_open; ++i) {

@@ -7,17 +7,6 @@ namespace tonearm::sim {
 
 namespace {
 
-DiskOptions shadow_disk(const RunOptions& options) {
-  DiskOptions disk;
-  disk.sector_size = options.disk.sector_size;
-  disk.block_size = options.disk.block_size;
-  disk.blocks_count = options.disk.blocks_count;
-  disk.mirror = options.disk.mirror;
-  disk.tear_unit = options.disk.tear_unit;
-  disk.policy = CompletionPolicy::fifo;
-  return disk;
-}
-
 // What is done with a shadow engine needs little of its caches.
 RunOptions shadow_options(const RunOptions& given, bool mirrored) {
   RunOptions options = given;
@@ -28,6 +17,17 @@ RunOptions shadow_options(const RunOptions& given, bool mirrored) {
 }
 
 }  // namespace
+
+DiskOptions shadow_disk(const RunOptions& options) {
+  DiskOptions disk;
+  disk.sector_size = options.disk.sector_size;
+  disk.block_size = options.disk.block_size;
+  disk.blocks_count = options.disk.blocks_count;
+  disk.mirror = options.disk.mirror;
+  disk.tear_unit = options.disk.tear_unit;
+  disk.policy = CompletionPolicy::fifo;
+  return disk;
+}
 
 void ShadowInterrupt::stuck(const char* why) {
   Failure failure;

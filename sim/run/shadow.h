@@ -17,6 +17,9 @@ class ShadowInterrupt final : public Interrupt {
   bool resource_;
 };
 
+// The disk of a shadow: nothing happens to it.
+DiskOptions shadow_disk(const RunOptions& options);
+
 class Shadow {
  public:
   // `resource`: bounds are looked at. `mirrored`: with both sides, or the first one has to do alone.

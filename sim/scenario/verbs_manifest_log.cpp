@@ -52,7 +52,7 @@ constexpr Verb verbs[] = {
     {.name = "forge",
      .help = "A checkpoint; then opens with a block that nobody appended, and with it healed.",
      .weight = 6,
-     .arguments = {place, VerbArgument{.name = "kind", .max = 45, .spread = Spread::uniform}, value}},
+     .arguments = {place, VerbArgument{.name = "kind", .max = 46, .spread = Spread::uniform}, value}},
 };
 
 }  // namespace

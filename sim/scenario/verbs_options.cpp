@@ -37,6 +37,11 @@ constexpr Verb verbs[] = {
      .weight = 10,
      .arguments = {VerbArgument{.name = "shift", .max = 63, .spread = Spread::uniform},
                    VerbArgument{.name = "op", .max = u64{1} << 40, .spread = Spread::uniform}}},
+    {.name = "trees",
+     .help =
+         "A forest of so many trees, maybe one of them with an id that is no more than the one before it.",
+     .weight = 6,
+     .arguments = {VerbArgument{.name = "count", .max = 67, .spread = Spread::uniform}, place, value}},
     {.name = "reset", .help = "Back to the options of the run.", .weight = 4},
 };
 
