@@ -13,6 +13,7 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 scope_lines_max = 24;
+constexpr u64 scope_breaks_max = 3;   // In a span: one more scope each.
 constexpr u64 burst_lines_mean = 12;  // About.
 constexpr u64 crash_follow_max = 2;   // Crash lines in a row after the one that was drawn.
 constexpr Ratio crash_follows = {3, 8};
@@ -139,7 +140,7 @@ bool Schedule::in_episode(u64 index, EpisodePlace* at) const {
   return at->place < episode_lines_max;
 }
 
-bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) const {
+bool Schedule::commit_or_scope(u64 index, Operation* operation, ScopePlace* place) const {
   if (period_ == 0) return false;
   const u64 at = index % period_;
   const Chunk chunk = chunk_of(index / period_);
@@ -160,7 +161,39 @@ bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) 
     operation->persist = (chunk.random & 1) != 0;
     return true;
   }
-  *in_scope = at > chunk.scope_begin && at < chunk.scope_end;
+  if (at < chunk.scope_begin || at > chunk.scope_end) return false;
+  return span(chunk, at, operation, place);
+}
+
+// The lines between the first and the last one of a span. Half of the spans are one scope. Each break of the
+// others has a part of the lines: there a scope ends, and the next one begins, at once or some lines later.
+bool Schedule::span(const Chunk& chunk, u64 at, Operation* operation, ScopePlace* place) {
+  const u64 random = remix(chunk.random, salt_scope + 105);
+  const u64 lines = chunk.scope_end - chunk.scope_begin - 1;
+  const u64 breaks =
+      below(random, 2) == 0 ? 0 : std::min(lines / 2, 1 + below(remix(random, 1), scope_breaks_max));
+  *place = ScopePlace::inside;
+  if (breaks == 0) return false;
+  const u64 line = at - chunk.scope_begin - 1;
+  u64 part = 0;
+  while (line >= (part + 1) * lines / breaks) ++part;
+  const u64 begin = part * lines / breaks;
+  const u64 length = (part + 1) * lines / breaks - begin;
+  const u64 drawn = remix(random, 2 + part);
+  const u64 end = begin + below(drawn, length - 1);
+  const u64 between_lines =
+      below(remix(drawn, 1), 2) == 0 ? 0 : below(remix(drawn, 2), begin + length - 1 - end);
+  const u64 next = end + 1 + between_lines;
+  if (line == end) {
+    operation->kind = OperationKind::end;
+    operation->persist = (remix(drawn, 3) & 1) != 0;
+    return true;
+  }
+  if (line == next) {
+    operation->kind = OperationKind::scope;
+    return true;
+  }
+  if (line > end && line < next) *place = ScopePlace::between;
   return false;
 }
 
