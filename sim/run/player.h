@@ -12,8 +12,7 @@
 //   player_mirror.cpp    blocks that lie on two sides, and their repairs
 //   player_scrub.cpp     tours of the scrubber between ops
 //   player_verify.cpp    verification and whole tours, of intact images and others
-//   explain.cpp          where a key is and what happened to it, for a person
-//   explain_query.cpp    which leaf of a query is wrong about an object
+//   explain*.cpp         where a key is and what happened to it, which leaf of a query is wrong
 #pragma once
 
 #include <deque>
@@ -26,6 +25,7 @@
 #include "sim/run/audit.h"
 #include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
+#include "sim/run/op_states.h"
 #include "sim/run/repair_watch.h"
 #include "sim/run/runner.h"
 #include "sim/run/tour.h"
@@ -430,6 +430,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 pending_op_ = 0;
   bool superblock_submitted_ = false;
   u64 durable_at_ = 0;
+  OpStates states_;
 
   // An engine that is out, until the disk is healed.
   Standing standing_ = Standing::up;

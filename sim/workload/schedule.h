@@ -65,8 +65,8 @@ class Schedule {
   u64 rare_drawn(u64 index) const;
   bool storm(u64 index, u64 random, Operation* operation) const;
   void crash(u64 random, bool follows, Operation* operation) const;
-  void reopen(u64 random, Operation* operation) const;
-  u64 reopen_value(u64 setting, u64 random) const;
+  void reopen(u64 index, u64 random, Operation* operation) const;
+  u64 reopen_value(u64 setting, u64 index, u64 random) const;
 
   u64 period_ = 0;
   u64 episode_every_ = 0;  // Chunks from one to the next; 0: none.
@@ -77,13 +77,16 @@ class Schedule {
   LineStream rare_;
   u32 weight_crash_, weight_reopen_, weight_checkpoint_, weight_heal_;
   u32 prefetch_keys_max_;
+  u64 blocks_count_;
+  u64 lines_;
+  u32 reopen_first_;  // Only a disk of one side may grow.
   u64 scope_lead_;
   bool long_scopes_;      // A scope may hold more changes than a set of the object cache.
   Ratio scope_chance_{};  // Of a chunk.
   Ratio burst_chance_{};  // Of a chunk.
   Ratio times_chance_{};  // Of a commit.
   u64 times_max_;
-  std::array<u16, 11> reopen_settings_{};
+  std::array<u16, 12> reopen_settings_{};
   u32 reopen_setting_count_ = 0;
 };
 
