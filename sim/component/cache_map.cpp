@@ -6,7 +6,8 @@
 // is predicted exactly.
 //
 // The settings that matter: cache_blocks (slots of the cache), cache_hash_bits, beats (ops of a bar),
-// key_universe. The seed draws how many changes an op may have, and one in five has no cache at all.
+// key_universe. The seed draws how many changes an op may have: some, or hundreds, or so few that a bar
+// often touches all keys that it may. Some seeds have no cache at all.
 #include <fmt/format.h>
 
 #include <map>
@@ -39,6 +40,32 @@ struct ObjectTraits {
 using Map = CacheMap<ObjectTraits>;
 
 constexpr u64 key_whole = 1'000'000;
+constexpr u64 changes_of_runs = 64;  // Of an op that the runs of lines are made for.
+
+// What an op may do.
+struct Budget {
+  u64 changes;
+  u64 keys;  // That it makes young.
+  bool tight;
+};
+
+Budget draw_budget(u64 random) {
+  const u64 size = remix(random, 1);
+  switch (below(random, 8)) {
+    case 0: {  // More changes than a log of a small number has entries.
+      const u64 changes = between(size, 200, 1000);
+      return {.changes = changes, .keys = 3 * changes, .tight = false};
+    }
+    case 1: {  // Powers of two: what a table of as many slots has room for.
+      const u64 keys = u64{4} << below(size, 3);
+      return {.changes = between(remix(size, 1), div_ceil(keys, 2), keys), .keys = keys, .tight = true};
+    }
+    default: {
+      const u64 changes = between(size, 8, 64);
+      return {.changes = changes, .keys = 3 * changes, .tight = false};
+    }
+  }
+}
 
 class CacheMapComponent final : public Component {
  public:
@@ -46,15 +73,16 @@ class CacheMapComponent final : public Component {
       : referee_(&referee),
         beats_(referee.options().format.beats),
         draw_("cache_map", stream_seed(referee.seed(), "cache_map")),
-        changes_max_(8 + below(draw_.at(1), 57)),
-        prefetches_max_(2 * changes_max_) {
+        budget_(draw_budget(draw_.at(1))) {
     const RunOptions& options = referee.options();
     const u64 slots = round_down_16(options.runtime.cache_blocks % 1024);
-    map_options_ = {.cache_slots = chance(draw_.at(0), {.numerator = 1, .denominator = 5}) ? 0 : slots,
+    const bool cached = !chance(draw_.at(0), {.numerator = 1, .denominator = budget_.tight ? 2U : 5U});
+    map_options_ = {.cache_slots = cached ? slots : 0,
                     .hash_bits = options.runtime.cache_hash_bits,
-                    .young_max = beats_ * (changes_max_ + prefetches_max_),
-                    .scope_changes_max = changes_max_};
+                    .young_max = beats_ * budget_.keys,
+                    .scope_changes_max = budget_.changes};
     universe_ = std::max<u64>(8, std::min<u64>(options.key_universe, 4 * slots));
+    if (budget_.tight) universe_ = std::max(universe_, 2 * map_options_.young_max);
     Arena measure;
     Map::measure(measure, map_options_);
     std::vector<std::byte>& memory = referee.memory();
@@ -121,8 +149,8 @@ class CacheMapComponent final : public Component {
             [&] { return fmt::format("key {} is known, and there is no such object", key_); });
       return true;
     }
-    if (prefetches_ == prefetches_max_ || saved_) return false;
-    ++prefetches_;
+    if (keys_ == budget_.keys || saved_) return false;
+    ++keys_;
     if (!map_->protect(key_)) map_->upsert(object(key_, found->second));
     young_.insert(key_);
     return true;
@@ -130,6 +158,7 @@ class CacheMapComponent final : public Component {
 
   // The line is skipped where it first does not apply.
   void run(u64 count, bool (CacheMapComponent::*step)()) {
+    count *= std::max<u64>(1, budget_.changes / changes_of_runs);
     for (u64 i = 0; i <= count; ++i, key_ = (key_ + 1) % universe_) {
       if (!(this->*step)()) return i == 0 ? referee_->skip() : void();
     }
@@ -144,7 +173,8 @@ class CacheMapComponent final : public Component {
   // The key of the line, or the next one that has an object, or has none.
   bool may_change(bool present) {
     for (u64 i = 0; i < universe_ && truth_.contains(key_) != present; ++i) key_ = (key_ + 1) % universe_;
-    return changes_ < changes_max_ && truth_.contains(key_) == present && bring();
+    if (changes_ == budget_.changes || truth_.contains(key_) != present) return false;
+    return (present || young_.contains(key_) || keys_ < budget_.keys) && bring();
   }
 
   bool insert() { return may_change(false) && change(); }
@@ -153,7 +183,7 @@ class CacheMapComponent final : public Component {
   bool change() {
     ++changes_;
     truth_[key_] = ++versions_;
-    young_.insert(key_);
+    keys_ += young_.insert(key_).second ? 1 : 0;
     map_->upsert(object(key_, versions_));
     get(key_);
     return true;
@@ -170,7 +200,7 @@ class CacheMapComponent final : public Component {
 
   void commit() {
     if (saved_) end(false);
-    changes_ = prefetches_ = 0;
+    changes_ = keys_ = 0;
     if (++ops_ % beats_ != 0) return;
     map_->compact();
     young_.clear();
@@ -242,8 +272,7 @@ class CacheMapComponent final : public Component {
   Referee* referee_;
   u64 beats_;
   Stream draw_;
-  u64 changes_max_;
-  u64 prefetches_max_;
+  Budget budget_;
   Map::Options map_options_{};
   u64 universe_ = 0;
   Tested<Map> map_;
@@ -253,9 +282,9 @@ class CacheMapComponent final : public Component {
   std::optional<Saved> saved_;  // When the scope opened.
   u64 versions_ = 0;
   u64 ops_ = 0;
-  u64 changes_ = 0;     // Of the op.
-  u64 prefetches_ = 0;  // Of the op; a discarded scope does not give them back.
-  u64 key_ = 0;         // Of the line.
+  u64 changes_ = 0;  // Of the op.
+  u64 keys_ = 0;     // Made young in the op; a discarded scope does not give them back.
+  u64 key_ = 0;      // Of the line.
 };
 
 }  // namespace

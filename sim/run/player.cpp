@@ -470,8 +470,10 @@ void Player::line_reopen() {
   finish_options(&changed);
   // What was played must fit again: the blocks, and the keys that a logged op needs.
   const u32 replay_keys = std::min(options_.prefetch_keys_max, options_.format.batch_values_max);
-  const bool fits = changed.runtime.blocks_count >= options_.runtime.blocks_count &&
-                    changed.prefetch_keys_max >= replay_keys;
+  const u64 before = options_.runtime.blocks_count;
+  const u64 after = changed.runtime.blocks_count;
+  const bool fits =
+      (mirrored() ? after == before : after >= before) && changed.prefetch_keys_max >= replay_keys;
   if (!fits || !validate_run(config_->workload, changed).empty()) return skip();
   options_ = changed;
   options_.disk.seed = seed_;

@@ -1,19 +1,17 @@
 // The state of one run. runner.h is its public face.
 //
 //   player.cpp           lines: what each operation does to engine and model
-//   player_scan.cpp      lines about scans that stay open
+//   player_scan.cpp      lines about scans that stay open; player_query.cpp: that ask grooves for objects
 //   player_groove.cpp    lines about objects of grooves, and their replay
-//   player_query.cpp     lines that ask grooves for objects
 //   player_recovery.cpp  ops, checkpoints, crashes, what may be found after them, replay
 //   player_faults.cpp    which errors are true, what opening must come to, an engine that is out
 //   player_reseed.cpp    another seed from some line on
 //   player_checks.cpp    audits, shadow engines, structure, directed checks, the end of the run
 //   player_sweep.cpp     the same run, crashed at every step
-//   player_mirror.cpp    blocks that lie on two sides, and their repairs
-//   player_scrub.cpp     tours of the scrubber between ops
-//   player_verify.cpp    verification and whole tours, of intact images and others
-//   explain.cpp          where a key is and what happened to it, for a person
-//   explain_query.cpp    which leaf of a query is wrong about an object
+//   player_mirror.cpp    blocks on two sides, their repairs; player_scrub.cpp: tours between ops
+//   player_verify.cpp    verification and whole tours, of intact images and others; player_running.cpp: of an
+//                        engine at work; player_trees.cpp: files that are opened with other trees
+//   explain*.cpp         where a key is and what happened to it, which leaf of a query is wrong
 #pragma once
 
 #include <deque>
@@ -26,6 +24,7 @@
 #include "sim/run/audit.h"
 #include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
+#include "sim/run/op_states.h"
 #include "sim/run/repair_watch.h"
 #include "sim/run/runner.h"
 #include "sim/run/tour.h"
@@ -431,6 +430,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u64 pending_op_ = 0;
   bool superblock_submitted_ = false;
   u64 durable_at_ = 0;
+  OpStates states_;
 
   // An engine that is out, until the disk is healed.
   Standing standing_ = Standing::up;

@@ -65,6 +65,15 @@ void Player::commit_op(u64 op) {
 }
 
 void Player::after_compact(u64 op) {
+  // The replay of what a checkpoint holds in part does not compact.
+  const bool compacts = op > model_.checkpoint_op() + options_.format.beats || model_.checkpoint_op() == 0;
+  if (compacts && config_->oracles.has(Oracle::legal)) {
+    ++result_.counters.checks;
+    if (!states_.agree(host_->forest(), op)) {
+      fail(FailureClass::crash_legal, "a replayed op leaves other tables",
+           fmt::format("op {} leaves other tables or blocks than when it was played before", op));
+    }
+  }
   const Checkpoints checkpoints{.interval = options_.format.checkpoint_interval,
                                 .beats = options_.format.beats};
   const bool due = checkpoints.due(op, host_->forest().checkpoint_op());
@@ -156,6 +165,7 @@ void Player::check_sticky(const Error& error, const char* what, bool audit) {
 
 void Player::checkpoint_verified(u64 op) {
   model_.checkpoint_verified(op);
+  states_.forget(op);
   sweep_verified(op);
   if (config_->record_checkpoints) {
     result_.checkpoints.push_back({.op = op, .id = host_->forest().checkpoint_id()});

@@ -62,11 +62,13 @@ void GrooveSource::at(u64 index, Operation* operation) const {
   reset(operation);
   operation->id.number = index + 1;
   const u64 random = lines_.at(index);
-  bool in_scope = false;
-  if (schedule_.commit_or_scope(index, operation, &in_scope)) return;
-  if (in_scope) return scoped(index, random, operation);
-  if (schedule_.rare(index, random, operation)) return;
-  if (burst(index, operation)) return;
+  ScopePlace place = ScopePlace::outside;
+  if (schedule_.commit_or_scope(index, operation, &place)) return;
+  // Between two scopes, some lines do what those in them do.
+  const bool like_scoped = place == ScopePlace::between && below(remix(random, salt_scope + 300), 2) == 0;
+  if (place == ScopePlace::inside || like_scoped) return scoped(index, random, operation);
+  if (place == ScopePlace::outside && schedule_.rare(index, random, operation)) return;
+  if (place == ScopePlace::outside && burst(index, operation)) return;
   if (ladder(index, operation)) return;
   look(index, target_of(index, 0), random, operation);
 }

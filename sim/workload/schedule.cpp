@@ -13,6 +13,7 @@ namespace tonearm::sim {
 namespace {
 
 constexpr u64 scope_lines_max = 24;
+constexpr u64 scope_breaks_max = 3;   // In a span: one more scope each.
 constexpr u64 burst_lines_mean = 12;  // About.
 constexpr u64 crash_follow_max = 2;   // Crash lines in a row after the one that was drawn.
 constexpr Ratio crash_follows = {3, 8};
@@ -23,11 +24,12 @@ constexpr u64 format_steps = 24;  // Of the event loop, about: all of format and
 constexpr u64 storm_lines = 5;
 constexpr u64 superblock_steps = 20;  // About as many as four writes and four reads take.
 
-constexpr const char* reopen_names[] = {"cache_blocks",       "cache_hash_bits",    "read_iops",
-                                        "write_iops",         "compaction_blocks",  "read_attempts_max",
-                                        "manifest_node_size", "object_cache_slots", "object_hash_bits",
-                                        "prefetch_keys_max",  "prefetch_workers"};
-constexpr u32 reopen_names_of_trees = 7;
+constexpr const char* reopen_names[] = {"blocks_count",      "cache_blocks",       "cache_hash_bits",
+                                        "read_iops",         "write_iops",         "compaction_blocks",
+                                        "read_attempts_max", "manifest_node_size", "object_cache_slots",
+                                        "object_hash_bits",  "prefetch_keys_max",  "prefetch_workers"};
+constexpr u32 reopen_names_of_trees = 8;
+constexpr u64 reopen_growths = 16;  // Of the disk, in a run.
 
 u64 total_weight(const RunOptions& o, u64 drawn) {
   return drawn + o.weight_scan_open + o.weight_checkpoint + o.weight_scope + o.weight_crash +
@@ -60,6 +62,9 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
       weight_checkpoint_(o.weight_checkpoint),
       weight_heal_(o.weight_heal),
       prefetch_keys_max_(o.prefetch_keys_max),
+      blocks_count_(o.runtime.blocks_count),
+      lines_(std::max<u64>(1, o.ops)),
+      reopen_first_(o.disk.mirror ? 1 : 0),
       scope_lead_(scope_lead),
       long_scopes_(grooves) {
   const Stream habits("habits", stream_seed(seed, "habits"));
@@ -74,7 +79,7 @@ Schedule::Schedule(u64 seed, const RunOptions& o, u64 drawn, u64 scope_lead, boo
   times_max_ = below(habits.at(2), 4) == 0 ? 2 * u64{o.format.checkpoint_interval} : 2 * u64{o.format.beats};
 
   const u32 names = grooves ? static_cast<u32>(std::size(reopen_names)) : reopen_names_of_trees;
-  for (u32 i = 0; i < names; ++i) {
+  for (u32 i = reopen_first_; i < names; ++i) {
     const std::optional<u16> setting = find_setting(reopen_names[i]);
     ASSERT(setting);
     reopen_settings_[reopen_setting_count_++] = *setting;
@@ -139,7 +144,7 @@ bool Schedule::in_episode(u64 index, EpisodePlace* at) const {
   return at->place < episode_lines_max;
 }
 
-bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) const {
+bool Schedule::commit_or_scope(u64 index, Operation* operation, ScopePlace* place) const {
   if (period_ == 0) return false;
   const u64 at = index % period_;
   const Chunk chunk = chunk_of(index / period_);
@@ -160,7 +165,39 @@ bool Schedule::commit_or_scope(u64 index, Operation* operation, bool* in_scope) 
     operation->persist = (chunk.random & 1) != 0;
     return true;
   }
-  *in_scope = at > chunk.scope_begin && at < chunk.scope_end;
+  if (at < chunk.scope_begin || at > chunk.scope_end) return false;
+  return span(chunk, at, operation, place);
+}
+
+// The lines between the first and the last one of a span. Half of the spans are one scope. Each break of the
+// others has a part of the lines: there a scope ends, and the next one begins, at once or some lines later.
+bool Schedule::span(const Chunk& chunk, u64 at, Operation* operation, ScopePlace* place) {
+  const u64 random = remix(chunk.random, salt_scope + 105);
+  const u64 lines = chunk.scope_end - chunk.scope_begin - 1;
+  const u64 breaks =
+      below(random, 2) == 0 ? 0 : std::min(lines / 2, 1 + below(remix(random, 1), scope_breaks_max));
+  *place = ScopePlace::inside;
+  if (breaks == 0) return false;
+  const u64 line = at - chunk.scope_begin - 1;
+  u64 part = 0;
+  while (line >= (part + 1) * lines / breaks) ++part;
+  const u64 begin = part * lines / breaks;
+  const u64 length = (part + 1) * lines / breaks - begin;
+  const u64 drawn = remix(random, 2 + part);
+  const u64 end = begin + below(drawn, length - 1);
+  const u64 between_lines =
+      below(remix(drawn, 1), 2) == 0 ? 0 : below(remix(drawn, 2), begin + length - 1 - end);
+  const u64 next = end + 1 + between_lines;
+  if (line == end) {
+    operation->kind = OperationKind::end;
+    operation->persist = (remix(drawn, 3) & 1) != 0;
+    return true;
+  }
+  if (line == next) {
+    operation->kind = OperationKind::scope;
+    return true;
+  }
+  if (line > end && line < next) *place = ScopePlace::between;
   return false;
 }
 
@@ -182,7 +219,7 @@ bool Schedule::rare(u64 index, u64 random, Operation* operation) const {
     return true;
   }
   if (drawn < reopen_end) {
-    reopen(random, operation);
+    reopen(index, random, operation);
     return true;
   }
   if (drawn < reopen_end + weight_checkpoint_) {
@@ -245,31 +282,32 @@ bool Schedule::storm(u64 index, u64 random, Operation* operation) const {
   return false;
 }
 
-void Schedule::reopen(u64 random, Operation* operation) const {
+void Schedule::reopen(u64 index, u64 random, Operation* operation) const {
   operation->kind = OperationKind::reopen;
   // As a user may who has read the manual: one number, some, or all of them.
   const u64 size = remix(random, salt_count);
   const u64 changes = below(size, 2) == 0 ? below(remix(size, 1), 4) : std::min(reopen_setting_count_, 8U);
   const u64 first = below(remix(random, salt_setting), reopen_setting_count_);
-  constexpr u64 step = 3;  // Distinct: a step without a common factor visits all of them.
+  constexpr u64 step = 5;  // Distinct: a step without a common factor visits all of them.
   for (u64 i = 0; i < changes; ++i) {
     const u64 at = (first + step * i) % reopen_setting_count_;
-    const u64 value = reopen_value(at, remix(random, salt_setting + 1000 + i));
+    const u64 value = reopen_value(reopen_first_ + at, index, remix(random, salt_setting + 1000 + i));
     operation->changes.push({.setting = reopen_settings_[at], .value = value});
   }
 }
 
-u64 Schedule::reopen_value(u64 setting, u64 random) const {
+u64 Schedule::reopen_value(u64 setting, u64 index, u64 random) const {
   switch (setting) {
-    case 0: return 16 * (1 + below(random, u64{1} << below(remix(random, 1), 6)));
-    case 1:
-    case 8: return below(random, 65);
-    case 4:
+    case 0: return blocks_count_ + 64 * (1 + index * reopen_growths / lines_);  // It never shrinks.
+    case 1: return 16 * (1 + below(random, u64{1} << below(remix(random, 1), 6)));
+    case 2:
+    case 9: return below(random, 65);
+    case 5:
       return below(remix(random, 1), 2) == 0 ? compaction_blocks_min
                                              : between(random, compaction_blocks_min, 32);
-    case 6: return u64{manifest_node_size_min} << below(random, 5);
-    case 7: return 16 * below(random, u64{1} << below(remix(random, 1), 6));
-    case 9: return u64{prefetch_keys_max_} << below(random, 3);
+    case 7: return u64{manifest_node_size_min} << below(random, 5);
+    case 8: return 16 * below(random, u64{1} << below(remix(random, 1), 6));
+    case 10: return u64{prefetch_keys_max_} << below(random, 3);
     default: return between(random, 1, 16);
   }
 }

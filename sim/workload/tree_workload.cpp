@@ -62,10 +62,11 @@ void TreeSource::at(u64 index, Operation* operation) const {
   const u64 random = lines_.at(index);
   EpisodePlace at{};
   if (schedule_.in_episode(index, &at) && episodes_.line(at, operation)) return;
-  bool in_scope = false;
-  if (schedule_.commit_or_scope(index, operation, &in_scope)) return;
-  if (!in_scope && schedule_.rare(index, random, operation)) return;
-  if (!in_scope && burst(index, operation)) return;
+  ScopePlace place = ScopePlace::outside;
+  if (schedule_.commit_or_scope(index, operation, &place)) return;
+  if (place == ScopePlace::outside && schedule_.rare(index, random, operation)) return;
+  if (place == ScopePlace::outside && burst(index, operation)) return;
+  const bool in_scope = place == ScopePlace::inside;
   if (ladder(index, in_scope, operation)) return;
   if (index_write(index, operation)) return;
   read_or_write(index, random, in_scope, operation);
