@@ -9,6 +9,7 @@
 #include "sim/run/engine_host.h"
 #include "sim/run/player.h"
 #include "sim/run/test_runs.h"
+#include "sim/scenario/settings.h"
 
 namespace tonearm::sim {
 
@@ -29,6 +30,9 @@ BlockRef reference(f::Bytes state, u32 checksum, u32 address) {
 // The durable image of a run, and its manifest log.
 struct DataFile {
   DataFile(const RunOptions& of_run, const Image& durable) : options(of_run), image(durable) {
+    // A reopen may have let the disk grow.
+    options.runtime.blocks_count = (image.size() - grid_offset()) / options.format.block_size;
+    finish_options(&options);
     copy.resize(f::copy_size);
     image.read(0, copy);
     const f::Bytes state = f::Bytes(copy).subspan(f::copy_state, f::state_size);

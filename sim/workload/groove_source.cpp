@@ -257,9 +257,11 @@ void GrooveSource::set_timestamp(const Target& target, u64 random, Operation* op
     }
   }
   if (!percent(remix(drawn, 3), options_.bias_limit) || below(remix(drawn, 4), 2) == 0) return;
-  static constexpr u64 limits[] = {0, timestamp_max + 1, u64_max};
+  // The first one is good, where timestamps need not ascend.
+  static constexpr u64 limits[] = {timestamp_max, 0, timestamp_max + 1, u64_max};
+  const u64 first = keyed || options_.timestamps == Timestamps::any ? 0 : 1;
   operation->timestamped = true;
-  operation->value = limits[below(remix(drawn, 5), std::size(limits))];
+  operation->value = limits[first + below(remix(drawn, 5), std::size(limits) - first)];
 }
 
 void GrooveSource::set_fields(const Target& target, u64 random, Operation* operation) const {
