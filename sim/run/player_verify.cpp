@@ -488,7 +488,7 @@ void Player::verify_end() {
   const bool both = mirrored() && !decoded_.blocks.empty();
   if (both && below(scrubs_.at(0, 10), both_sides_one_in) == 0) verify_both_sides(scrubs_.at(0, 11));
   verify_limit();
-  for (u64 i = 0; i < trees_opened; ++i) verify_trees(scrubs_.at(0, 16, i));
+  for (u64 i = 0; i < trees_opened; ++i) verify_trees(scrubs_.at(0, 17, i));
   const u64 lies = world_.groove_count > 0 ? lies_told_of_grooves : lies_told;
   for (u64 i = 0; can_forge(decoded_) && i < lies; ++i) verify_forged(scrubs_.at(decoded_.op, 4, i), false);
   for (u64 i = 0; can_forge(decoded_) && i < lies_told_to_open; ++i) {
