@@ -8,6 +8,23 @@
 
 namespace tonearm::sim {
 
+namespace {
+
+// The least tables, for a part that has none: any block will do.
+void draw_least_format(u32 block_size, RunOptions* options) {
+  FormatOptions& f = options->format;
+  f.beats = 2;
+  f.checkpoint_interval = 4;
+  options->durability_delay_ops_max = 0;
+  f.batch_values_max = 1;
+  f.values_per_block_max = f.value_blocks_max = 0;
+  f.block_size = std::max(f.sector_size, block_size);
+  while (!index_fits(f, world_tree)) f.block_size *= 2;
+  options->disk.block_size = f.block_size;
+}
+
+}  // namespace
+
 void draw_cache(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   const Draw draw(seed);
@@ -46,10 +63,9 @@ void draw_free_set(u64 seed, RunOptions* options) {
   options->runtime.blocks_count = round_up(blocks, 64);
   // Comparing all blocks takes its time.
   if (large) options->ops = std::min<u64>(options->ops, 3000);
-  if (vast) {
-    options->ops = std::min<u64>(options->ops, 300);
-    options->format.block_size = options->disk.block_size = 4096;  // No disk is larger than a run may have.
-  }
+  if (vast) options->ops = std::min<u64>(options->ops, 300);
+  // Nobody writes to them; but no disk is larger than a run may have.
+  if (large || vast) draw_least_format(4096, options);
   options->runtime.compaction_blocks = draw.between("free set prior", compaction_blocks_min, 64);
   options->disk.blocks_count = options->runtime.blocks_count;
 }
@@ -87,23 +103,15 @@ void draw_merge(u64 seed, RunOptions* options) {
 void draw_trailer(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   const Draw draw(seed);
-  FormatOptions& f = options->format;
   RuntimeOptions& r = options->runtime;
   // Many blocks for few bytes.
   static constexpr u32 sizes[] = {512, 512, 1024, 4096};
-  f.beats = 2;
-  f.checkpoint_interval = 4;
-  options->durability_delay_ops_max = 0;
-  f.batch_values_max = 1;
-  f.values_per_block_max = f.value_blocks_max = 0;
-  f.block_size = std::max(f.sector_size, draw.one_of("trailer block", sizes));
-  while (!index_fits(f, world_tree)) f.block_size *= 2;
+  draw_least_format(draw.one_of("trailer block", sizes), options);
   static constexpr u32 iops[] = {1, 1, 2, 3, 8, 32};
   r.read_iops = draw.one_of("trailer read iops", iops);
   r.write_iops = draw.one_of("trailer write iops", iops);
   r.read_attempts_max = draw.between("trailer attempts", 1, 4);
   r.blocks_count = u64{64} << draw.below("trailer blocks", 3);
-  options->disk.block_size = f.block_size;
   options->disk.blocks_count = r.blocks_count;
   options->ops = std::min<u64>(options->ops, 1000);
 }
