@@ -338,8 +338,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   struct Verified;
   void verify_again(Shadow& shadow, const Verified& before, u64 random);
   void verify_both_sides(u64 random);
-  void verify_limit();
-  void verify_trees(u64 random);  // player_trees.cpp
+  void verify_limit();  // player_trees.cpp, and the next one.
+  void verify_trees(u64 random);
   void verify_end();
   // player_running.cpp
   void verify_running();

@@ -53,6 +53,7 @@ void Player::commit_op(u64 op) {
     if (error.kind == ErrorKind::manifest_full && last_level_full(op)) {
       ++result_.counters.ended_full;
       check_sticky(error, "an op", true);
+      verify_end();
       throw RunFailed{};
     }
     if (error.kind == ErrorKind::storage_full) ran_full(error, {.op = op, .checkpoint = false});

@@ -1,5 +1,5 @@
 // At the end of a run the data file meets an engine of other trees, which must refuse it: what it would read
-// would not be what was written.
+// would not be what was written. And one with a limit too low for what the file holds.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -171,6 +171,25 @@ void Player::verify_trees(u64 random) {
                    "field `{}`, stored {:x}, given {:x})",
                    stored, other.what, forest.format_options().schema_hash, error_name(error.kind),
                    error.reason, error.field, error.stored, error.given));
+}
+
+// One step less than the image needs, which every other shadow of it is given.
+void Player::verify_limit() {
+  RunOptions options = options_least();
+  const u64 given = superblock_zone_size + (options.runtime.blocks_count - 64) * options_.format.block_size;
+  if (given >= decoded_.storage_size) return;
+  options.runtime.blocks_count -= 64;
+  if (engine_validate(world_, options)) return;  // There is no limit below the least one.
+  Shadow shadow(world_, whole(disk_->truth_durable()), options, memory_->shadow,
+                config_->oracles.has(Oracle::resource), config_->poison);
+  const Error error = shadow.host().open();
+  ++result_.counters.checks;
+  if (error.kind == ErrorKind::storage_size && error.stored == decoded_.storage_size && error.given == given)
+    return;
+  fail(FailureClass::oracle, "open: a storage limit that is too low",
+       fmt::format("an image of {} bytes, opened with a limit of {}, ends in {} ({}, stored {}, given {})",
+                   decoded_.storage_size, given, error_name(error.kind), error.reason, error.stored,
+                   error.given));
 }
 
 }  // namespace tonearm::sim

@@ -143,7 +143,7 @@ RunResult Player::fatal(const AssertFailure& assertion) {
 
 // A twin plays other lines under other ids.
 void Player::name_role() {
-  if (config_->role.empty()) return;
+  if (config_->role.empty() || !result_.failed()) return;
   result_.failure.message = fmt::format("in {}: {}", config_->role, result_.failure.message);
   result_.failure.has_op = false;
 }

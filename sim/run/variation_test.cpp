@@ -43,6 +43,11 @@ void vary_all(RunOptions* options, VariationKind kind, Ratio ratio) {
 
 namespace {
 
+// With a full last level a run ends early, and what it was asked then depends on the layout.
+bool ended_full(const RunResult& a, const RunResult& b) {
+  return a.counters.ended_full + b.counters.ended_full > 0;
+}
+
 void check_each_point(const char* workload, bool grooves) {
   std::vector<SeedRun> runs;
   std::vector<RunResult> plain;
@@ -65,7 +70,7 @@ void check_each_point(const char* workload, bool grooves) {
       run.config.options.vary[i] = {.numerator = 1, .denominator = 2};
       const RunResult result = run.play();
       check_passed(result);
-      CHECK(result.digests.answers == plain[at].digests.answers);
+      if (!ended_full(result, plain[at])) CHECK(result.digests.answers == plain[at].digests.answers);
       CHECK(result.variations_armed[i] >= result.variations_fired[i]);
       fired += result.variations_fired[i];
       others += result.digests.digest != plain[at].digests.digest ? 1 : 0;
@@ -91,6 +96,7 @@ TEST_CASE("every variation point of grooves fires, and changes no answer", "[var
 
 TEST_CASE("variation points that are always on are survived too", "[variation]") {
   const char* const workload = GENERATE("tree", "groove", "forest");
+  u64 compared = 0;
   for (const VariationKind kind : {VariationKind::schedule, VariationKind::layout}) {
     for (u64 seed = first_seed + 20; seed < first_seed + 20 + repeats(16); ++seed) {
       INFO("seed " << seed);
@@ -99,9 +105,12 @@ TEST_CASE("variation points that are always on are survived too", "[variation]")
       vary_all(&run.config.options, kind, {.numerator = 1, .denominator = 1});
       const RunResult result = run.play();
       check_passed(result);
+      if (ended_full(result, plain)) continue;
       CHECK(result.digests.answers == plain.digests.answers);
+      ++compared;
     }
   }
+  CHECK(compared >= repeats(16));
 }
 
 TEST_CASE("a replay after a crash lays out what the first run did", "[variation]") {

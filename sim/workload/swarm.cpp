@@ -188,8 +188,8 @@ void draw_run(u64 seed, Size size, RunOptions* o, bool scans = false) {
   draw_watch(draw, o);
 }
 
-void maybe_fill_last_level(u64 seed, RunOptions* o) {
-  if (!draw_last_level_full(Draw(seed), world_tree, o)) return;
+void maybe_use_last_level(u64 seed, RunOptions* o) {
+  if (!draw_last_level(Draw(seed), world_tree, o)) return;
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world_tree);
   o->disk.blocks_count = o->runtime.blocks_count;
 }
@@ -198,13 +198,13 @@ void maybe_fill_last_level(u64 seed, RunOptions* o) {
 
 void draw_tree(u64 seed, RunOptions* options) {
   draw_run(seed, draw_size(seed, 53), options);
-  maybe_fill_last_level(seed, options);
+  maybe_use_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 
 void draw_scan_tree(u64 seed, RunOptions* options) {
   draw_run(seed, draw_size(seed, 50), options, true);
-  maybe_fill_last_level(seed, options);
+  maybe_use_last_level(seed, options);
   maybe_draw_faults(seed, options);
 }
 

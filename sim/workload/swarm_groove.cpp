@@ -159,8 +159,7 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
   draw.attempt(0);
   draw_runtime(draw, tiny, &o->runtime);
   draw_objects(draw, tiny, o);
-  // Not of three at once, nor of `scan`, whose lines change little.
-  if (workload == "groove") draw_last_level_full(draw, world, o);
+  draw_last_level(draw, world, o);
   o->runtime.blocks_count = blocks_needed(o->format, o->key_universe, world);
   draw_disk(draw, seed, o);
   draw_variations(draw, o);

@@ -50,6 +50,22 @@ void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
   r->read_attempts_max = draw.between("read attempts", 1, 6);
 }
 
+// As many as the run can fill: to the brim, or so that merges go to the level before the last one, too.
+u32 draw_levels_few(const Draw& draw, u32 growth, bool full) {
+  if (full) return growth == 2 ? draw.between("full levels", 2, 4) : 2;
+  return growth == 4 ? 2 : 5 - growth + draw.between("used levels", 0, 1);
+}
+
+u64 keys_of_levels(const Draw& draw, const FormatOptions& f, u32 levels, bool full, const World& world) {
+  u64 tables = 0;
+  for (u32 level = 0; level < levels; ++level) tables += level_tables(f, level);
+  const u64 keys = tables * bar_changes(f);
+  // Of a groove half as in universe_max(); but not to fill a level takes fewer still.
+  const bool groove = world.groove_count > 0;
+  if (full) return keys * draw.between("full percent", 50, 110) / 100 / (groove ? 2 : 1);
+  return keys * draw.between("used percent", groove ? 25 : 20, 40) / 100;
+}
+
 }  // namespace
 
 void draw_tiny_format(const Draw& draw, std::span<const u32> block_sizes, FormatOptions* f) {
@@ -127,15 +143,17 @@ u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 unive
   return static_cast<u32>(draw.skewed("universe", std::min(least, universe_max), universe_max));
 }
 
-bool draw_last_level_full(const Draw& draw, const World& world, RunOptions* o) {
+bool draw_last_level(const Draw& draw, const World& world, RunOptions* o) {
   FormatOptions& f = o->format;
-  if (f.growth > 3 || f.block_size > 8192 || f.levels > 9) return false;
-  if (!draw.happens("last level full", 1, 24)) return false;
-  f.levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
-  u64 tables = 0;
-  for (u32 level = 0; level < f.levels; ++level) tables += level_tables(f, level);
-  u64 keys = tables * bar_changes(f) * draw.between("full percent", 50, 110) / 100;
-  if (world.groove_count > 0) keys = keys / 2;  // As in universe_max().
+  if (f.growth > 4 || f.block_size > 8192 || f.levels > 9) return false;
+  const bool full = f.growth < 4 && world.groove_count <= 1 && draw.happens("last level full", 1, 24);
+  if (!full && !draw.happens("last level used", world.groove_count > 0 ? 2 : 1, 4)) return false;
+  u32 levels = draw_levels_few(draw, f.growth, full);
+  u64 keys = keys_of_levels(draw, f, levels, full, world);
+  // Of fewer most lines would find nothing to do.
+  constexpr u64 used_keys_min = 96;
+  while (!full && keys < used_keys_min && levels < 6) keys = keys_of_levels(draw, f, ++levels, full, world);
+  f.levels = levels;
   o->key_universe = static_cast<u32>(std::clamp<u64>(keys, 32, 2048));
   return true;
 }
