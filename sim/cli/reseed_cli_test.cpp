@@ -137,6 +137,7 @@ TEST_CASE("guided: what fails in a branch only is reported with the command that
     std::smatch found;
     if (!std::regex_search(guided.out, found, reproduce)) continue;
     CAPTURE(guided.out, guided.err);
+    if (guided.out.find("in twin 1") != std::string::npos) continue;  // Which the seed may have itself.
     CHECK(guided.status == 1);
     const std::string command = found[1];
     const std::string seed = found[2];

@@ -60,12 +60,16 @@ TEST_CASE("every latent error that a tour meets is repaired, on either side", "[
 }
 
 TEST_CASE("without faults a mirror changes neither an answer nor a checkpoint", "[mirror]") {
-  for (const std::string_view workload : {"tree", "groove", "forest"}) {
+  const std::string_view workload = GENERATE("tree", "groove", "forest");
+  for (u64 seed = 9; seed < 12; ++seed) {
+    INFO(workload << ", seed " << seed);
     std::vector<RunResult> results;
     for (const bool mirror : {false, true}) {
-      SeedRun run(9, workload);
+      SeedRun run(seed, workload);
       run.config.options.disk.mirror = mirror;
       run.config.options.disk.faults = {};
+      // It would strike at another request of a disk that has twice as many.
+      run.config.options.weight_crash = 0;
       run.config.options.ops = 2000;
       run.config.record_checkpoints = true;
       run.changed();

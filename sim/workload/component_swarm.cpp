@@ -42,9 +42,11 @@ void draw_grid(u64 seed, RunOptions* options) {
   const Draw draw(seed);
   RuntimeOptions& r = options->runtime;
   static constexpr u32 iops[] = {1, 1, 2, 3, 4, 8, 16};
-  r.read_iops = draw.one_of("grid read iops", iops);
-  r.write_iops = draw.one_of("grid write iops", iops);
-  r.read_attempts_max = draw.between("grid read attempts", 1, 5);
+  const bool many = draw.happens("grid iops many", 1, 6);
+  r.read_iops = many ? draw.between("grid read iops many", 33, 128) : draw.one_of("grid read iops", iops);
+  r.write_iops = many ? draw.between("grid write iops many", 17, 128) : draw.one_of("grid write iops", iops);
+  r.read_attempts_max = draw.happens("grid attempts many", 1, 12) ? draw.between("grid attempts", 6, 64)
+                                                                  : draw.between("grid read attempts", 1, 5);
   r.cache_blocks = 16 * draw.between("grid cache sets", 1, 4);
   r.blocks_count = u64{64} << draw.below("grid blocks", 3);
   options->disk.mirror = draw.happens("grid mirror", 1, 2);
@@ -56,7 +58,7 @@ void draw_free_set(u64 seed, RunOptions* options) {
   draw_component(seed, options);
   const Draw draw(seed);
   const bool large = draw.happens("free set large", 1, 10);
-  const bool vast = draw.happens("free set vast", 1, 20);
+  const bool vast = draw.happens("free set vast", 1, 10);
   const u64 blocks = vast    ? draw.magnitude("free set blocks", 16, 17)
                      : large ? draw.magnitude("free set blocks", 13, 14)
                              : draw.magnitude("free set blocks", 5, 11);

@@ -186,6 +186,7 @@ void draw_run(u64 seed, Size size, RunOptions* o, bool scans = false) {
   draw_variations(draw, o);
   draw_episodes(draw, o);
   draw_watch(draw, o);
+  draw_legal_options(draw, world_tree, o);
 }
 
 void maybe_use_last_level(u64 seed, RunOptions* o) {
@@ -236,6 +237,8 @@ void draw_manifest_level(u64 seed, RunOptions* options) {
   options->runtime.blocks_count -= options->runtime.blocks_count % 64;
   options->disk.blocks_count = options->runtime.blocks_count;
   options->key_universe = static_cast<u32>(draw.magnitude("manifest universe", 5, 24));
+  if (draw.happens("manifest node any", 1, 4))
+    options->runtime.manifest_node_size = manifest_node_size_min * draw.between("manifest nodes", 1, 256);
 }
 
 // Few tables, so that the log becomes as long as it may, and compaction must keep up.

@@ -165,6 +165,7 @@ void draw_grooves(u64 seed, std::string_view workload, RunOptions* o) {
   draw_variations(draw, o);
   maybe_draw_faults(seed, o);
   draw_watch(draw, o);
+  draw_legal_options(draw, world, o);
 }
 
 }  // namespace

@@ -53,7 +53,7 @@ void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
 // As many as the run can fill: to the brim, or so that merges go to the level before the last one, too.
 u32 draw_levels_few(const Draw& draw, u32 growth, bool full) {
   if (full) return growth == 2 ? draw.between("full levels", 2, 4) : 2;
-  return growth == 4 ? 2 : 5 - growth + draw.between("used levels", 0, 1);
+  return 6 - growth;
 }
 
 u64 keys_of_levels(const Draw& draw, const FormatOptions& f, u32 levels, bool full, const World& world) {
@@ -71,9 +71,9 @@ u64 keys_of_levels(const Draw& draw, const FormatOptions& f, u32 levels, bool fu
 void draw_tiny_format(const Draw& draw, std::span<const u32> block_sizes, FormatOptions* f) {
   static constexpr u32 beats[] = {2, 2, 4, 4, 8};
   static constexpr u32 growths[] = {2, 2, 2, 2, 2, 3, 4};
-  f->sector_size = 512;
   f->block_size = draw.one_of("tiny block", block_sizes);
-  f->beats = draw.one_of("tiny beats", beats);
+  f->sector_size = draw_legal_sector(draw, 512, f->block_size);
+  f->beats = draw_legal_beats(draw, draw.one_of("tiny beats", beats), 64);
   f->growth = draw.one_of("tiny growth", growths);
   f->batch_values_max = draw.between("tiny batch", 1, 8);
   f->values_per_block_max = draw.between("tiny values", 1, 8);
@@ -89,8 +89,10 @@ void draw_usual_format(const Draw& draw, std::span<const u32> growths, FormatOpt
                                    8192, 8192, 8192, 8192, 16'384, 32'768, 32'768, 65'536};
   static constexpr u32 caps[] = {0, 0, 0, 64, 32};
   f->block_size = draw.one_of("block", blocks);
-  f->sector_size = f->block_size >= 4096 && draw.happens("sector", 3, 4) ? 4096 : 512;
-  f->beats = draw.happens("beats", 1, 8) ? 8 : draw.happens("beats many", 1, 24) ? 16 : 4;
+  const bool large = f->block_size >= 4096 && draw.happens("sector", 3, 4);
+  f->sector_size = draw_legal_sector(draw, large ? 4096 : 512, f->block_size);
+  const u32 beats = draw.happens("beats", 1, 8) ? 8 : draw.happens("beats many", 1, 24) ? 16 : 4;
+  f->beats = draw_legal_beats(draw, beats, 24);
   f->growth = draw.one_of("growth", growths);
   f->values_per_block_max = draw.one_of("values", caps);
   if (f->block_size > 8192 && draw.happens("values few", 1, 2)) f->values_per_block_max = 1;

@@ -49,6 +49,11 @@ u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 unive
 // than are sure to fit: in the end the last level is full, which is the end of the tree, and legal.
 bool draw_last_level(const Draw& draw, const World& world, RunOptions* o);
 void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r);
+// After all others: each of the options that decide nothing but memory and pace may have any value.
+void draw_legal_options(const Draw& draw, const World& world, RunOptions* o);
+// Of a format: as usual, or any.
+u32 draw_legal_beats(const Draw& draw, u32 usual, u32 max);
+u32 draw_legal_sector(const Draw& draw, u32 usual, u32 block_size);
 // How often the run is looked at from outside.
 void draw_watch(const Draw& draw, RunOptions* o);
 // After the format and the weights: disk, faults, delays of durability.
