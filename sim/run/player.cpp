@@ -435,28 +435,6 @@ void Player::line_checkpoint() {
   directed_checks();
 }
 
-void Player::line_scope() {
-  if (standing_ == Standing::sticky) return out_change();
-  if (host_->forest().scope_active()) return skip();
-  if (!host_->scope_open()) refused("scope");
-  model_.scope_open();
-  effective_scope_ = effective_op_.size();
-}
-
-void Player::line_end() {
-  if (!host_->forest().scope_active()) return skip();
-  if (!line_.persist) return scope_discard();
-  host_->scope_close(ScopeMode::persist);
-  model_.scope_close(true);
-}
-
-void Player::scope_discard() {
-  if (!host_->forest().scope_active()) return;
-  host_->scope_close(ScopeMode::discard);
-  model_.scope_close(false);
-  if (effective_op_.size() > effective_scope_) effective_op_.resize(effective_scope_, {});
-}
-
 void Player::line_crash() {
   add_crash(line_);
   if (line_.at_end || crashes_.size() > 1) return;

@@ -24,6 +24,8 @@
 #include "sim/run/audit.h"
 #include "sim/run/deliveries.h"
 #include "sim/run/engine_host.h"
+#include "sim/run/full_at.h"
+#include "sim/run/key_ranges.h"
 #include "sim/run/op_states.h"
 #include "sim/run/repair_watch.h"
 #include "sim/run/runner.h"
@@ -280,12 +282,6 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool last_level_full(u64 op);
 
   // player_full.cpp
-  struct FullAt {
-    u64 op = 0;
-    bool checkpoint = false;
-    friend bool operator==(const FullAt&, const FullAt&) = default;
-  };
-  static std::string text_of(FullAt at);
   u64 blocks_given() const;
   std::string why_room(bool checkpoint);
   [[noreturn]] void ran_full(const Error& error, FullAt at);
@@ -331,6 +327,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_intact(Shadow& shadow, u64 again = 0);
   void scrub_intact(Shadow& shadow);
   void verify_damaged(Shadow& shadow, u32 listed_max);
+  void scrub_mended(Shadow& shadow, u64 tours_before, u64 random);
   void verify_damaged_twice(Shadow& shadow, u64 random);
   void prefetch_few(Shadow& shadow, u32 keys_max);
   void query_damaged(Shadow& shadow, u64 address, u64 random);
@@ -439,7 +436,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;
-  u32 full_growths_ = 0;        // How often the engine was given more blocks.
+  u32 full_growths_ = 0;  // How often the engine was given more blocks.
+  KeyRanges key_ranges_;
   std::optional<FullAt> full_;  // Where the disk was full, and must be again.
   u64 acquired_known_ = 0;      // Blocks, by the image that was decoded last,
   u64 written_known_ = 0;       // when the engine had written so many.

@@ -44,10 +44,6 @@ std::string Player::why_room(bool checkpoint) {
                      wanted_max);
 }
 
-std::string Player::text_of(FullAt at) {
-  return fmt::format("op {}{}", at.op, at.checkpoint ? ", its checkpoint" : "");
-}
-
 void Player::ran_full(const Error& error, FullAt at) {
   const char* const what = at.checkpoint ? "a checkpoint" : "an op";
   const Error first = error;  // It is the engine's own.
@@ -57,7 +53,7 @@ void Player::ran_full(const Error& error, FullAt at) {
   const bool again = full_ == at;
   if (full_ && !again && config_->oracles.has(Oracle::legal)) {
     fail(FailureClass::crash_legal, "a full disk is full elsewhere",
-         fmt::format("the disk was full at {}; opened again at {}", text_of(*full_), text_of(at)));
+         fmt::format("the disk was full at {}; opened again at {}", full_->text(), at.text()));
   }
   bool ends = false;
   full_ = at;
@@ -80,7 +76,7 @@ void Player::had_room(FullAt at) {
   full_.reset();
   if (!config_->oracles.has(Oracle::legal)) return;
   fail(FailureClass::crash_legal, "a full disk has room when it is opened again",
-       fmt::format("the disk was full at {}; opened again with the same blocks it was not", text_of(at)));
+       fmt::format("the disk was full at {}; opened again with the same blocks it was not", at.text()));
 }
 
 }  // namespace tonearm::sim

@@ -113,6 +113,12 @@ void Player::take_checkpoint(u64 op) {
     }
     superblock_submitted_ |= submitted_before;
     ++result_.counters.checkpoints_failed;
+    if (host_->forest().checkpoint_op() != model_.checkpoint_op() && config_->oracles.has(Oracle::legal)) {
+      fail(FailureClass::crash_legal, "a checkpoint that failed counts",
+           fmt::format("the checkpoint of op {} failed, and the engine says that its checkpoint is of op {}, "
+                       "not {}",
+                       pending_op_, host_->forest().checkpoint_op(), model_.checkpoint_op()));
+    }
     go_sticky(error, "a checkpoint");
   }
   judge_verified({}, "checkpoint");
@@ -143,6 +149,7 @@ void Player::check_sticky(const Error& error, const char* what, bool audit) {
   };
   const Error first = error;  // It may be the engine's own.
   const u64 written = host_->blocks_written();
+  const u64 op = host_->forest().op();
   const char* went_on = nullptr;
   if (world_.groove_count > 0 && audit) check_bar_goes_on(std::string_view(what) != "an op");
   if (world_.groove_count > 0) check_refused(first);
@@ -154,7 +161,7 @@ void Player::check_sticky(const Error& error, const char* what, bool audit) {
     if (host_->remove(tree, key) != PutResult::failed) went_on = "a remove";
   }
   if (host_->scope_open()) went_on = "a scope";
-  if (!same(host_->compact(host_->forest().op() + 1), first)) went_on = "an op";
+  if (!same(host_->compact(op + 1), first) || host_->forest().op() != op) went_on = "an op";
   if (host_->blocks_written() != written) went_on = "a write";
   if (!config_->oracles.has(Oracle::legal)) return;
   ++result_.counters.checks;
@@ -339,6 +346,11 @@ void Player::judge_opened() {
   }
   if (opened != 0)
     check_structure(opened, true, predicted_ ? predicted_->image : whole(disk_->truth_durable()));
+  if (decoded_.outcome == DecodeOutcome::ok && decoded_.op == opened && opened != 0) {
+    ++result_.counters.checks;
+    if (const std::string text = KeyRanges::opened(*host_, world_, decoded_); !text.empty())
+      fail(FailureClass::oracle, "key range: not what the tables span", text);
+  }
   std::vector<LoggedOp> lost = model_.crash_to(opened);
   // Oldest first in `lost`, then what an earlier recovery had not replayed yet.
   std::reverse(lost.begin(), lost.end());
