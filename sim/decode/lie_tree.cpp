@@ -18,8 +18,14 @@ bool versions_matter(const Pieces& p) { return p.shape->secondary_index() && !(p
 
 // --- values
 
+// Most blocks of a run are short: another table is tried where there may be longer ones.
+bool too_short(const Pieces& p) {
+  constexpr u64 values_long = 24;
+  return p.value_count() < values_long && below(remix(p.random, 8), 4) != 0;
+}
+
 u64 values_swapped(Pieces& p) {
-  if (p.value_count() < 4 || versions_matter(p)) return 0;
+  if (p.value_count() < 4 || versions_matter(p) || too_short(p)) return 0;
   // Neighbours or not; the ends, which the index block knows, stay where they are.
   const u64 i = 1 + place_of(p.random, p.value_count() - 3);
   const u64 j = number_between(i + 1, p.value_count() - 2, remix(p.random, 1));
@@ -28,7 +34,7 @@ u64 values_swapped(Pieces& p) {
 }
 
 u64 value_twice(Pieces& p) {
-  if (p.value_count() < 3 || versions_matter(p)) return 0;
+  if (p.value_count() < 3 || versions_matter(p) || too_short(p)) return 0;
   const u64 i = place_of(p.random, p.value_count() - 2);
   std::copy_n(p.value_at(i).begin(), p.value_size(), p.value_at(i + 1).begin());
   return p.value_address();
