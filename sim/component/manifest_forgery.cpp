@@ -3,6 +3,8 @@
 #include <iterator>
 
 #include "base/assert.h"
+#include "sim/decode/lie_record.h"
+#include "sim/disk/keyed.h"
 
 namespace tonearm::sim {
 
@@ -10,18 +12,19 @@ namespace {
 
 namespace f = disk_format;
 
-enum class Part : u8 { header, entry, previous, ends, twice, behind, padding };
+enum class Part : u8 { header, entry, record, previous, ends, twice, behind, padding };
 enum class Change : u8 { set, add, toggle, keep_bits, set_bits };
 
 struct Forgery {
   const char* name;
   Part part;
-  u32 offset;
-  u32 size;
-  Change change;
-  u64 operand;
+  u32 offset = 0;
+  u32 size = 0;
+  Change change = Change::set;
+  u64 operand = 0;
   u64 choices = 1;  // So many operands from this one on.
   u32 places = 1;   // Bytes from the offset on where it may be.
+  void (*record)(std::span<std::byte>, u32 levels, u64 random) = nullptr;
 };
 
 constexpr u32 metadata = f::header_metadata;
@@ -41,21 +44,21 @@ constexpr u32 end(End which) { return static_cast<u32>(which); }
 
 constexpr Forgery table[] = {
     {"no event", Part::entry, f::entry_label, 1, Change::keep_bits, 63},
-    {"a level too deep", Part::entry, f::entry_label, 1, Change::set_bits, 63},
+    {.name = "a level too deep", .part = Part::record, .record = record_of_level_too_deep},
     {"table 0", Part::entry, f::entry_address, 8, Change::set, 0},
-    {"table out of range", Part::entry, f::entry_address, 8, Change::set, (u64{1} << 32) + 1, u64{1} << 40},
+    {.name = "table out of range", .part = Part::record, .record = record_of_no_place},
     {"last table there is", Part::entry, f::entry_address, 8, Change::set, u64_max},
     {"checksum padding", Part::entry, f::entry_checksum + 16, 1, Change::toggle, 1, 255, 16},
-    {"keys out of order", Part::entry, f::entry_key_min + 24, 8, Change::set, u64_max},
+    {.name = "keys out of order", .part = Part::record, .record = record_of_keys_turned},
     {"snapshot 0", Part::entry, f::entry_snapshot_min, 8, Change::set, 0},
-    {"a table that has ended", Part::entry, f::entry_snapshot_max, 8, Change::set, 0, 99},
+    {.name = "a table that has ended", .part = Part::record, .record = record_of_ended_table},
     {"a table without values", Part::entry, f::entry_value_count, 4, Change::set, 0},
     {"tree 0", Part::entry, f::entry_tree, 2, Change::set, 0},
     {"reserved byte", Part::entry, 127, 1, Change::toggle, 1, 255},
     {"removed twice", Part::twice, 0, 0, Change::set, 0},
     {"no entries", Part::header, metadata + f::manifest_count, 4, Change::set, 0},
     {"more entries", Part::header, metadata + f::manifest_count, 4, Change::add, 1, 99},
-    {"fewer entries", Part::header, metadata + f::manifest_count, 4, Change::add, ~u64{0}},
+    {"fewer entries", Part::header, metadata + f::manifest_count, 4, Change::add, ~u64{0} - 7, 8},
     {"very many entries", Part::header, metadata + f::manifest_count, 4, Change::set, 0xffffffff},
     {"as many entries as overflow", Part::header, metadata + f::manifest_count, 4, Change::set, u64{1} << 25},
     {"the entries that there are, and as many as overflow", Part::header, metadata + f::manifest_count, 4,
@@ -206,6 +209,14 @@ void forge_manifest(u64 kind, ForgedManifest* forged) {
   u64 offset = forgery.offset + forged->value % forgery.places;
   switch (forgery.part) {
     case Part::ends: UNREACHABLE();
+    case Part::record: {
+      const u64 entry = below(remix(forged->value, 0), block.entries.size());
+      const std::span<std::byte> record =
+          std::span(bytes).subspan(f::header_size + entry * f::entry_size, f::entry_size);
+      forgery.record(record, forged->levels, remix(forged->value, 1));
+      forged->error = true;
+      break;
+    }
     case Part::entry:
       offset += f::header_size + forged->value % block.entries.size() * f::entry_size;
       [[fallthrough]];

@@ -12,8 +12,9 @@ struct ForgedManifest {
   u64 blocks_count = 0;
   u64 free_address = 0;  // Of a block that nobody owns; 0: none.
   u64 log_capacity = 0;  // Blocks.
-  u64 index = 0;         // The block that is forged.
-  u64 value = 0;         // Chooses an entry, a byte, a number.
+  u32 levels = 0;
+  u64 index = 0;  // The block that is forged.
+  u64 value = 0;  // Chooses an entry, a byte, a number.
 
   // Out.
   bool error = false;  // Else nothing was changed that matters.

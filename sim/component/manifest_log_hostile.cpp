@@ -99,6 +99,7 @@ void ManifestLogComponent::forge(u64 where, u64 kind, u64 value) {
                         .blocks_count = blocks_count(),
                         .free_address = free_set.is_free(blocks_count()) ? blocks_count() : 0,
                         .log_capacity = std::min(log_->pace().log_blocks_max, blocks_count()),
+                        .levels = referee_->options().format.levels,
                         .value = value};
   crash();
   if (saved_.ends.count == 0) return referee_->skip();

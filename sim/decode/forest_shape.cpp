@@ -49,6 +49,19 @@ u32 TreeShape::value_size() const {
   return 0;
 }
 
+DecodedKey TreeShape::key_greatest() const {
+  constexpr u64 timestamp = ~u64{0} >> 1;
+  switch (kind) {
+    case ValueKind::pair: return {0, timestamp - 1};
+    case ValueKind::exists:
+    case ValueKind::object: return {0, timestamp};
+    case ValueKind::index: return {0, u128{~u64{0}} << 64 | timestamp};
+    case ValueKind::id: return {0, ~u128{0} - 1};
+    case ValueKind::wide: return {~u128{0}, timestamp};
+  }
+  return {};
+}
+
 bool TreeShape::secondary_index() const {
   return kind == ValueKind::index || kind == ValueKind::exists || kind == ValueKind::wide;
 }

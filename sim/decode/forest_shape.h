@@ -9,7 +9,8 @@
 //   wide     32         field u128, timestamp u64 *, zero u64   key field/timestamp
 //   object   64..256    a struct with a timestamp u64 *         keyed by it; zero but for it: a tombstone
 //
-// In an index block a key has 8, 16 or 32 bytes; of 32, the low half comes first.
+// The greatest key is the greatest that can be written; of pairs and ids one less, for what lies behind it
+// all. In an index block a key has 8, 16 or 32 bytes; of 32, the low half comes first.
 #pragma once
 
 #include <span>
@@ -35,6 +36,7 @@ struct TreeShape {
 
   u32 key_size() const;
   u32 value_size() const;
+  DecodedKey key_greatest() const;
   // The versions of a key alternate between put and tombstone.
   bool secondary_index() const;
 };

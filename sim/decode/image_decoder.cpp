@@ -443,8 +443,9 @@ bool Decoder::read_values(const DecodedTable& table, DecodedTable::ValueBlock* v
   if (!of_tree) wrong("another tree");
   if (load<u64>(block, f::header_snapshot) != table.snapshot_min) wrong("snapshot");
   if (size != tree.value_size()) return wrong("value size"), true;
-  if (count == 0 || count > load<u32>(block, f::header_metadata + f::value_count_max))
-    return wrong("value count"), true;
+  const u64 count_max = load<u32>(block, f::header_metadata + f::value_count_max);
+  if (count_max != out_.format.values_max(size)) wrong("greatest value count");
+  if (count == 0 || count > count_max) return wrong("value count"), true;
   if (load<u32>(block, f::header_block_size) != f::header_size + count * size) return wrong("size"), true;
   const auto check = [&] { check_values(tree, block, count, address); };
   of_tree ? once(address, check) : check();  // Of another tree's values nothing is known.
@@ -452,9 +453,8 @@ bool Decoder::read_values(const DecodedTable& table, DecodedTable::ValueBlock* v
   value_block->values = values;
   value_block->count = static_cast<u32>(count);
   if (key_of(tree, values) != value_block->key_min) wrong("least key differs from the index's");
-  if (key_of(tree, values + (count - 1) * size) != value_block->key_max) {
+  if (key_of(tree, values + (count - 1) * size) != value_block->key_max)
     wrong("greatest key differs from the index's");
-  }
   return true;
 }
 

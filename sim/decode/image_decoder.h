@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "sim/decode/disk_format.h"
 #include "sim/decode/forest_shape.h"
 #include "sim/disk/fault.h"
 #include "sim/disk/image.h"
@@ -155,6 +156,12 @@ struct DecodeOptions {
 struct DecodedFormat {
   u32 sector_size = 0, block_size = 0, levels = 0, growth = 0, beats = 0;
   u32 checkpoint_interval = 0, batch_values_max = 0, values_per_block_max = 0;
+
+  // Of a value block.
+  u64 values_max(u64 value_size) const {
+    const u64 fit = (block_size - disk_format::header_size) / value_size;
+    return values_per_block_max != 0 && values_per_block_max < fit ? values_per_block_max : fit;
+  }
 };
 
 struct DecodedImage {

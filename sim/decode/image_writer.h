@@ -33,7 +33,12 @@ struct Pair {
 struct Writer {
   PageStore pages;
   Image image{pages, grid_offset + blocks_count* block_size, 512, 1};
-  FormatOptions format{.sector_size = 512, .block_size = block_size, .levels = 4, .growth = 2, .beats = 2};
+  FormatOptions format{.sector_size = 512,
+                       .block_size = block_size,
+                       .levels = 4,
+                       .growth = 2,
+                       .beats = 2,
+                       .values_per_block_max = 8};
   std::vector<u64> acquired = std::vector<u64>(blocks_count / 64);
   std::vector<u64> released = std::vector<u64>(blocks_count / 64);
   CheckpointState state = checkpoint_state_empty(cluster);
@@ -78,7 +83,7 @@ struct Writer {
       std::memcpy(to, value.bytes.data(), size);
       to += size;
     }
-    metadata_of<ValueMetadata>(buffer) = {.value_count_max = 8,
+    metadata_of<ValueMetadata>(buffer) = {.value_count_max = format.values_per_block_max,
                                           .value_count = static_cast<u32>(values.size()),
                                           .value_size = size,
                                           .tree_id = tree,

@@ -45,11 +45,6 @@ bool table_between(const Pieces& p, const DecodedKey& min, const DecodedKey& max
   });
 }
 
-void put_key(std::span<std::byte> to, u64 offset, const DecodedKey& key, u64 size) {
-  const std::array<u128, 2> words{key.second, key.first};
-  std::memcpy(to.subspan(offset, size).data(), words.data(), size);
-}
-
 // A value has another key now: the ends of its block and of its table follow. False: it is out of order
 // there.
 bool rekeyed(Pieces& p, u64 at) {
