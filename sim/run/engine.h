@@ -46,12 +46,13 @@ class GrooveEngine {
   // The same of an index that has values, in the order of its keys and through a filter.
   virtual Scan* leaf_in_order(TreeName tree, u128 min, u128 max, ScanFilter filter,
                               const ScanOptions& options) = 0;
-  // One lookup at a time, of that scan.
-  virtual void lookup_begin(Scan& scan, bool cold) = 0;
-  virtual void lookup_read(std::span<std::byte> objects, Callback<> done) = 0;
-  virtual LookupState lookup_state() const = 0;
-  virtual u32 lookup_count() const = 0;
-  virtual const Error& lookup_error() const = 0;
+  // Several lookups at the same time, each of a scan of its own.
+  static constexpr u32 lookups_max = 4;
+  virtual void lookup_begin(u32 lookup, Scan& scan, bool cold) = 0;
+  virtual void lookup_read(u32 lookup, std::span<std::byte> objects, Callback<> done) = 0;
+  virtual LookupState lookup_state(u32 lookup) const = 0;
+  virtual u32 lookup_count(u32 lookup) const = 0;
+  virtual const Error& lookup_error(u32 lookup) const = 0;
 
  protected:
   ~GrooveEngine() = default;

@@ -95,6 +95,22 @@ struct QueryStep {
   Error error;  // If it failed.
 };
 
+// One of several who read at the same time: a prefetch, of what was enqueued; a query whose objects are
+// looked up; or one of which only the timestamps are wanted. No two prefetches are of one groove.
+struct Reader {
+  enum class Kind : u8 { prefetch, lookup, scan };
+  Kind kind = Kind::prefetch;
+  QueryRequest request;  // Of a prefetch the groove alone.
+  u64 buffer = 1;        // Objects, of a lookup.
+  u64 limit = 1;         // Objects or timestamps; then it is over.
+  // What it came to.
+  bool refused = false;
+  const char* broken = nullptr;  // A promise of the lookup that does not hold.
+  Error error;
+  std::vector<u64> timestamps;
+  std::vector<std::byte> objects;  // Of a lookup.
+};
+
 struct InOrderRequest;
 struct InOrderResult;
 
@@ -186,6 +202,8 @@ class EngineHost {
   void query_probe(u32 slot, u64 timestamp);
   void query_abort(u32 slot);
   void query_close(u32 slot);
+  // Whole ones, begun together; each goes on as soon as it can (engine_host_together.cpp).
+  void read_together(std::span<Reader> readers);
   // A whole one in the order of an index: see in_order.h.
   void in_order(const InOrderRequest& request, InOrderResult* result);
 
@@ -210,6 +228,9 @@ class EngineHost {
  private:
   // Lives as long as a call into the engine: no part of it may allocate.
   class Call;
+
+  struct ReaderAtWork;
+  void advance(ReaderAtWork& at);
 
   struct OpenScan {
     TreeScan scan;

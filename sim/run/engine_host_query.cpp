@@ -90,7 +90,7 @@ void EngineHost::query(const QueryRequest& request, u64 buffer, u64 limit, Query
     result->broken = "the error does not say whether the query was refused";
   }
   if (scan == nullptr) return call.end();
-  call.engine([&] { groove(request.groove).lookup_begin(*scan, request.cold); });
+  call.engine([&] { groove(request.groove).lookup_begin(0, *scan, request.cold); });
   lookup(request, *scan, buffer, limit, result);
   const bool alone = std::all_of(open_queries_.begin(), open_queries_.end(),
                                  [](const OpenQuery& open) { return open.scan == nullptr; });
@@ -129,15 +129,15 @@ void EngineHost::lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64
     const u64 reads_before = disk_->lookup_reads();
     {
       const EngineCode engine;
-      groove.lookup_read(objects, Callback<>::to<&EngineHost::call_done>(this));
+      groove.lookup_read(0, objects, Callback<>::to<&EngineHost::call_done>(this));
     }
     pump({.blocks = wanted * reads_allowed(tree(groove_spec(request.groove).objects)),
           .turns = 4 * wanted,
           .query = request.query});
-    const LookupState state = groove.lookup_state();
-    const u64 found = groove.lookup_count();
+    const LookupState state = groove.lookup_state(0);
+    const u64 found = groove.lookup_count(0);
     if (state == LookupState::failed) {
-      result->error = groove.lookup_error();
+      result->error = groove.lookup_error(0);
       result->asked = result->count + wanted;
       result->count = 0;
       if (found != 0 || !result->error) result->broken = "a failed lookup has objects, or no error";

@@ -158,14 +158,17 @@ class GrooveFace final : public GrooveEngine {
     });
     return scan;
   }
-  void lookup_begin(Scan& scan, bool cold) override { lookup_.emplace(*groove_, scan, cold); }
-  void lookup_read(std::span<std::byte> objects, Callback<> done) override {
-    ASSERT(reinterpret_cast<std::uintptr_t>(objects.data()) % alignof(Object) == 0);
-    lookup_->read({reinterpret_cast<Object*>(objects.data()), objects.size() / sizeof(Object)}, done);
+  void lookup_begin(u32 lookup, Scan& scan, bool cold) override {
+    lookups_.at(lookup).emplace(*groove_, scan, cold);
   }
-  LookupState lookup_state() const override { return lookup_->state(); }
-  u32 lookup_count() const override { return lookup_->count(); }
-  const Error& lookup_error() const override { return lookup_->error(); }
+  void lookup_read(u32 lookup, std::span<std::byte> objects, Callback<> done) override {
+    ASSERT(reinterpret_cast<std::uintptr_t>(objects.data()) % alignof(Object) == 0);
+    lookups_.at(lookup)->read({reinterpret_cast<Object*>(objects.data()), objects.size() / sizeof(Object)},
+                              done);
+  }
+  LookupState lookup_state(u32 lookup) const override { return lookups_.at(lookup)->state(); }
+  u32 lookup_count(u32 lookup) const override { return lookups_.at(lookup)->count(); }
+  const Error& lookup_error(u32 lookup) const override { return lookups_.at(lookup)->error(); }
 
  private:
   static const GrooveSpec& schema() {
@@ -202,7 +205,7 @@ class GrooveFace final : public GrooveEngine {
   }
 
   Groove<Description>* groove_;
-  std::optional<ScanLookup<Description>> lookup_;
+  std::array<std::optional<ScanLookup<Description>>, lookups_max> lookups_;
 };
 
 // --- a forest of them

@@ -201,6 +201,9 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void replay_changes(const std::vector<ObjectChange>& changes);
   void check_bar_goes_on(bool op_ended);
   void check_refused(const Error& error);
+  void refused_key(const Error& error, GrooveName groove, u128 key, bool flips);
+  void refused_all(const Error& error, GrooveName groove, Object object);
+  void check_full();
   void audit_after_error();
   [[noreturn]] void fail_object(FailureClass failure_class, std::string site, const std::string& message,
                                 GrooveName groove, u128 key);
@@ -335,12 +338,16 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   struct Verified;
   void verify_again(Shadow& shadow, const Verified& before, u64 random);
   void verify_both_sides(u64 random);
-  void verify_limit();  // player_trees.cpp, and the next one.
+  void verify_one_side(u64 random);  // player_mirror.cpp
+  void verify_limit();               // player_trees.cpp, and the next one.
   void verify_trees(u64 random);
   void verify_end();
   // player_running.cpp
   void verify_running();
   void replay_aside(EngineHost& shadow, const LoggedOp& op);
+  void fill_aside(EngineHost& shadow, const LoggedOp& op);
+  void exists_aside(EngineHost& shadow, const ObjectChange& change, const char* where);
+  void read_together(EngineHost& shadow, u64 op, u32 keys_max);  // player_together.cpp
 
   // --- player_sweep.cpp
   void sweep_begin();
@@ -375,15 +382,11 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
     Stream stream;
   };
   std::vector<Durability> durability_;  // Ascending.
-  Stream audits_;
-  Stream setups_;
-  Stream scrubs_;
-  Stream looks_;
+  Stream audits_, setups_, scrubs_, looks_;
   Variations variations_;
   std::optional<SimStorage> disk_;
   std::optional<EngineHost> host_;
-  bool formatted_ = false;
-  bool disk_shown_ = false;
+  bool formatted_ = false, disk_shown_ = false;
   bool ended_ = false;    // The last line is played; a twin ends by itself too.
   bool stopped_ = false;  // At the line that --until names: the run has no end then.
 
@@ -424,9 +427,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::vector<LoggedOp> replay_;           // To be replayed still, next one last.
 
   // The checkpoint in progress: a crash may find it, once a superblock write was submitted.
-  u64 pending_op_ = 0;
+  u64 pending_op_ = 0, durable_at_ = 0;
   bool superblock_submitted_ = false;
-  u64 durable_at_ = 0;
   OpStates states_;
 
   // An engine that is out, until the disk is healed.
@@ -439,8 +441,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   u32 full_growths_ = 0;  // How often the engine was given more blocks.
   KeyRanges key_ranges_;
   std::optional<FullAt> full_;  // Where the disk was full, and must be again.
-  u64 acquired_known_ = 0;      // Blocks, by the image that was decoded last,
-  u64 written_known_ = 0;       // when the engine had written so many.
+  // Blocks, by the image that was decoded last, when the engine had written so many.
+  u64 acquired_known_ = 0, written_known_ = 0;
   u64 lies_at_quorum_ = 0;      // Of the superblock, when an open last began with a quorum in truth.
   bool lie_lay_there_ = false;  // The medium of the superblock zone was damaged then.
   std::optional<Deliveries> deliveries_;  // To the engine that is open; none where no fault can be.
@@ -460,8 +462,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   bool muted_ = false;       // Marks and variation points: a shadow engine runs.
   bool marks_told_ = false;  // Somebody else wants to hear of each.
   u64 commits_since_full_ = 0;
-  u64 changes_at_full_ = 0;    // Changes that had applied when all was last audited.
-  u64 changes_at_values_ = 0;  // Lines that had changed something when all of an image was last read.
+  // Changes that had applied when all was last audited, and when all of an image was last read.
+  u64 changes_at_full_ = 0, changes_at_values_ = 0;
   std::array<Key, world_forest.count> window_from_{};
   u64 checkpoints_seen_ = 0;
   DecodedImage decoded_;  // That was checked last.
@@ -472,8 +474,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   TourCounts tour_counts_;
   std::vector<ScrubTarget> tour_targets_;  // By address.
   std::vector<u64> tour_latent_;           // Of those the damaged ones, when it began.
-  u64 tour_heals_ = 0;                     // How often damage had been healed then.
-  u64 tour_judged_ = 0;                    // Of what it has found.
+  u64 tour_heals_ = 0, tour_judged_ = 0;   // How often damage had been healed then; of what it has found.
   std::vector<u64> tour_read_;             // Bit address - 1.
   std::vector<u64> tour_cured_;            // By a fault: the block is damaged, and what was delivered is not.
   std::vector<u64> tour_written_;          // So it may have been another block meanwhile.
@@ -489,8 +490,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   std::set<u64> half_repaired_;  // A crash has struck one side of these while it was written again.
   std::optional<Image> whole_;
   SidesComparison sides_;
-  u64 blocks_read_before_ = 0, blocks_written_before_ = 0;  // By engines that are gone.
-  u64 bounds_checked_before_ = 0;
+  u64 blocks_read_before_ = 0, blocks_written_before_ = 0, bounds_checked_before_ = 0;  // By engines gone.
   u64 allocations_before_ = 0;         // By runs that are over.
   std::unique_ptr<SweepWatch> sweep_;  // If RunConfig::sweep.
 };

@@ -178,7 +178,7 @@ void Player::audit_after_error() {
     u32 windows_left = 8 * options_.format.beats;
     for (auto row = map.begin(); row != map.end() && windows_left > 0; --windows_left) {
       host_->prefetch_setup();
-      audit.objects(world_.groove(i), model_, engine_key(tree, row->first), rows);
+      audit.objects(world_.groove(i), model_, engine_key(tree, row->first), rows, options_.prefetch_keys_max);
       for (u32 passed = 0; passed < rows && row != map.end(); ++passed) ++row;
     }
   }

@@ -245,10 +245,13 @@ void Player::changed(const ObjectChange& change, ChangeVerdict verdict, Change r
          fmt::format("the engine says {}, the model says {}", change_name(result), change_name(expected)));
   }
   if (verdict == ChangeVerdict::unchanged) return skip();
+  if (verdict == ChangeVerdict::batch_full && config_->oracles.has(Oracle::model)) check_full();
   if (verdict != ChangeVerdict::applies) return;
   ++result_.counters.changes;
   model_.change(change);
   effective();
+  const bool full = model_.batch_used(groove_spec(change.groove).objects) == options_.format.batch_values_max;
+  if (full && config_->oracles.has(Oracle::model)) check_full();
 }
 
 // --- after a crash
@@ -313,23 +316,97 @@ void Player::check_bar_goes_on(bool op_ended) {
   }
 }
 
-// With an error the grooves answer still, and change nothing.
+// With an error the grooves answer still, and change nothing: whatever it is that is changed, be it there or
+// not, prefetched or not. Nothing else that is wrong with a change, a full op included, is said any more.
 void Player::check_refused(const Error& error) {
-  host_->prefetch_setup();
   for (u32 i = 0; i < world_.groove_count; ++i) {
     const GrooveName groove = world_.groove(i);
-    // What is wrong with an object is no longer looked at.
-    for (const u64 number : {u64{1}, u64{0}}) {
-      Side side{.presence = Presence::object, .object = {}};
-      side.object.id = groove_spec(groove).has_id ? number : 0;
-      side.object.timestamp = number;
-      const Change result = change_object(*host_, {.groove = groove, .before = {}, .after = side}, true);
-      ++result_.counters.checks;
-      if (result == Change::refused) continue;
-      fail(FailureClass::crash_legal, "changed after an error",
-           fmt::format("the engine has ended in {}, and says {} to a change of {}", error_name(error.kind),
-                       change_name(result), groove_spec(groove).name));
+    const u32 left = host_->changes_left(groove);
+    const u64 random = audits_.at(line_.id.number, line_.id.child, 1 + i);
+    const bool flips = (random & 1) != 0;  // As it is, which an upsert would not refuse, or otherwise.
+    for (const u64 number : {u64{1}, u64{0}}) refused_all(error, groove, {.id = number, .timestamp = number});
+    if (line_.of_groove() && line_.groove() == groove) refused_key(error, groove, object_key(line_), flips);
+    const std::deque<LoggedOp>& log = model_.log();
+    for (u64 n = 0; n < 2 && !log.empty(); ++n) {
+      const u64 drawn = remix(random, n);
+      const LoggedOp& op = n == 0 ? log.back() : log[below(drawn, log.size())];
+      if (op.changes.empty()) continue;
+      const ObjectChange& change = op.changes[below(remix(drawn, 1), op.changes.size())];
+      if (change.groove == groove) refused_key(error, groove, change.key(), flips);
     }
+    ++result_.counters.checks;
+    if (host_->changes_left(groove) == left) continue;
+    fail(FailureClass::crash_legal, "after an error: what was refused counts",
+         fmt::format("{} objects of {} might still be changed; after changes that were refused {}", left,
+                     groove_spec(groove).name, host_->changes_left(groove)));
+  }
+  host_->prefetch_setup();
+}
+
+void Player::refused_key(const Error& error, GrooveName groove, u128 key, bool flips) {
+  const GrooveSpec& spec = groove_spec(groove);
+  Object object = model_.get_object(groove, key).object;
+  if (object.timestamp == 0) object.timestamp = spec.has_id ? 1 : static_cast<u64>(key);
+  if (spec.has_id) object.id = key;
+  if (flips) object.fields[0] ^= 1;
+  refused_all(error, groove, object);
+}
+
+// Every kind of change.
+void Player::refused_all(const Error& error, GrooveName groove, Object object) {
+  const GrooveSpec& spec = groove_spec(groove);
+  if (!spec.has_id) object.id = 0;
+  const u128 key = key_of(groove, object);
+  const ObjectBytes bytes = object_bytes(groove, object);
+  const auto judge = [&](const char* kind, Change result) {
+    ++result_.counters.checks;
+    if (result == Change::refused) return;
+    fail(FailureClass::crash_legal, fmt::format("changed after an error: {}", kind),
+         fmt::format("the engine has ended in {}, and says {} to {} {}", error_name(error.kind),
+                     change_name(result), kind, object_text(groove, object)));
+  };
+  judge("insert", host_->change(groove, EngineHost::ObjectChange::insert, bytes.data()));
+  judge("update", host_->change(groove, EngineHost::ObjectChange::update, bytes.data()));
+  judge("upsert", host_->change(groove, EngineHost::ObjectChange::upsert, bytes.data()));
+  judge("remove", host_->remove_object(groove, key));
+  if (spec.orphans) judge("insert_orphaned_id", host_->insert_orphaned_id(groove, key));
+}
+
+// An op that is full refuses what would change something, and nothing else: what is wrong with a change, it
+// says before, and an upsert of what is there is none. The line's key is known, and of others an invalid id
+// need not be.
+void Player::check_full() {
+  const GrooveName groove = line_.groove();
+  const GrooveSpec& spec = groove_spec(groove);
+  Operation asked = line_;
+  const auto ask = [&](OperationKind kind) {
+    asked.kind = kind;
+    const ChangePlan plan = model_.plan(asked, options_.format.batch_values_max);
+    if (plan.verdict == ChangeVerdict::skipped) return;
+    const Change expected = expected_of(plan.verdict);
+    const Change given = change_object(*host_, plan.change, kind == OperationKind::upsert);
+    ++result_.counters.checks;
+    if (given == expected) return;
+    fail(FailureClass::oracle,
+         fmt::format("a full op: {}: {}, expected {}", operation_kind_name(kind), change_name(given),
+                     change_name(expected)),
+         fmt::format("after {} changes of {} in an op the engine says {} to one more, the model says {}",
+                     options_.format.batch_values_max, spec.name, change_name(given), change_name(expected)));
+  };
+  for (const u128 key : {object_key(line_), u128{0}, spec.has_id ? u128_max : u128{u64_max}}) {
+    asked.key = Key::of(key);
+    // Its own timestamp, or none; but that is the key where there are no ids.
+    for (const bool own : {true, false}) {
+      asked.timestamped = !own || !spec.has_id;
+      asked.value = spec.has_id ? 0 : static_cast<u64>(key);
+      ask(OperationKind::insert);
+      ask(OperationKind::upsert);
+    }
+    if (spec.orphans) ask(OperationKind::orphan);
+    asked.named = 1;
+    asked.fields[0] ^= 1;
+    ask(OperationKind::update);
+    ask(OperationKind::remove);
   }
 }
 

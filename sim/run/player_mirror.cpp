@@ -6,9 +6,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sim/decode/disk_format.h"
-#include "sim/run/player.h"
+#include "sim/run/shadow.h"
 
 namespace tonearm::sim {
 
@@ -219,6 +220,29 @@ void Player::check_sides() {
   fail(FailureClass::structure, fmt::format("the sides of a {} block differ", block_use_name(unlike->use)),
        fmt::format("checkpoint {} reaches {} block {}, and its mirror holds something else", decoded_.op,
                    block_use_name(unlike->use), unlike->ref.address));
+}
+
+// What the first side does not give the mirror has: a verification finds nothing. Some blocks are damaged
+// there, and reads of others fail for good.
+void Player::verify_one_side(u64 random) {
+  Shadow shadow(world_, whole(disk_->truth_durable()), options_, memory_->shadow,
+                config_->oracles.has(Oracle::resource), config_->poison, true);
+  if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
+  std::set<u64> damaged;
+  for (u64 n = 0; n < 3; ++n) {
+    const u64 drawn = remix(random, n);
+    const u64 address = decoded_.blocks[below(drawn, decoded_.blocks.size())].ref.address;
+    if (!damaged.insert(address).second) continue;
+    shadow.flip(address, below(remix(drawn, 1), f::header_size), static_cast<u32>(below(remix(drawn, 2), 8)));
+  }
+  DiskOptions disk = shadow.host().disk().options();
+  disk.faults[FaultKind::read_error] = {.ratio = {.numerator = 1, .denominator = 4},
+                                        .zone = FaultZone::first};
+  disk.faults.times_max = 2 * options_.runtime.read_attempts_max;
+  shadow.host().disk().reconfigure(disk);
+  shadow.host().disk().set_attribution(aside("one side", random));
+  ++result_.counters.damages_shown;
+  verify_intact(shadow);
 }
 
 }  // namespace tonearm::sim

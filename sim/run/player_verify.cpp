@@ -23,6 +23,7 @@ constexpr u64 scrubbed_one_in = 2;
 constexpr u64 damaged_one_in = 8;
 constexpr u64 damaged_twice_one_in = 4;
 constexpr u64 both_sides_one_in = 4;
+constexpr u64 one_side_one_in = 4;
 constexpr u64 again_one_in = 8;  // Verifications, and those of lies.
 // Of every run, one after the other: some forty lies, most of which hardly cost anything. Two thirds of those
 // about grooves are of a dozen kinds that need more than one tree.
@@ -485,6 +486,7 @@ void Player::verify_end() {
   }
   const bool both = mirrored() && !decoded_.blocks.empty();
   if (both && below(scrubs_.at(0, 10), both_sides_one_in) == 0) verify_both_sides(scrubs_.at(0, 11));
+  if (both && below(scrubs_.at(0, 18), one_side_one_in) == 0) verify_one_side(scrubs_.at(0, 19));
   verify_limit();
   for (u64 i = 0; i < trees_opened; ++i) verify_trees(scrubs_.at(0, 17, i));
   const u64 lies_max = world_.groove_count > 0 ? lies_told_of_grooves : lies_told;

@@ -18,6 +18,9 @@
 // Which objects there are is asked by scans: see groove_scans.h for the questions, scan_lookup.h for the
 // answers.
 //
+// Whoever reads may do so beside others: prefetches of different grooves, lookups of scans (several of one
+// groove, too) and scans that are read wait at the same time, and come to what they would come to alone.
+//
 // Results for what a user can get wrong; assertions for what only the program around can.
 #pragma once
 
