@@ -337,8 +337,8 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   void verify_forged(u64 random, bool opening);
   struct Verified;
   void verify_again(Shadow& shadow, const Verified& before, u64 random);
-  void verify_both_sides(u64 random);
-  void verify_one_side(u64 random);  // player_mirror.cpp
+  void verify_both_sides(u64 random);  // player_mirror.cpp, and the next one.
+  void verify_one_side(u64 random);
   void verify_limit();               // player_trees.cpp, and the next one.
   void verify_trees(u64 random);
   void verify_end();

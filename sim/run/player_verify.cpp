@@ -303,33 +303,6 @@ void Player::verify_damaged_twice(Shadow& shadow, u64 random) {
                    f::hex(first.checksum), second.address, verified.text()));
 }
 
-// Damaged otherwise on each side: what is wrong with the first one is said.
-void Player::verify_both_sides(u64 random) {
-  const DecodedBlock& block = decoded_.blocks[below(random, decoded_.blocks.size())];
-  Shadow shadow(world_, whole(disk_->truth_durable()), options_, memory_->shadow,
-                config_->oracles.has(Oracle::resource), config_->poison, true);
-  if (const Error error = shadow.host().open()) alarm(error, "shadow open", "nothing is damaged");
-  scrub_intact(shadow);
-  const bool header_first = below(remix(random, 1), 2) == 0;
-  for (const bool mirror : {false, true}) {
-    const u64 byte = header_first != mirror ? below(remix(random, 2), f::header_size) : f::header_size;
-    shadow.flip(block.ref.address, byte, static_cast<u32>(below(remix(random, 3), 8)), mirror);
-  }
-  shadow.host().scrub_tour(remix(random, 4));
-  ++result_.counters.damages_shown;
-  ++result_.counters.checks;
-  const std::span<const Scrubber::Damage> damages = shadow.host().scrubber().damages();
-  const std::string_view reason = header_first ? "invalid_checksum" : "invalid_checksum_body";
-  if (damages.size() == 1 && damages[0].block.address == block.ref.address && damages[0].reason == reason)
-    return;
-  fail(FailureClass::oracle, "scrub: a block damaged on both sides",
-       fmt::format(
-           "the first side of {} block {} is damaged ({}), and the mirror; a scrub tour found {} damaged "
-           "blocks, first {} ({})",
-           block_use_name(block.use), block.ref.address, reason, damages.size(),
-           damages.empty() ? 0 : damages[0].block.address, damages.empty() ? "" : damages[0].reason));
-}
-
 // Whoever asks an index for all that it has, in its order, cannot be answered without its blocks.
 void Player::query_damaged(Shadow& shadow, u64 address, u64 random) {
   const auto holds = [address](const DecodedTable& table) {

@@ -148,7 +148,7 @@ u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 unive
 bool draw_last_level(const Draw& draw, const World& world, RunOptions* o) {
   FormatOptions& f = o->format;
   if (f.growth > 4 || f.block_size > 8192 || f.levels > 9) return false;
-  const bool full = f.growth < 4 && world.groove_count <= 1 && draw.happens("last level full", 1, 12);
+  const bool full = f.growth < 4 && world.groove_count <= 1 && draw.happens("last level full", 1, 16);
   if (!full && !draw.happens("last level used", world.groove_count > 0 ? 2 : 1, 4)) return false;
   u32 levels = draw_levels_few(draw, f.growth, full);
   u64 keys = keys_of_levels(draw, f, levels, full, world);

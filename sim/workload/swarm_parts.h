@@ -45,8 +45,8 @@ u32 draw_levels(const Draw& draw, const FormatOptions& format, u64 values, u32 l
 // Of a usual geometry: mostly enough keys for level 0 and more, or even for levels 0 and 1.
 u32 draw_usual_universe(const Draw& draw, const FormatOptions& format, u64 universe_max);
 // Of those with narrow levels some, or false: tables move and merge into the last level, which otherwise
-// hardly any run reaches, because it must have room for all keys in small tables. One in twelve has more keys
-// than are sure to fit: in the end the last level is full, which is the end of the tree, and legal.
+// hardly any run reaches, because it must have room for all keys in small tables. One in sixteen has more
+// keys than are sure to fit: in the end the last level is full, which is the end of the tree, and legal.
 bool draw_last_level(const Draw& draw, const World& world, RunOptions* o);
 void draw_runtime(const Draw& draw, bool tiny, RuntimeOptions* r);
 // After all others: each of the options that decide nothing but memory and pace may have any value.

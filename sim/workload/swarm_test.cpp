@@ -65,7 +65,7 @@ TEST_CASE("every drawn option is valid", "[swarm]") {
   for (const auto& [name, count] : using_last) {
     INFO(name);
     CHECK(count >= seeds * 12 / 100);
-    CHECK(count <= seeds * 40 / 100);
+    CHECK(count <= seeds * 45 / 100);
   }
 }
 
