@@ -60,7 +60,8 @@ u64 keys_of_levels(const Draw& draw, const FormatOptions& f, u32 levels, bool fu
   u64 tables = 0;
   for (u32 level = 0; level < levels; ++level) tables += level_tables(f, level);
   const u64 keys = tables * bar_changes(f);
-  // Of a groove half as in universe_max(); but not to fill a level takes fewer still.
+  // To fill the levels of a groove half of that is enough, as in universe_max(); to use them takes a share of
+  // it.
   const bool groove = world.groove_count > 0;
   if (full) return keys * draw.between("full percent", 50, 110) / 100 / (groove ? 2 : 1);
   return keys * draw.between("used percent", groove ? 25 : 20, 40) / 100;
