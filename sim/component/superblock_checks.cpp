@@ -210,6 +210,8 @@ void SuperblockComponent::check_error(const Error& error, Error expected) {
   if (error.kind == ErrorKind::write_failed) {
     reason = tap_.writes_seen().empty() ? "no copy"
                                         : fmt::format("superblock copy {}", tap_.writes_seen().back().slot);
+  } else if (*expected.reason != 0) {
+    reason = expected.reason;
   }
   const bool same = error.address == expected.address && error.checksum == expected.checksum &&
                     error.reason == reason && std::string_view(error.field) == expected.field &&
@@ -264,6 +266,10 @@ void SuperblockComponent::check_error_of_open(const CopiesVerdict& verdict, cons
     return fmt::format("open ends with {} ({}), expected {}; read was\n{}", error_name(error.kind),
                        error.reason, error_name(expected.kind), describe(read));
   });
+  if (error && error.kind != ErrorKind::write_failed) {
+    const u64 version = verdict.slot < f::copies ? f::load<u16>(read[verdict.slot], f::copy_version) : 0;
+    expected.reason = open_reason(error.kind, verdict, version > f::release_known).data();
+  }
   check_error(error, expected);
 }
 

@@ -67,7 +67,9 @@ class Audit {
                std::optional<u32> keys_max = {});
 
   // The timestamps that the groove's index yields in the order of its keys, and what its filter was shown.
-  void in_order(const InOrderRequest& request, const ModelMap& index);
+  void in_order(const InOrderRequest& request, const Model& model);
+  // A leaf whose bounds no query can say.
+  void odd_leaf(const OddLeafRequest& request, const Model& model);
 
   // The first mismatch stays; later calls do nothing then.
   const AuditOutcome& outcome() const { return outcome_; }

@@ -88,6 +88,7 @@ EngineHost::EngineHost(const World& world, SimStorage& disk, const RunOptions& o
       scrub_reads_max_(scrub_options(options).reads_max),
       scan_sort_max_(options.scan_sort_timestamps),
       lookup_workers_(options.lookup_workers),
+      scans_max_(options.runtime.scans_max),
       grid_requests_before_(grid_requests()) {
   const u64 engine_size = engine_memory_required(world, options);
   Arena beside;

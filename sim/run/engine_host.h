@@ -113,6 +113,8 @@ struct Reader {
 
 struct InOrderRequest;
 struct InOrderResult;
+struct OddLeafRequest;
+struct OddLeafResult;
 
 class Interrupt {
  public:
@@ -206,6 +208,8 @@ class EngineHost {
   void read_together(std::span<Reader> readers);
   // A whole one in the order of an index: see in_order.h.
   void in_order(const InOrderRequest& request, InOrderResult* result);
+  // One leaf whose bounds no query can say: see odd_leaf.h.
+  void odd_leaf(const OddLeafRequest& request, OddLeafResult* result);
 
   // --- grooves (engine_host_groove.cpp); what each call demands is in groove/groove.h
   void prefetch_setup();  // Of every groove.
@@ -265,6 +269,10 @@ class EngineHost {
   Scan* build(const QueryRequest& request, u32 node);
   u64 reads_allowed(const QueryTree& query) const;
   static ScanDecision in_order_filter(void* context, const std::byte* value);
+  template <class Ask>
+  const char* refusal_broken(Call& call, GrooveName groove, const Ask& ask);
+  void read_whole(Call& call, const Tree& tree, Scan& scan, std::vector<u64>* timestamps, Error* error,
+                  const char** broken);
   void lookup(const QueryRequest& request, Scan& scan, u64 buffer, u64 limit, QueryResult* result);
   bool were_read(GrooveName groove, std::span<const std::byte> objects, u64 reads);
   void check_query(const QueryRequest& request, u64 refills, u64 objects, u64 asked_before);
@@ -280,6 +288,7 @@ class EngineHost {
   u64 scrub_reads_max_;
   u64 scan_sort_max_;
   u64 lookup_workers_;
+  u64 scans_max_;
   u64 grid_requests_before_;
   u64 bounds_checked_ = 0;
   bool done_ = false;

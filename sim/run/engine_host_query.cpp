@@ -7,6 +7,7 @@
 #include "base/mark.h"
 #include "sim/run/engine_call.h"
 #include "sim/run/in_order.h"
+#include "sim/run/odd_leaf.h"
 
 namespace tonearm::sim {
 
@@ -226,7 +227,7 @@ void EngineHost::query_close(u32 slot) {
   call.end();
 }
 
-// --- in the order of an index
+// --- single leaves
 
 namespace {
 
@@ -255,33 +256,82 @@ void EngineHost::in_order(const InOrderRequest& request, InOrderResult* result) 
                                 : ScanFilter{};
   Call call(*this, "scan_in_order_of");
   const ScanOptions options{.direction = request.direction, .timestamps = {}, .cold = request.cold};
-  Scan* const scan = call.engine([&] {
+  const auto ask = [&] {
     return groove(request.groove).leaf_in_order(request.tree, request.min, request.max, filter, options);
-  });
+  };
+  if (request.pool_full) result->broken = refusal_broken(call, request.groove, ask);
+  Scan* const scan = call.engine(ask);
   if (scan == nullptr) {
     result->broken = "refused";
     return call.end();
   }
   if (!scan->assigned()) result->broken = "it could be an operand";
+  read_whole(call, tree, *scan, &result->timestamps, &result->error, &result->broken);
+  call.engine([&] { engine_->scans()->release(scan); });
+  call.end();
+}
+
+void EngineHost::odd_leaf(const OddLeafRequest& request, OddLeafResult* result) {
+  *result = {};
+  const QueryNode& leaf = request.leaf;
+  Call call(*this, "an odd leaf");
+  const ScanOptions options{.direction = request.direction,
+                            .timestamps = {.min = leaf.timestamp_min, .max = leaf.timestamp_end},
+                            .cold = request.cold};
+  const auto ask = [&] { return groove(request.groove).leaf(leaf.tree, leaf.min, leaf.max, options); };
+  if (request.pool_full) result->broken = refusal_broken(call, request.groove, ask);
+  Scan* const scan = call.engine(ask);
+  if (scan == nullptr) {
+    result->broken = "refused";
+    return call.end();
+  }
+  read_whole(call, tree(leaf.tree), *scan, &result->timestamps, &result->error, &result->broken);
+  call.engine([&] { engine_->scans()->release(scan); });
+  call.end();
+}
+
+// A leaf asked for while other leaves have all the buffers. Null: it was refused, and says why.
+template <class Ask>
+const char* EngineHost::refusal_broken(Call& call, GrooveName name, const Ask& ask) {
+  const TreeName objects = groove_spec(name).objects;
+  std::vector<Scan*> all;
+  all.reserve(scans_max_ + 1);
+  while (all.size() <= scans_max_) {
+    Scan* const scan = call.engine([&] { return groove(name).leaf(objects, 0, timestamp_max, {}); });
+    if (scan == nullptr) break;
+    all.push_back(scan);
+  }
+  const char* broken =
+      all.size() == scans_max_ ? nullptr : "there are not as many buffers as there should be";
+  Scan* const one_more = call.engine(ask);
+  if (one_more != nullptr) broken = "a leaf was not refused that has no buffer";
+  if (engine_->scans()->error() != ScanError::scans_max_exceeded)
+    broken = "the error does not say that it was refused";
+  call.engine([&] {
+    engine_->scans()->release(one_more);
+    for (Scan* scan : all) engine_->scans()->release(scan);
+  });
+  return broken;
+}
+
+void EngineHost::read_whole(Call& call, const Tree& tree, Scan& scan, std::vector<u64>* timestamps,
+                            Error* error, const char** broken) {
   for (bool over = false; !over;) {
     u64 timestamp = 0;
-    switch (call.engine([&] { return scan->next(&timestamp); })) {
-      case Scan::Next::value: result->timestamps.push_back(timestamp); continue;
-      case Scan::Next::failed: result->error = scan->error(); [[fallthrough]];
+    switch (call.engine([&] { return scan.next(&timestamp); })) {
+      case Scan::Next::value: timestamps->push_back(timestamp); continue;
+      case Scan::Next::failed: *error = scan.error(); [[fallthrough]];
       case Scan::Next::end: over = true; continue;
       case Scan::Next::read_again: break;
     }
     const u64 asked_before = blocks_asked();
-    call.engine([&] { scan->read(Callback<>::to<&EngineHost::call_done>(this)); });
+    call.engine([&] { scan.read(Callback<>::to<&EngineHost::call_done>(this)); });
     pump({.blocks = reads_allowed(tree)});
-    check_reads("blocks read by a refill in the order of an index", reads_allowed(tree), 1, asked_before);
+    check_reads("blocks read by a refill of a single leaf", reads_allowed(tree), 1, asked_before);
   }
   u64 after = 0;
-  const Scan::Next again = call.engine([&] { return scan->next(&after); });
-  if (again != (result->error ? Scan::Next::failed : Scan::Next::end))
-    result->broken = "it goes on behind its end";
-  call.engine([&] { engine_->scans()->release(scan); });
-  call.end();
+  const Scan::Next again = call.engine([&] { return scan.next(&after); });
+  if (again != (*error ? Scan::Next::failed : Scan::Next::end)) *broken = "it goes on behind its end";
 }
 
 }  // namespace tonearm::sim

@@ -83,16 +83,17 @@ InOrderRequest draw_in_order(GrooveName groove, const Model& model, u64 random) 
   request.direction = below(draw(9), 2) == 0 ? Direction::ascending : Direction::descending;
   request.cold = below(draw(10), 2) == 0;
   request.filtered = below(draw(11), 4) != 0;
+  request.pool_full = below(draw(16), 8) == 0;
   if (request.filtered && below(draw(12), 2) == 0) request.last = below(draw(13), index.size() + 1);
   if (request.filtered && below(draw(14), 4) == 0) request.last = below(draw(15), 4);
   return request;
 }
 
-void Audit::in_order(const InOrderRequest& request, const ModelMap& index) {
+void Audit::in_order(const InOrderRequest& request, const Model& model) {
   if (failed()) return;
   InOrderResult given;
   host_->in_order(request, &given);
-  const InOrderResult expected = in_order_expected(request, index);
+  const InOrderResult expected = in_order_expected(request, model.tree(request.tree));
   ++outcome_.checks;
   if (given.error) unanswered(given.error);
   const char* broken = given.broken;

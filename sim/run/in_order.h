@@ -21,8 +21,9 @@ struct InOrderRequest {
   Direction direction = Direction::ascending;
   bool cold = false;
   bool filtered = false;
-  u64 random = 0;  // Of the filter.
-  u64 last = 0;    // The entry that it is shown so many entries before; u64_max: none is the last.
+  bool pool_full = false;  // First all buffers are taken, and it must be refused.
+  u64 random = 0;          // Of the filter.
+  u64 last = 0;            // The entry that it is shown so many entries before; u64_max: none is the last.
 };
 
 struct InOrderResult {

@@ -7,6 +7,7 @@
 #include "sim/disk/engine_code.h"
 #include "sim/run/allocations.h"
 #include "sim/run/in_order.h"
+#include "sim/run/odd_leaf.h"
 #include "sim/run/player.h"
 #include "sim/run/shadow.h"
 
@@ -274,8 +275,7 @@ void Player::shadow_audit(u64 op, bool full) {
   Shadow second(world_, whole(disk_->truth_durable()), options, memory_->shadow,
                 config_->oracles.has(Oracle::resource), config_->poison);
   EngineHost& shadow = second.host();
-  const Error error = shadow.open();
-  if (error) alarm(error, "shadow open", "nothing is damaged");
+  if (const Error error = shadow.open()) alarm(error, "shadow open", "nothing is damaged");
   if (shadow.forest().checkpoint_op() != op) {
     fail(FailureClass::crash_legal, "shadow: another checkpoint",
          fmt::format("the durable image opens at op {}, verified was {}", shadow.forest().checkpoint_op(),
@@ -303,8 +303,8 @@ void Player::shadow_audit(u64 op, bool full) {
     const GrooveName groove = world_.groove(i);
     audit.objects(groove, model_, window_from[world_.position(key_tree(groove))],
                   full ? shadow_keys : window_rows, options.prefetch_keys_max);
-    const InOrderRequest request = draw_in_order(groove, model_, audits_.at(op, i, 1));
-    audit.in_order(request, model_.tree(request.tree));
+    audit.in_order(draw_in_order(groove, model_, audits_.at(op, i, 1)), model_);
+    audit.odd_leaf(draw_odd_leaf(groove, model_, audits_.at(op, i, 2)), model_);
   }
   ++(full ? result_.counters.audits_full : result_.counters.audits_window);
   ++result_.counters.audits_shadow;

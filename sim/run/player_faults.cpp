@@ -243,7 +243,7 @@ void Player::judge_open(const Error& error) {
   const bool repairs = predicted_->copies.right != (1U << f::copies) - 1;
   if (expected == ErrorKind::none && repairs && !disk_->delivered_alike()) expected = ErrorKind::quorum_lost;
   if (expected == ErrorKind::none && !of_superblock(error.kind)) return judge_open_blocks(error);
-  if (error.kind == expected) return;
+  if (error.kind == expected && (!error || error.reason == open_reason(expected, predicted_->copies))) return;
   if (!config_->oracles.has(Oracle::legal)) give_up();
   fail(FailureClass::crash_legal,
        fmt::format("open: {}, expected {}", error_name(error.kind), error_name(expected)),

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "sim/decode/disk_format.h"
-#include "sim/decode/superblock_copies.h"
+#include "sim/decode/open_error.h"
 #include "sim/disk/engine_code.h"
 #include "sim/run/groove_engine.h"
 #include "sim/run/shadow.h"
@@ -163,7 +163,7 @@ void Player::verify_trees(u64 random) {
   const bool refused = error.kind == ErrorKind::options_mismatch &&
                        std::string_view(error.field) == "schema_hash" && error.stored == stored &&
                        error.given != stored && error.given == forest.format_options().schema_hash &&
-                       error.address == 0 && *error.reason != 0;
+                       error.address == 0 && error.reason == open_reason(ErrorKind::options_mismatch, {});
   disk.crash({});
   if (refused) return;
   fail(FailureClass::oracle, "open: other trees",
@@ -184,7 +184,8 @@ void Player::verify_limit() {
                 config_->oracles.has(Oracle::resource), config_->poison);
   const Error error = shadow.host().open();
   ++result_.counters.checks;
-  if (error.kind == ErrorKind::storage_size && error.stored == decoded_.storage_size && error.given == given)
+  if (error.kind == ErrorKind::storage_size && error.stored == decoded_.storage_size &&
+      error.given == given && error.reason == open_reason(error.kind, {}))
     return;
   fail(FailureClass::oracle, "open: a storage limit that is too low",
        fmt::format("an image of {} bytes, opened with a limit of {}, ends in {} ({}, stored {}, given {})",

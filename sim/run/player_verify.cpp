@@ -8,7 +8,7 @@
 #include <algorithm>
 
 #include "sim/decode/disk_format.h"
-#include "sim/decode/image_forgery.h"
+#include "sim/decode/lie_reasons.h"
 #include "sim/run/in_order.h"
 #include "sim/run/shadow.h"
 
@@ -112,7 +112,7 @@ bool agrees(const GrooveDisagreement& found, const Forged& forged) {
 // As opening must.
 bool refuses(const Error& error, const Forged& forged) {
   return error.kind == forged.error && error.address == forged.address && error.checksum == forged.checksum &&
-         error.stored == forged.stored && error.given == forged.given && *error.reason != 0;
+         error.stored == forged.stored && error.given == forged.given && lie_explained(forged, error.reason);
 }
 
 bool names(const Error& error, ErrorKind kind, const BlockRef& block) {
@@ -363,8 +363,9 @@ void Player::verify_forged(u64 random, bool opening) {
   }
   const Verified verified(shadow.host());
   const ErrorKind expected = forged.damaged ? ErrorKind::block_damaged : ErrorKind::inconsistent;
-  const bool named = forged.tree == 0 ? names(verified.error, expected, block)
-                                      : verified.error.kind == expected && agrees(verified.found, forged);
+  const bool named = lie_explained(forged, verified.error.reason) &&
+                     (forged.tree == 0 ? names(verified.error, expected, block)
+                                       : verified.error.kind == expected && agrees(verified.found, forged));
   // The first pass over all trees has met nothing that it would not meet in the image as it was.
   const std::string count = forged.tree == 0 ? "" : BlockCounts(decoded_).difference(verified.counts);
   if (!named || !count.empty()) {

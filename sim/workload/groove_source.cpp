@@ -257,9 +257,9 @@ void GrooveSource::set_timestamp(const Target& target, u64 random, Operation* op
     }
   }
   if (!percent(remix(drawn, 3), options_.bias_limit) || below(remix(drawn, 4), 2) == 0) return;
-  // The first one is good, where timestamps need not ascend.
-  static constexpr u64 limits[] = {timestamp_max, 0, timestamp_max + 1, u64_max};
-  const u64 first = keyed || options_.timestamps == Timestamps::any ? 0 : 1;
+  // The first two are good, where timestamps need not ascend.
+  static constexpr u64 limits[] = {1, timestamp_max, 0, timestamp_max + 1, u64_max};
+  const u64 first = keyed || options_.timestamps == Timestamps::any ? 0 : 2;
   operation->timestamped = true;
   operation->value = limits[first + below(remix(drawn, 5), std::size(limits) - first)];
 }
