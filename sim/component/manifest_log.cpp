@@ -45,8 +45,7 @@ ManifestReferences references_of(const ManifestEnds& ends) {
 }  // namespace
 
 ManifestLogComponent::ManifestLogComponent(Referee& referee)
-    : referee_(&referee),
-      disk_(referee.pages(), referee.options().disk, &referee.trace()),
+    : DiskComponent(referee),
       content_("manifest content", stream_seed(referee.seed(), "manifest content")),
       trees_(1 + static_cast<u32>(below(content_.at(0), 3))) {
   const RunOptions& options = referee.options();
@@ -82,22 +81,9 @@ void ManifestLogComponent::drop() {
 
 // Nothing of what the process had is left; the tables are those of the last checkpoint again.
 void ManifestLogComponent::crash() {
-  disk_.crash(disk_.attribution());
-  drop();
+  DiskComponent::crash();
   model_ = saved_.model;
   addresses_ = saved_.addresses;
-}
-
-// False: a crash struck.
-bool ManifestLogComponent::run() {
-  try {
-    referee_->pump(disk_, done_);
-  } catch (const Referee::Struck&) {
-    ++referee_->counters().crashes;
-    crash();
-    return false;
-  }
-  return true;
 }
 
 void ManifestLogComponent::begin_open(const ManifestEnds& ends, u64 tables_max) {
@@ -110,17 +96,15 @@ void ManifestLogComponent::begin_open(const ManifestEnds& ends, u64 tables_max) 
     require(opened, "the free set does not open", [] { return "its own encoding is refused"; });
   }
   delivered_.clear();
-  done_ = false;
   log_->open(references_of(ends), Callback<const TableInfo&>::to<&ManifestLogComponent::on_table>(this),
              callback());
-  require(!done_, "done inside the call", [] { return "open"; });
 }
 
 // False: a crash struck.
 bool ManifestLogComponent::ensure_open() {
   if (log_) return true;
   begin_open(saved_.ends, tables_max_);
-  if (!run()) {
+  if (!wait("open")) {
     ++referee_->counters().crashes_in_recovery;
     return false;
   }
@@ -297,8 +281,7 @@ void ManifestLogComponent::half_bar(u64 percent, u64 grow) {
   }
   const Grid::Counters before = grid_->counters();
   log_->compact(callback());
-  require(!done_, "done inside the call", [] { return "compact"; });
-  if (!run()) return;
+  if (!wait("compact")) return;
   require(!log_->error(), FailureClass::false_alarm, "compaction fails",
           [&] { return fmt::format("{}: {}", log_->error().address, log_->error().reason); });
   const Grid::Counters& after = grid_->counters();
@@ -328,8 +311,7 @@ bool ManifestLogComponent::checkpoint() {
   model_.close_partial();
   const u64 written_before = grid_->counters().writes;
   log_->checkpoint(callback());
-  require(!done_, "done inside the call", [] { return "checkpoint"; });
-  if (!run()) return false;
+  if (!wait("checkpoint")) return false;
   require(!log_->error(), FailureClass::false_alarm, "a checkpoint fails",
           [&] { return fmt::format("{}: {}", log_->error().address, log_->error().reason); });
   const u64 written = grid_->counters().writes - written_before;
@@ -337,16 +319,7 @@ bool ManifestLogComponent::checkpoint() {
           [&] { return fmt::format("{} blocks, expected {}", written, model_.unwritten); });
   model_.unwritten = 0;
   compare_state(0);
-  sync_ = Storage::Sync{.tag = {.purpose = IoPurpose::checkpoint_sync},
-                        .done = Callback<Storage::Sync&>::to<&ManifestLogComponent::on_sync>(this)};
-  disk_.sync(sync_);
-  if (!run()) return false;
-  if (sync_.result == IoResult::failed) {
-    // What it covered may be lost: the checkpoint before is all there is.
-    ++referee_->counters().checkpoints_failed;
-    crash();
-    return false;
-  }
+  if (!sync()) return false;  // The checkpoint before is all there is.
   save();
   compare_disk();
   ++referee_->counters().checkpoints;
@@ -399,8 +372,7 @@ void ManifestLogComponent::play(const Operation& line) {
     if (grid_->free_set().checkpoint_durable()) return referee_->skip();
     grid_->free_set().mark_checkpoint_durable();
   } else if (verb == "crash") {
-    if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
-    referee_->arm_crash(disk_, a[0]);
+    arm_crash(a[0]);
   } else if (verb == "reopen") {
     crash();
     ensure_open();
@@ -415,7 +387,7 @@ void ManifestLogComponent::play(const Operation& line) {
 }
 
 void ManifestLogComponent::finish() {
-  if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
+  disarm_crash();
   checkpoint();
   crash();
   ensure_open();

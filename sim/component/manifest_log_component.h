@@ -2,7 +2,7 @@
 #pragma once
 
 #include "grid/grid.h"
-#include "sim/component/component.h"
+#include "sim/component/disk_component.h"
 #include "sim/component/manifest_model.h"
 #include "sim/component/tested.h"
 #include "sim/decode/manifest_chain.h"
@@ -10,13 +10,12 @@
 
 namespace tonearm::sim {
 
-class ManifestLogComponent final : public Component {
+class ManifestLogComponent final : public DiskComponent {
  public:
   explicit ManifestLogComponent(Referee& referee);
 
   void play(const Operation& line) override;
   void finish() override;
-  SimStorage* disk() override { return &disk_; }
 
  private:
   void half_bar(u64 percent, u64 grow);
@@ -39,14 +38,10 @@ class ManifestLogComponent final : public Component {
 
   // --- the process
   void start(u64 tables_max);
-  void drop();
-  void crash();
-  bool run();
+  void drop() override;
+  void crash() override;
   void begin_open(const ManifestEnds& ends, u64 tables_max);
   bool ensure_open();
-  Callback<> callback() { return Callback<>::to<&ManifestLogComponent::on_done>(this); }
-  void on_done() { done_ = true; }
-  void on_sync(Storage::Sync&) { done_ = true; }
   void on_table(const TableInfo& table) {
     const HarnessCode harness;
     std::memcpy(delivered_.emplace_back().bytes.data(), &table, sizeof(table));
@@ -55,18 +50,6 @@ class ManifestLogComponent final : public Component {
   u64 blocks_count() const;
   ManifestPlace place() const;
 
-  template <class Story>
-  void require(bool holds, FailureClass failure_class, const char* site, Story story) {
-    ++referee_->counters().checks;
-    if (!holds) referee_->fail(failure_class, site, story());
-  }
-  template <class Story>
-  void require(bool holds, const char* site, Story story) {
-    require(holds, FailureClass::oracle, site, story);
-  }
-
-  Referee* referee_;
-  SimStorage disk_;
   Stream content_;
   u32 trees_;
   u64 tables_max_ = 0;
@@ -76,8 +59,6 @@ class ManifestLogComponent final : public Component {
 
   Tested<Grid> grid_;
   Tested<ManifestLog> log_;
-  bool done_ = false;
-  Storage::Sync sync_;
   std::vector<ManifestEntry> delivered_;  // By open.
 
   ManifestModel model_;

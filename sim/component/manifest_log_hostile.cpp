@@ -11,15 +11,6 @@ namespace tonearm::sim {
 
 namespace f = disk_format;
 
-namespace {
-
-struct Finished {
-  bool done = false;
-  void write(Storage::Write&) { done = true; }
-};
-
-}  // namespace
-
 ManifestPlace ManifestLogComponent::place() const {
   return {.grid_offset = disk_.grid_offset(),
           .block_size = referee_->options().format.block_size,
@@ -27,22 +18,14 @@ ManifestPlace ManifestLogComponent::place() const {
 }
 
 void ManifestLogComponent::write_block(u64 address, const std::vector<std::byte>& bytes) {
-  Finished finished;
-  Storage::Write write{.buffer = bytes,
-                       .offset = (address - 1) * bytes.size(),
-                       .zone = Zone::grid,
-                       .durability = Durability::on_completion,
-                       .tag = {.purpose = IoPurpose::audit},
-                       .done = Callback<Storage::Write&>::to<&Finished::write>(&finished)};
-  disk_.write(write);
-  while (!finished.done) ASSERT(disk_.step());
+  write_at_rest(Zone::grid, (address - 1) * bytes.size(), bytes);
 }
 
 // Opens what was saved, or what was made of it. False: a crash struck.
 bool ManifestLogComponent::open_failing(const ManifestEnds& ends, u64 tables_max, ErrorKind kind, u64 address,
                                         const char* what) {
   begin_open(ends, tables_max);
-  if (!run()) return false;
+  if (!wait("open")) return false;
   const Error error = log_->error();
   referee_->answer(static_cast<u64>(error.kind), error.address);
   const u64 given = kind == ErrorKind::manifest_full ? tables_max : 0;
@@ -118,7 +101,7 @@ void ManifestLogComponent::forge(u64 where, u64 kind, u64 value) {
                  manifest_forgery_name(kind));
   } else {
     begin_open(forged.ends, tables_max_);
-    if (run()) {
+    if (wait("open")) {
       require(!log_->error(), FailureClass::false_alarm, "open fails without a reason",
               [&] { return fmt::format("{}: {}", manifest_forgery_name(kind), log_->error().reason); });
       compare_delivered(saved_.model.replay());

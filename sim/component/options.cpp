@@ -321,7 +321,7 @@ class OptionsComponent final : public Component {
   // Around the end of the interval that an op lies in.
   void triggers(u64 magnitude, u64 value) {
     const FormatOptions& f = given_.format;
-    const Checkpoints checkpoints{.interval = f.checkpoint_interval, .beats = f.beats};
+    const Checkpoints checkpoints = Checkpoints::of(f);
     const u64 near = value >> (magnitude % 64);
     const u64 end = near / f.checkpoint_interval * f.checkpoint_interval + f.checkpoint_interval;
     for (u64 op = end - 2; op <= end + f.beats + 1; ++op) {

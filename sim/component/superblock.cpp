@@ -45,12 +45,6 @@ void SuperblockComponent::drop() {
   opened_ = false;
 }
 
-void SuperblockComponent::crash() {
-  ++referee_->counters().crashes;
-  disk_.crash(disk_.attribution());
-  drop();
-}
-
 // False: a crash struck.
 template <class Begin>
 bool SuperblockComponent::run(Begin begin) {
@@ -58,15 +52,8 @@ bool SuperblockComponent::run(Begin begin) {
   plan_next_ = {};
   before_ = medium();
   tap_.begin(plan_);
-  done_ = struck_ = false;
   begin();
-  require(!done_, "done inside the call", [] { return "the completion ran inside the call"; });
-  try {
-    referee_->pump(disk_, done_);
-  } catch (const Referee::Struck&) {
-    struck_ = true;
-    crash();
-  }
+  struck_ = !wait("the completion ran inside the call");
   return !struck_;
 }
 
@@ -83,24 +70,9 @@ CopiesAsRead SuperblockComponent::view_of(const Copies& copies) {
   return {copies[0], copies[1], copies[2], copies[3]};
 }
 
-namespace {
-struct WriteDone {
-  bool done = false;
-  void on_done(Storage::Write&) { done = true; }
-};
-}  // namespace
-
-// Damage: nothing else is in flight.
+// Damage: whatever may be found now.
 void SuperblockComponent::write_medium(u32 slot, const CopyBytes& bytes) {
-  WriteDone written;
-  Storage::Write write{.buffer = bytes,
-                       .offset = u64{slot} * f::copy_size,
-                       .zone = Zone::superblock,
-                       .durability = Durability::on_completion,
-                       .tag = {.purpose = IoPurpose::audit},
-                       .done = Callback<Storage::Write&>::to<&WriteDone::on_done>(&written)};
-  disk_.write(write);
-  while (!written.done) ASSERT(disk_.step());
+  write_at_rest(Zone::superblock, u64{slot} * f::copy_size, bytes);
   legal_.reset();
 }
 
@@ -411,8 +383,7 @@ void SuperblockComponent::play(const Operation& line) {
     *byte = static_cast<std::byte>(static_cast<u64>(*byte) + a[1]);
     open(given);
   } else if (verb == "crash") {
-    if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
-    referee_->arm_crash(disk_, a[0]);
+    arm_crash(a[0]);
   } else if (verb == "read_fault") {
     const auto kind = static_cast<Tap::ReadFault>(1 + a[1] % Tap::read_faults);
     for_slots(a[0], [&](u32 slot) { plan_next_.reads[slot] = {kind, a[2], static_cast<u32>(a[3])}; });
@@ -425,7 +396,7 @@ void SuperblockComponent::play(const Operation& line) {
 }
 
 void SuperblockComponent::finish() {
-  if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
+  disarm_crash();
   plan_next_ = {};
   open(referee_->options().format);
 }

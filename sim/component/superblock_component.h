@@ -4,7 +4,7 @@
 #include <deque>
 #include <optional>
 
-#include "sim/component/component.h"
+#include "sim/component/disk_component.h"
 #include "sim/component/superblock_tap.h"
 #include "sim/component/tested.h"
 #include "sim/decode/superblock_copies.h"
@@ -26,17 +26,15 @@ inline bool equal(disk_format::Bytes a, disk_format::Bytes b) {
 }
 std::string describe(const CopiesAsRead& copies);
 
-class SuperblockComponent final : public Component {
+class SuperblockComponent final : public DiskComponent {
  public:
   explicit SuperblockComponent(Referee& referee)
-      : referee_(&referee),
-        disk_(referee.pages(), referee.options().disk, &referee.trace()),
+      : DiskComponent(referee),
         tap_(disk_),
         content_("superblock content", stream_seed(referee.seed(), "superblock content")) {}
 
   void play(const Operation& line) override;
   void finish() override;
-  SimStorage* disk() override { return &disk_; }
 
  private:
   using Arguments = std::array<u64, verb_arguments_max>;
@@ -69,12 +67,10 @@ class SuperblockComponent final : public Component {
 
   // --- the process and its disk
   void start();
-  void drop();
-  void crash();
+  void drop() override;
+  std::string story() const override { return describe(view_of(before_)); }
   template <class Begin>
   bool run(Begin begin);
-  void on_done() { done_ = true; }
-  Callback<> callback() { return Callback<>::to<&SuperblockComponent::on_done>(this); }
   Copies medium() const;
   void write_medium(u32 slot, const CopyBytes& bytes);
   static CopiesAsRead view_of(const Copies& copies);
@@ -84,27 +80,15 @@ class SuperblockComponent final : public Component {
   u32 touched() const;           // Copies that a fault of the plan may leave in any state.
   bool faults_fired() const { return tap_.reads_fired() + tap_.writes_fired() > 0; }
 
-  template <class Story>
-  void require(bool holds, FailureClass failure_class, const char* site, Story story) {
-    ++referee_->counters().checks;
-    if (!holds) referee_->fail(failure_class, site, story(), describe(view_of(before_)));
-  }
-  template <class Story>
-  void require(bool holds, const char* site, Story story) {
-    require(holds, FailureClass::oracle, site, story);
-  }
   void answer(SuperblockAsked asked, u64 outcome, u64 detail) {
     referee_->answer(static_cast<u64>(asked) * 32 + outcome, detail);
   }
 
-  Referee* referee_;
-  SimStorage disk_;
   SuperblockTap tap_;
   Stream content_;
   OpId line_;
   Tested<Superblock> engine_;
   bool opened_ = false;
-  bool done_ = false;
   bool struck_ = false;  // The last operation, by a crash.
 
   SuperblockTap::Plan plan_next_;  // Of faults.

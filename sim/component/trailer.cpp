@@ -28,8 +28,7 @@ constexpr u64 chain_max = 24;  // Blocks.
 }  // namespace
 
 TrailerComponent::TrailerComponent(Referee& referee)
-    : referee_(&referee),
-      disk_(referee.pages(), referee.options().disk, &referee.trace()),
+    : DiskComponent(referee),
       tap_(disk_, disk_),
       content_("trailer content", stream_seed(referee.seed(), "trailer content")) {
   const RunOptions& options = referee.options();
@@ -77,23 +76,6 @@ void TrailerComponent::drop() {
   grid_.reset();
 }
 
-void TrailerComponent::crash() {
-  disk_.crash(disk_.attribution());
-  drop();
-}
-
-// False: a crash struck.
-bool TrailerComponent::run() {
-  try {
-    referee_->pump(disk_, done_);
-  } catch (const Referee::Struck&) {
-    ++referee_->counters().crashes;
-    crash();
-    return false;
-  }
-  return true;
-}
-
 // --- writing
 
 TrailerComponent::Bytes TrailerComponent::content(u64 size, u64 kind) const {
@@ -128,9 +110,8 @@ void TrailerComponent::write(u64 size, u64 kind, u64 fails) {
   require(reservation.has_value(), "a reservation is refused", [] { return "and blocks are free"; });
   submitted_.clear();
   tap_.fail_writes(fails);
-  trailer_->write(size, *reservation, Callback<>::to<&TrailerComponent::on_done>(this));
-  require(!done_, "done inside the call", [] { return "write"; });
-  const bool ended = run();
+  trailer_->write(size, *reservation, callback());
+  const bool ended = wait("write");
   tap_.fail_writes(0);
   if (!ended) return;
   grid_->forfeit(*reservation);
@@ -187,18 +168,6 @@ void TrailerComponent::compare_written(const Bytes& payload, const std::vector<u
   }
 }
 
-// False: a crash struck, or it failed; what it covered may be lost.
-bool TrailerComponent::sync() {
-  sync_ = Storage::Sync{.tag = {.purpose = IoPurpose::checkpoint_sync},
-                        .done = Callback<Storage::Sync&>::to<&TrailerComponent::on_sync>(this)};
-  disk_.sync(sync_);
-  if (!run()) return false;
-  if (sync_.result != IoResult::failed) return true;
-  ++referee_->counters().checkpoints_failed;
-  crash();
-  return false;
-}
-
 void TrailerComponent::save(const Bytes& payload) {
   FreeSet& free_set = grid_->free_set();
   for (const BlockRef& block : blocks_) grid_->release(block.address);
@@ -242,8 +211,7 @@ void TrailerComponent::play(const Operation& line) {
     crash();
     open_saved();
   } else if (verb == "crash") {
-    if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
-    referee_->arm_crash(disk_, a[0]);
+    arm_crash(a[0]);
   } else if (verb == "damage") {
     damage(a[0], a[1], a[2]);
   } else if (verb == "unreadable") {
@@ -257,7 +225,7 @@ void TrailerComponent::play(const Operation& line) {
 }
 
 void TrailerComponent::finish() {
-  if (referee_->disarm_crash()) ++referee_->counters().crashes_unfired;
+  disarm_crash();
   crash();
   open_saved();
 }

@@ -5,20 +5,19 @@
 #include <vector>
 
 #include "grid/checkpoint_trailer.h"
-#include "sim/component/component.h"
+#include "sim/component/disk_component.h"
 #include "sim/component/grid_tap.h"
 #include "sim/component/tested.h"
 #include "sim/decode/image_decoder.h"
 
 namespace tonearm::sim {
 
-class TrailerComponent final : public Component {
+class TrailerComponent final : public DiskComponent {
  public:
   explicit TrailerComponent(Referee& referee);
 
   void play(const Operation& line) override;
   void finish() override;
-  SimStorage* disk() override { return &disk_; }
 
  private:
   using Bytes = std::vector<std::byte>;
@@ -43,7 +42,6 @@ class TrailerComponent final : public Component {
   void write(u64 size, u64 kind, u64 fails);
   void judge_failed(u64 fails);
   void compare_written(const Bytes& payload, const std::vector<u64>& addresses);
-  bool sync();
   void save(const Bytes& payload);
   void protect(bool on);
 
@@ -65,28 +63,11 @@ class TrailerComponent final : public Component {
   // --- the process
   void start();
   void open_free_set();
-  void drop();
-  void crash();
-  bool run();
-  void on_done() { done_ = true; }
-  void on_sync(Storage::Sync&) { done_ = true; }
-  void on_audit(Storage::Write&) { audited_ = true; }
+  void drop() override;
 
   u64 chunk() const;
   u64 blocks_count() const { return referee_->options().disk.blocks_count; }
 
-  template <class Story>
-  void require(bool holds, FailureClass failure_class, const char* site, Story story) {
-    ++referee_->counters().checks;
-    if (!holds) referee_->fail(failure_class, site, story());
-  }
-  template <class Story>
-  void require(bool holds, const char* site, Story story) {
-    require(holds, FailureClass::oracle, site, story);
-  }
-
-  Referee* referee_;
-  SimStorage disk_;
   GridTap tap_;
   Stream content_;
   u64 size_max_;
@@ -96,9 +77,6 @@ class TrailerComponent final : public Component {
 
   Tested<Grid> grid_;
   Tested<CheckpointTrailer> trailer_;
-  bool done_ = false;
-  bool audited_ = false;
-  Storage::Sync sync_;
   std::vector<u64> submitted_;  // Addresses that the trailer wrote to, one after the other.
   std::set<u64> unreadable_;
 

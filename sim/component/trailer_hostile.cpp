@@ -36,15 +36,7 @@ TrailerComponent::Bytes TrailerComponent::written(const BlockRef& block) const {
 }
 
 void TrailerComponent::write_block(u64 address, const Bytes& bytes) {
-  audited_ = false;
-  Storage::Write write{.buffer = bytes,
-                       .offset = (address - 1) * referee_->options().format.block_size,
-                       .zone = Zone::grid,
-                       .durability = Durability::on_completion,
-                       .tag = {.purpose = IoPurpose::audit},
-                       .done = Callback<Storage::Write&>::to<&TrailerComponent::on_audit>(this)};
-  disk_.write(write);
-  while (!audited_) ASSERT(disk_.step());
+  write_at_rest(Zone::grid, (address - 1) * referee_->options().format.block_size, bytes);
 }
 
 // From the last block to the first, as their metadata leads; each is what it must be, or the walk ends there.
@@ -93,14 +85,12 @@ TrailerComponent::Expected TrailerComponent::walk(const Reference& reference) co
 // In the process at hand. False: a crash struck.
 bool TrailerComponent::open(const Reference& reference, const char* what) {
   const Expected expected = walk(reference);
-  done_ = false;
   const TrailerReference asked{
       .last = {.address = reference.last.address, .checksum = reference.last.checksum},
       .size = reference.size,
       .checksum = reference.checksum};
-  trailer_->open(asked, Callback<>::to<&TrailerComponent::on_done>(this));
-  require(!done_, "done inside the call", [] { return "open"; });
-  if (!run()) return false;
+  trailer_->open(asked, callback());
+  if (!wait("open")) return false;
   const Error error = trailer_->error();
   referee_->answer(static_cast<u64>(error.kind), error.address);
   require(error.kind == expected.kind && error.address == expected.block.address &&

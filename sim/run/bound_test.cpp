@@ -7,19 +7,13 @@
 
 #include "base/variation.h"
 #include "sim/disk/engine_code.h"
-#include "sim/run/engine_host.h"
 #include "sim/run/player.h"
+#include "sim/run/test_host.h"
 #include "sim/run/test_runs.h"
 
 namespace tonearm::sim {
 
 namespace {
-
-struct Strict final : Interrupt {
-  void before_step() override {}
-  void stuck(const char* why) override { throw std::string(why); }
-  void exceeded(const char*, const std::string& message) override { throw message; }
-};
 
 constexpr u32 attempts_max = 64;
 
@@ -178,7 +172,7 @@ void look_up_at_the_last_try(bool with_mirror, bool repeated) {
   finish_options(&options);
   REQUIRE(validate_run("tree", options) == "");
 
-  Strict strict;
+  StrictInterrupt strict;
   EngineMemory memory;
   PageStore pages;
   SimStorage disk(pages, options.disk, nullptr);

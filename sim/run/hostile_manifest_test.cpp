@@ -6,8 +6,8 @@
 
 #include "sim/decode/manifest_chain.h"
 #include "sim/decode/superblock_copies.h"
-#include "sim/run/engine_host.h"
 #include "sim/run/player.h"
+#include "sim/run/test_host.h"
 #include "sim/run/test_runs.h"
 #include "sim/scenario/settings.h"
 
@@ -16,12 +16,6 @@ namespace tonearm::sim {
 namespace {
 
 namespace f = disk_format;
-
-struct Quiet final : Interrupt {
-  void before_step() override {}
-  void stuck(const char* why) override { throw std::string(why); }
-  void exceeded(const char*, const std::string& message) override { throw message; }
-};
 
 BlockRef reference(f::Bytes state, u32 checksum, u32 address) {
   return {.address = f::load<u64>(state, address), .checksum = f::load<u128>(state, checksum)};
@@ -86,7 +80,7 @@ struct DataFile {
   }
 
   Error open() const {
-    Quiet quiet;
+    StrictInterrupt quiet;
     EngineMemory memory;
     SimStorage disk(image, options.disk, nullptr);
     Error error;

@@ -12,6 +12,7 @@
 #include "sim/decode/image_decoder.h"
 #include "sim/decode/value_bytes.h"
 #include "sim/run/audit.h"
+#include "sim/run/test_host.h"
 #include "sim/run/test_runs.h"
 #include "storage/superblock.h"
 
@@ -22,12 +23,6 @@ namespace {
 constexpr char images_path[] = TONEARM_SOURCE_DIR "/corpus/images/";
 constexpr const char* versions[] = {"v1"};
 constexpr u64 image_bytes_max = 200'000;
-
-struct Quiet final : Interrupt {
-  void before_step() override {}
-  void stuck(const char* why) override { throw std::string(why); }
-  void exceeded(const char*, const std::string& message) override { throw message; }
-};
 
 std::string file_text(const std::string& name) {
   std::ifstream file(images_path + name, std::ios::binary);
@@ -134,7 +129,7 @@ struct Opened {
   PageStore pages;
   Image image;
   EngineMemory memory;
-  Quiet quiet;
+  StrictInterrupt quiet;
   std::optional<SimStorage> disk;
   std::optional<EngineHost> host;
   Error error;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sim/model/checkpoints.h"
+#include "sim/run/checkpoint_due.h"
 #include "sim/run/player.h"
 
 namespace tonearm::sim {
@@ -75,15 +75,9 @@ void Player::after_compact(u64 op) {
            fmt::format("op {} leaves other tables or blocks than when it was played before", op));
     }
   }
-  const Checkpoints checkpoints{.interval = options_.format.checkpoint_interval,
-                                .beats = options_.format.beats};
-  const bool due = checkpoints.due(op, host_->forest().checkpoint_op());
-  if (host_->forest().checkpoint_due(op) != due) {
-    fail(FailureClass::oracle, "checkpoint: due otherwise",
-         fmt::format("after op {}, a checkpoint every {} ops: the engine says {}", op, checkpoints.interval,
-                     due ? "not yet" : "now"));
-  }
-  if (due) take_checkpoint(op);
+  if (const std::string text = due_otherwise(host_->forest(), options_.format, op); !text.empty())
+    fail(FailureClass::oracle, "checkpoint: due otherwise", text);
+  if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
   if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
   scrub(op);
 }

@@ -1,5 +1,4 @@
 #include "sim/run/recovery.h"
-#include "sim/model/checkpoints.h"
 
 #include <fmt/format.h>
 
@@ -10,6 +9,7 @@
 #include "base/checksum.h"
 #include "sim/decode/superblock_copies.h"
 #include "sim/model/object.h"
+#include "sim/run/checkpoint_due.h"
 #include "storage/superblock.h"
 
 namespace tonearm::sim {
@@ -423,15 +423,9 @@ void Recovery::replay_objects(const LoggedOp& op) {
 }
 
 void Recovery::after_compact(u64 op) {
-  const Checkpoints checkpoints{.interval = options_.format.checkpoint_interval,
-                                .beats = options_.format.beats};
-  const bool due = checkpoints.due(op, host_->forest().checkpoint_op());
-  if (host_->forest().checkpoint_due(op) != due) {
-    fail(FailureClass::oracle, "checkpoint: due otherwise",
-         fmt::format("replaying op {}, a checkpoint every {} ops: the engine says {}", op,
-                     checkpoints.interval, due ? "not yet" : "now"));
-  }
-  if (due) take_checkpoint(op);
+  if (const std::string text = due_otherwise(host_->forest(), options_.format, op); !text.empty())
+    fail(FailureClass::oracle, "checkpoint: due otherwise", text);
+  if (host_->forest().checkpoint_due(op)) take_checkpoint(op);
   if (!host_->forest().checkpoint_durable() && op >= durable_at_) host_->mark_checkpoint_durable();
 }
 

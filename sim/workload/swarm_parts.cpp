@@ -50,21 +50,34 @@ void draw_usual_runtime(const Draw& draw, RuntimeOptions* r) {
   r->read_attempts_max = draw.between("read attempts", 1, 6);
 }
 
-// As many as the run can fill: to the brim, or so that merges go to the level before the last one, too.
-u32 draw_levels_few(const Draw& draw, u32 growth, bool full) {
-  if (full) return growth == 2 ? draw.between("full levels", 2, 4) : 2;
-  return 6 - growth;
-}
+struct LastLevel {
+  u32 levels;
+  u64 keys;
+};
 
-u64 keys_of_levels(const Draw& draw, const FormatOptions& f, u32 levels, bool full, const World& world) {
+// That the full tables of so many levels hold.
+u64 keys_held(const FormatOptions& f, u32 levels) {
   u64 tables = 0;
   for (u32 level = 0; level < levels; ++level) tables += level_tables(f, level);
-  const u64 keys = tables * bar_changes(f);
-  // To fill the levels of a groove half of that is enough, as in universe_max(); to use them takes a share of
-  // it.
-  const bool groove = world.groove_count > 0;
-  if (full) return keys * draw.between("full percent", 50, 110) / 100 / (groove ? 2 : 1);
-  return keys * draw.between("used percent", groove ? 25 : 20, 40) / 100;
+  return tables * bar_changes(f);
+}
+
+// Filled to the brim. Of the keys of a groove half is enough, as in universe_max().
+LastLevel draw_last_level_full(const Draw& draw, const World& world, const FormatOptions& f) {
+  const u32 levels = f.growth == 2 ? draw.between("full levels", 2, 4) : 2;
+  const u64 keys = keys_held(f, levels) * draw.between("full percent", 50, 110) / 100;
+  return {.levels = levels, .keys = world.groove_count > 0 ? keys / 2 : keys};
+}
+
+// As many as the run can fill so far that merges go to the level before the last one, too. That takes a share
+// of the keys; of too few most lines would find nothing to do.
+LastLevel draw_last_level_used(const Draw& draw, const World& world, const FormatOptions& f) {
+  constexpr u64 keys_min = 96;
+  const u32 percent = draw.between("used percent", world.groove_count > 0 ? 25 : 20, 40);
+  const auto keys = [&](u32 levels) { return keys_held(f, levels) * percent / 100; };
+  u32 levels = 6 - f.growth;
+  while (levels < 6 && keys(levels) < keys_min) ++levels;
+  return {.levels = levels, .keys = keys(levels)};
 }
 
 }  // namespace
@@ -151,13 +164,9 @@ bool draw_last_level(const Draw& draw, const World& world, RunOptions* o) {
   if (f.growth > 4 || f.block_size > 8192 || f.levels > 9) return false;
   const bool full = f.growth < 4 && world.groove_count <= 1 && draw.happens("last level full", 1, 16);
   if (!full && !draw.happens("last level used", world.groove_count > 0 ? 2 : 1, 4)) return false;
-  u32 levels = draw_levels_few(draw, f.growth, full);
-  u64 keys = keys_of_levels(draw, f, levels, full, world);
-  // Of fewer most lines would find nothing to do.
-  constexpr u64 used_keys_min = 96;
-  while (!full && keys < used_keys_min && levels < 6) keys = keys_of_levels(draw, f, ++levels, full, world);
-  f.levels = levels;
-  o->key_universe = static_cast<u32>(std::clamp<u64>(keys, 32, 2048));
+  const LastLevel last = full ? draw_last_level_full(draw, world, f) : draw_last_level_used(draw, world, f);
+  f.levels = last.levels;
+  o->key_universe = static_cast<u32>(std::clamp<u64>(last.keys, 32, 2048));
   return true;
 }
 
