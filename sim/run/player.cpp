@@ -145,7 +145,7 @@ void Player::unless_interrupted(Act&& act) {
   } catch (const Recover& cause) {
     recover_until_open(cause);
   } catch (const WentOut&) {
-    if (options_.heal_lines == 0) recover_until_open({.line = line_.id, .strike = false, .heal = true});
+    if (heal_lines() == 0) recover_until_open({.line = line_.id, .strike = false, .heal = true});
   }
 }
 

@@ -165,6 +165,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   [[noreturn]] void go_sticky(const Error& error, const char* what);
   [[noreturn]] void go_down(const char* what);
   bool out_line();
+  u64 heal_lines() const;
   void out_change();
   void line_heal();
   void heal();
@@ -435,6 +436,7 @@ class Player final : public ActiveRun, public Interrupt, public ErrorJudge {
   Standing standing_ = Standing::up;
   Error sticky_;
   u64 lines_out_ = 0;
+  u64 heals_ = 0;
   bool faulty_ = false;           // Anything but a sync can go wrong in this run.
   bool predicted_older_ = false;  // A later checkpoint than this one may have overwritten blocks of it.
   u64 losses_at_open_ = 0;

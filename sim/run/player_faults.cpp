@@ -383,6 +383,14 @@ void Player::go_down(const char* what) {
   throw WentOut{};
 }
 
+// Lines that an engine stays out, longer and longer where it goes out again and again: such a run would be
+// nothing but recoveries, each with an audit of everything, and gets ahead so.
+u64 Player::heal_lines() const {
+  constexpr u64 heals_until_longer = 64;
+  const u64 times = std::min<u64>(heals_ / heals_until_longer, 20);
+  return options_.heal_lines + (times == 0 || ended_ ? 0 : u64{1} << times);
+}
+
 // True: the line is not to be played as usual.
 bool Player::out_line() {
   const OperationKind kind = line_.kind;
@@ -390,7 +398,7 @@ bool Player::out_line() {
       kind == OperationKind::heal || kind == OperationKind::crash || kind == OperationKind::reopen;
   const bool request = kind == OperationKind::fault || kind == OperationKind::latency;
   if (helps || request) return false;
-  if (++lines_out_ > options_.heal_lines) {
+  if (++lines_out_ > heal_lines()) {
     recover_until_open({.line = line_.id, .strike = false, .heal = true});
     disk_->set_attribution({.op = line_.id, .context = 0});
     if (standing_ == Standing::up) return false;

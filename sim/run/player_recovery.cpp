@@ -204,7 +204,7 @@ void Player::recover_until_open(const Recover& cause) {
       if (!again.strike) ++unasked;
     } catch (const WentOut&) {
       ++unasked;
-      if (options_.heal_lines > 0) return;
+      if (heal_lines() > 0) return;
       next = {.line = line_.id, .strike = false, .heal = true};
       faults_paused_ = recovery_attempt_ >= recoveries_faulty;
     }
@@ -233,7 +233,10 @@ void Player::recover(const Recover& cause) {
   if (cause.strike && config_->record_faults) {
     result_.crashed.push_back({.line = cause.line, .writes = disk_->last_crash()});
   }
-  if (cause.heal) heal();
+  if (cause.heal) {
+    ++heals_;
+    heal();
+  }
   // A crash line that follows at once is meant for this recovery.
   if (crashes_.empty() && index_ < config_->source->count()) {
     Operation next;

@@ -273,7 +273,9 @@ const Setting table[] = {
     number("fault.sectors_max", 1, fault_sectors_max, disk_field<&Disk::faults, &FaultOptions::sectors_max>,
            "Adjacent sectors that one rot or unreadable fault takes, at most."),
     number("fault.heal_lines", 0, 100'000, field<&Run::heal_lines>,
-           "Lines after an error that ends the engine, until the disk is healed and it is opened again."),
+           "Lines after an error that ends the engine, until the disk is healed and it is opened again; more "
+           "each "
+           "64 times."),
 
     number("fault.full_blocks", 0, u64{1} << 32, field<&Run::full_blocks>,
            "Blocks that the engine is given, and an eighth more each time that the disk is full; 0: all."),
