@@ -2,7 +2,7 @@
 //
 // Most lies have one name. Some leave a choice, which the rest of the image decides: a block to which two
 // references lead is wrong in more than one way, a header that is none fails at the first check that it
-// meets.
+// meets. Where trees of a groove disagree, how they do is the explanation.
 #include "sim/decode/lie_reasons.h"
 
 #include <algorithm>
