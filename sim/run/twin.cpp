@@ -98,6 +98,14 @@ RunOptions machine_options(const RunOptions& base, const TwinDraw& draw) {
   options.runtime.cache_hash_bits = static_cast<u32>(draw.between("hash bits", 0, 64));
   options.runtime.read_iops = static_cast<u32>(draw.between("read iops", 1, 16));
   options.runtime.write_iops = static_cast<u32>(draw.between("write iops", 1, 16));
+  // Fewer slots on a slower disk take longer for the same work.
+  const auto times = [](u64 more, u64 less) { return 1 + more / (less + 1); };
+  const u64 slower =
+      std::max(times(options.disk.read.latency_ticks_mean, base.disk.read.latency_ticks_mean),
+               times(options.disk.write.latency_ticks_mean, base.disk.write.latency_ticks_mean));
+  const u64 narrower = std::max(times(base.runtime.read_iops, options.runtime.read_iops),
+                                times(base.runtime.write_iops, options.runtime.write_iops));
+  options.liveness_ticks_max = std::min(base.liveness_ticks_max, u64{1} << 40) * slower * narrower;
   options.runtime.compaction_blocks = compaction_blocks_min + static_cast<u32>(draw.between("blocks", 0, 24));
   options.runtime.manifest_node_size =
       manifest_node_size_min * static_cast<u32>(draw.between("manifest node", 1, 16));

@@ -81,7 +81,7 @@ struct RunOptions {
   u32 shadow_every_checkpoints = 4;     // Shadow audits; 0: none.
   u32 directed_checks_max = 4;          // Per commit.
   u32 directed_every_lines = 250;       // Each check has to be paid for with so many lines.
-  u64 liveness_ticks_max = 1'000'000'000;  // One engine call may take this long in virtual time.
+  u64 liveness_ticks_max = 50'000'000;  // One engine call may take this long in virtual time.
 };
 
 }  // namespace tonearm::sim
